@@ -1,0 +1,1 @@
+//! The signed chain: owns commits, their canonical bytes and their verification.

@@ -1,0 +1,42 @@
+//! Strongroom's core: a sealed store of secrets, config and flags that is opened in this process.
+//!
+//! Data flows one way: `store` holds sealed bytes, `commit` verifies the signed chain, `snapshot`
+//! is the verified state with values still sealed, and `vault` is the face that reads, watches
+//! and commits. Modules are listed in dependency order; each may use only those before it (a test
+//! in `tests/` holds this). Nothing here knows sockets, terminals or environment variables; time
+//! and randomness come in through [`ambient::Ambient`].
+
+// The order below is the order of dependencies.
+pub mod name;
+pub mod secret;
+
+#[cfg(feature = "vault")]
+pub mod ambient;
+#[cfg(feature = "vault")]
+pub mod id;
+
+#[cfg(feature = "vault")]
+pub mod crypto;
+
+#[cfg(feature = "vault")]
+pub mod store;
+
+#[cfg(feature = "vault")]
+pub mod commit;
+
+#[cfg(feature = "vault")]
+pub mod config;
+#[cfg(feature = "vault")]
+pub mod flag;
+
+#[cfg(feature = "vault")]
+pub mod snapshot;
+
+#[cfg(feature = "vault")]
+pub mod vault;
+
+#[cfg(feature = "client")]
+pub mod api;
+
+#[cfg(feature = "vault")]
+pub use vault::Vault;

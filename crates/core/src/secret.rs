@@ -1,0 +1,46 @@
+//! The one type that may hold a plaintext: owns wiping and redaction.
+//! It must not gain `Clone`, `Display`, `Serialize`, `PartialEq` or `AsRef`.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A plaintext value: boxed so that moves copy no bytes, wiped when dropped, redacted in `Debug`.
+pub struct Secret(Box<Zeroizing<Vec<u8>>>);
+
+impl Secret {
+    /// Takes ownership of `bytes`; the allocation is reused, not copied.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Box::new(Zeroizing::new(bytes)))
+    }
+
+    /// Lends the plaintext to `f`. Every call is a place to look at in review.
+    pub fn expose<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
+        f(&self.0)
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True for the empty value, which is legal.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares in time that depends on the lengths only.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.0.as_slice(), other.0.as_slice()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
