@@ -47,7 +47,10 @@ impl Ambient {
     /// The system's clock and random source.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(System), entropy: Arc::new(System) }
+        Self {
+            clock: Arc::new(System),
+            entropy: Arc::new(System),
+        }
     }
 
     /// A clock and a random source of the caller's.

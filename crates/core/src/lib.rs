@@ -8,7 +8,12 @@
 
 // The order below is the order of dependencies.
 pub mod name;
+
+pub mod kind;
 pub mod secret;
+
+#[cfg(feature = "inject")]
+pub mod inject;
 
 #[cfg(feature = "vault")]
 pub mod ambient;

@@ -93,10 +93,16 @@ impl EntryPath {
     /// True when this path equals `prefix` or lies below it, on a segment boundary.
     #[must_use]
     pub fn is_under(&self, prefix: &EntryPath) -> bool {
-        self.0.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0
+            .strip_prefix(prefix.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
 fn simple(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() { Err("it is empty") } else { Ok(()) }
+    if text.is_empty() {
+        Err("it is empty")
+    } else {
+        Ok(())
+    }
 }

@@ -97,7 +97,9 @@ impl Identity {
     /// # Errors
     /// [`EntropyError`].
     pub fn generate(ambient: &Ambient) -> Result<Self, EntropyError> {
-        Ok(Self { signing: SigningKey::generate(ambient.entropy())? })
+        Ok(Self {
+            signing: SigningKey::generate(ambient.entropy())?,
+        })
     }
 
     /// The public halves.

@@ -32,7 +32,10 @@ impl MemoryStore {
     }
 
     /// Changes stored bytes behind the reader's back, as a hostile storage would.
-    pub fn tamper(&self, f: impl FnOnce(&mut Vec<StoredCommit>, &mut Vec<StoredObject>, &mut Option<Vec<u8>>)) {
+    pub fn tamper(
+        &self,
+        f: impl FnOnce(&mut Vec<StoredCommit>, &mut Vec<StoredObject>, &mut Option<Vec<u8>>),
+    ) {
         let _ = f;
         todo!()
     }

@@ -160,11 +160,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    fn objects(
-        &self,
-        wanted: &[Hash],
-        each: &mut dyn FnMut(Hash, &[u8]) -> bool,
-    ) -> Result<(), StoreError>;
+    fn objects(&self, wanted: &[Hash], each: &mut dyn FnMut(Hash, &[u8]) -> bool) -> Result<(), StoreError>;
 
     /// Appends `commit` and its `objects` durably and atomically if the head is still `expected`.
     /// Objects that are present already are left as they are.
@@ -215,8 +211,12 @@ pub fn create(location: &str) -> Result<Box<dyn Store>, StoreError> {
 
 fn sqlite_path(location: &str) -> Result<&std::path::Path, StoreError> {
     match location.strip_prefix("sqlite:") {
-        Some("") => Err(StoreError::Location { problem: "the path is empty" }),
+        Some("") => Err(StoreError::Location {
+            problem: "the path is empty",
+        }),
         Some(path) => Ok(std::path::Path::new(path)),
-        None => Err(StoreError::Location { problem: "the kind before `:` is not known" }),
+        None => Err(StoreError::Location {
+            problem: "the kind before `:` is not known",
+        }),
     }
 }

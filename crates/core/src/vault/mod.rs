@@ -66,7 +66,11 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { fingerprint: None, trust: None, ambient: Ambient::system() }
+        Self {
+            fingerprint: None,
+            trust: None,
+            ambient: Ambient::system(),
+        }
     }
 }
 
