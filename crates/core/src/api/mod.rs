@@ -1,2 +1,18 @@
-//! The sidecar's socket: owns its wire types and a client for them. It must not know how a
-//! value is stored or opened.
+//! The sidecar's socket: owns its wire types, the coding of its addresses and a client for them.
+//! It must not know how a value is stored or opened.
+
+pub mod uri;
+pub mod wire;
+
+/// Where every route of this API lies.
+pub const PREFIX: &str = "/api/v1/";
+
+/// Names of the headers that answers carry, in lower case.
+pub mod header {
+    /// The revision an answer was read at.
+    pub const REVISION: &str = "strongroom-revision";
+    /// The version of the entry that an answer holds.
+    pub const VERSION: &str = "strongroom-version";
+    /// RFC 3339 time since when the store is out of reach; absent while it is not.
+    pub const STALE_SINCE: &str = "strongroom-stale-since";
+}
