@@ -69,24 +69,28 @@ macro_rules! name {
 }
 
 name! {
-    /// An environment: lower-case ASCII letters, digits, `-` and `_`, at most 63 bytes.
-    EnvironmentName, "the environment", simple
+    /// An environment: lower-case ASCII letters, digits, `-` and `_`, the first a letter or a
+    /// digit, at most 63 bytes.
+    EnvironmentName, "the environment", scope
 }
 name! {
     /// A compartment; same grammar as an environment.
-    CompartmentName, "the compartment", simple
+    CompartmentName, "the compartment", scope
 }
 name! {
-    /// A member: letters, digits, `-`, `_`, `.`, `@`, at most 128 bytes.
-    MemberName, "the member name", simple
+    /// A member: ASCII letters, digits, `-`, `_`, `.`, `@`, the first not `.` or `-`, at most
+    /// 128 bytes.
+    MemberName, "the member name", member
 }
 name! {
-    /// An entry's name inside an environment: segments joined by `/`, at most 512 bytes.
-    EntryPath, "the path", simple
+    /// An entry's name inside an environment: segments joined by `/`, at most 512 bytes; each
+    /// segment 1 to 128 bytes of letters and digits of any script and `-_.@:+=~`, in NFC, not `.`
+    /// and not starting with `..`.
+    EntryPath, "the path", path
 }
 name! {
     /// A flag's key: one segment of a path.
-    FlagKey, "the flag key", simple
+    FlagKey, "the flag key", segment
 }
 
 impl EntryPath {
@@ -99,10 +103,83 @@ impl EntryPath {
     }
 }
 
-fn simple(text: &str) -> Result<(), &'static str> {
+type Check = Result<(), &'static str>;
+
+/// Environments and compartments.
+fn scope(text: &str) -> Check {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        None => Err("it is empty"),
+        Some(b'-' | b'_') => Err("it starts with something else than a letter or a digit"),
+        Some(_) if bytes.len() > 63 => Err("it is longer than 63 bytes"),
+        Some(_) if bytes.iter().any(u8::is_ascii_uppercase) => Err("it has an upper-case letter"),
+        Some(_) if bytes.iter().all(|byte| is_scope_byte(*byte)) => Ok(()),
+        Some(_) => Err("only the letters a to z, digits, `-` and `_` are allowed"),
+    }
+}
+
+fn is_scope_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+}
+
+fn member(text: &str) -> Check {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        None => Err("it is empty"),
+        Some(b'.' | b'-') => Err("it starts with `.` or `-`"),
+        Some(_) if bytes.len() > 128 => Err("it is longer than 128 bytes"),
+        Some(_) if bytes.iter().all(|byte| is_member_byte(*byte)) => Ok(()),
+        Some(_) => Err("only the letters a to z and A to Z, digits, `-`, `_`, `.` and `@` are allowed"),
+    }
+}
+
+fn is_member_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@')
+}
+
+fn path(text: &str) -> Check {
     if text.is_empty() {
         Err("it is empty")
+    } else if text.len() > 512 {
+        Err("it is longer than 512 bytes")
+    } else if text.starts_with('/') {
+        Err("it starts with `/`")
+    } else if text.ends_with('/') {
+        Err("it ends with `/`")
+    } else if text.contains("//") {
+        Err("it has an empty segment: `//`")
+    } else {
+        text.split('/').try_for_each(segment)
+    }
+}
+
+/// One segment of a path, a flag's key. Segments that start with `..` are refused beside `.` and
+/// `..` themselves, since directories of files keep such names for their own use.
+fn segment(text: &str) -> Check {
+    if text.is_empty() {
+        Err("it is empty")
+    } else if text.len() > 128 {
+        Err("a segment is longer than 128 bytes")
+    } else if text == "." || text.starts_with("..") {
+        Err("a segment is `.` or starts with `..`")
+    } else if text.contains('/') {
+        Err("it has a `/`")
+    } else if text.chars().any(char::is_control) {
+        Err("it has a control character")
+    } else if text.chars().any(char::is_whitespace) {
+        Err("it has a space")
+    } else if !text.chars().all(is_segment_char) {
+        Err("only letters, digits and `-_.@:+=~` are allowed in a segment")
+    } else if !unicode_normalization::is_nfc(text) {
+        Err("it is not in Unicode's composed form (NFC)")
     } else {
         Ok(())
     }
+}
+
+/// Letters and digits of any script. Nothing that steers or hides text is one of those, but for
+/// the Hangul fillers, which are letters and invisible.
+fn is_segment_char(char: char) -> bool {
+    const FILLERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+    (char.is_alphanumeric() && !FILLERS.contains(&char)) || "-_.@:+=~".contains(char)
 }
