@@ -3,21 +3,28 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
-/// A plaintext value: boxed so that moves copy no bytes, wiped when dropped, redacted in `Debug`.
-pub struct Secret(Box<Zeroizing<Vec<u8>>>);
+/// A plaintext value: kept on the heap so that moves copy no bytes, wiped when dropped, redacted
+/// in `Debug`.
+pub struct Secret(Vec<u8>);
 
 impl Secret {
     /// Takes ownership of `bytes`; the allocation is reused, not copied.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Box::new(Zeroizing::new(bytes)))
+        Self(bytes)
     }
 
     /// Lends the plaintext to `f`. Every call is a place to look at in review.
     pub fn expose<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
         f(&self.0)
+    }
+
+    /// For filling in place; whoever fills must not change the length.
+    #[cfg(feature = "vault")]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 
     /// Length in bytes.
@@ -36,6 +43,15 @@ impl Secret {
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_slice(), other.0.as_slice()).into()
+    }
+}
+
+impl Drop for Secret {
+    // Not `Zeroizing<Vec<u8>>`: that writes byte by byte, a millisecond for the longest value,
+    // where these two are bulk writes over the whole allocation.
+    fn drop(&mut self) {
+        self.0.spare_capacity_mut().zeroize();
+        self.0.as_mut_slice().zeroize();
     }
 }
 

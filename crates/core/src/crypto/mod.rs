@@ -3,6 +3,7 @@
 //! nowhere else (`id::Hash` aside).
 
 pub mod identity;
+mod identity_file;
 pub mod keyring;
 pub mod seal;
 pub mod sign;
