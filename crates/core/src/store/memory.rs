@@ -1,7 +1,18 @@
-//! A store in memory with fault injection, for tests of everything above a store.
+//! A store in memory with fault injection, for tests of everything above a store. It keeps the
+//! same promises as a file and must not know what the bytes mean.
 
-use super::{AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{
+    AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject, Wake, Waker, follows,
+};
 use crate::id::{Hash, Revision};
+
+const LOCATION: &str = "memory";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +26,61 @@ pub enum Fault {
 }
 
 /// A store in memory; clones share it, as processes share a file.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryStore {}
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    commits: Vec<StoredCommit>,
+    objects: Vec<StoredObject>,
+    /// Where in `objects` a hash is.
+    index: HashMap<Hash, usize>,
+    checkpoint: Option<Vec<u8>>,
+    checkpoint_revision: Revision,
+    /// Counts appends and tampering, for watchers.
+    generation: u64,
+    /// Faults that have not struck yet, oldest first.
+    armed: Vec<Fault>,
+}
+
+impl State {
+    fn head(&self) -> Option<Head> {
+        self.commits.last().map(|commit| commit.head)
+    }
+
+    fn strike(&mut self, fault: Fault) -> Result<(), StoreError> {
+        match self.armed.iter().position(|armed| *armed == fault) {
+            None => Ok(()),
+            Some(at) => {
+                self.armed.remove(at);
+                Err(StoreError::Unreachable {
+                    location: LOCATION.to_owned(),
+                    reason: format!("fault injected: {fault:?}"),
+                })
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reading(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let mut state = self.lock();
+        state.strike(Fault::Read)?;
+        Ok(state)
+    }
+}
 
 impl MemoryStore {
     /// An empty store.
@@ -25,54 +89,168 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Arms one fault; it strikes the next matching call once.
+    /// Arms one fault; it strikes the next matching call once. Several may be armed at a time.
     pub fn arm(&self, fault: Fault) {
-        let _ = fault;
-        todo!()
+        self.shared.lock().armed.push(fault);
     }
 
-    /// Changes stored bytes behind the reader's back, as a hostile storage would.
+    /// Changes stored bytes behind the reader's back, as a hostile storage would, and wakes
+    /// watchers. `f` gets commits in order, objects, and the checkpoint.
     pub fn tamper(
         &self,
         f: impl FnOnce(&mut Vec<StoredCommit>, &mut Vec<StoredObject>, &mut Option<Vec<u8>>),
     ) {
-        let _ = f;
-        todo!()
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        f(&mut state.commits, &mut state.objects, &mut state.checkpoint);
+        state.index = state
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(at, object)| (object.hash, at))
+            .collect();
+        if state.checkpoint.is_none() {
+            state.checkpoint_revision = Revision::default();
+        }
+        state.generation = state.generation.wrapping_add(1);
+        drop(guard);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.lock();
+        f.debug_struct("MemoryStore")
+            .field("head", &state.head())
+            .field("objects", &state.objects.len())
+            .field("armed", &state.armed)
+            .finish()
     }
 }
 
 impl Store for MemoryStore {
     fn location(&self) -> String {
-        todo!()
+        LOCATION.to_owned()
     }
+
     fn head(&self) -> Result<Option<Head>, StoreError> {
-        todo!()
+        Ok(self.shared.reading()?.head())
     }
-    fn commits(&self, _from: Revision, _limit: usize) -> Result<Vec<StoredCommit>, StoreError> {
-        todo!()
+
+    fn commits(&self, from: Revision, limit: usize) -> Result<Vec<StoredCommit>, StoreError> {
+        let state = self.shared.reading()?;
+        let from_there = state.commits.iter().filter(|commit| commit.head.revision >= from);
+        Ok(from_there.take(limit).cloned().collect())
     }
-    fn objects(
-        &self,
-        _wanted: &[Hash],
-        _each: &mut dyn FnMut(Hash, &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        todo!()
+
+    fn objects(&self, wanted: &[Hash], each: &mut dyn FnMut(Hash, &[u8]) -> bool) -> Result<(), StoreError> {
+        let state = self.shared.reading()?;
+        let mut seen = HashSet::with_capacity(wanted.len());
+        for hash in wanted {
+            let found = state.index.get(hash).and_then(|at| state.objects.get(*at));
+            if let Some(object) = found
+                && seen.insert(*hash)
+                && !each(*hash, &object.bytes)
+            {
+                break;
+            }
+        }
+        Ok(())
     }
+
     fn append(
         &self,
-        _expected: Option<Head>,
-        _commit: &StoredCommit,
-        _objects: &[StoredObject],
+        expected: Option<Head>,
+        commit: &StoredCommit,
+        objects: &[StoredObject],
     ) -> Result<(), AppendError> {
-        todo!()
+        follows(LOCATION, expected, commit)?;
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        state.strike(Fault::AppendLost)?;
+        if state.head() != expected {
+            return Err(AppendError::Conflict { head: state.head() });
+        }
+        for object in objects {
+            let end = state.objects.len();
+            if *state.index.entry(object.hash).or_insert(end) == end {
+                state.objects.push(object.clone());
+            }
+        }
+        state.commits.push(commit.clone());
+        state.generation = state.generation.wrapping_add(1);
+        let acknowledged = state.strike(Fault::AppendUnacknowledged);
+        drop(guard);
+        self.shared.changed.notify_all();
+        Ok(acknowledged?)
     }
+
     fn checkpoint(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        todo!()
+        Ok(self.shared.reading()?.checkpoint.clone())
     }
-    fn put_checkpoint(&self, _revision: Revision, _bytes: &[u8]) -> Result<(), StoreError> {
-        todo!()
+
+    fn put_checkpoint(&self, revision: Revision, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut state = self.shared.lock();
+        if state.checkpoint.is_none() || state.checkpoint_revision <= revision {
+            state.checkpoint = Some(bytes.to_vec());
+            state.checkpoint_revision = revision;
+        }
+        Ok(())
     }
+
     fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
-        todo!()
+        let seen = self.shared.lock().generation;
+        Ok(Box::new(MemoryWatch {
+            shared: Arc::clone(&self.shared),
+            seen,
+            woken: Arc::default(),
+        }))
+    }
+}
+
+struct MemoryWatch {
+    shared: Arc<Shared>,
+    seen: u64,
+    woken: Arc<AtomicBool>,
+}
+
+impl StoreWatch for MemoryWatch {
+    fn wait(&mut self, timeout: Duration) -> Result<Wake, StoreError> {
+        let guard = self.shared.lock();
+        let (state, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(guard, timeout, |state| {
+                state.generation == self.seen && !self.woken.load(Ordering::Acquire)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.woken.swap(false, Ordering::AcqRel) || state.generation == self.seen {
+            return Ok(Wake::Idle);
+        }
+        self.seen = state.generation;
+        Ok(Wake::Changed)
+    }
+
+    fn waker(&self) -> Box<dyn Waker> {
+        Box::new(MemoryWaker {
+            shared: Arc::clone(&self.shared),
+            woken: Arc::clone(&self.woken),
+        })
+    }
+}
+
+struct MemoryWaker {
+    shared: Arc<Shared>,
+    woken: Arc<AtomicBool>,
+}
+
+impl Waker for MemoryWaker {
+    fn wake(&self) {
+        // Under the lock, or a wait between its test and its sleep would miss it.
+        let state = self.shared.lock();
+        self.woken.store(true, Ordering::Release);
+        drop(state);
+        self.shared.changed.notify_all();
     }
 }

@@ -156,7 +156,7 @@ pub trait Store: Send + Sync {
     fn commits(&self, from: Revision, limit: usize) -> Result<Vec<StoredCommit>, StoreError>;
 
     /// Calls `each` once for every wanted object that is present, in the order that is fastest to
-    /// read; absent ones are passed over. `each` returns false to stop.
+    /// read; absent ones are passed over. `each` returns false to stop; it must not use the store.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -186,6 +186,14 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn put_checkpoint(&self, revision: Revision, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// The storage's own integrity check; reads everything. It finds broken storage, not forgery.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with the first thing that is broken.
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Starts to watch.
     ///
     /// # Errors
@@ -207,6 +215,17 @@ pub fn open(location: &str, writable: bool) -> Result<Box<dyn Store>, StoreError
 /// [`StoreError::Exists`] when there is one.
 pub fn create(location: &str) -> Result<Box<dyn Store>, StoreError> {
     Ok(Box::new(SqliteStore::create(sqlite_path(location)?)?))
+}
+
+/// Holds that `commit` is the next one after `expected`: revisions have no gaps.
+fn follows(location: &str, expected: Option<Head>, commit: &StoredCommit) -> Result<(), StoreError> {
+    if commit.head.revision == expected.map_or(Revision(1), |head| head.revision.next()) {
+        return Ok(());
+    }
+    Err(StoreError::Unreachable {
+        location: location.to_owned(),
+        reason: "a commit was offered whose revision does not follow the one before it".to_owned(),
+    })
 }
 
 fn sqlite_path(location: &str) -> Result<&std::path::Path, StoreError> {
