@@ -14,6 +14,7 @@
 
 pub mod component;
 pub mod container;
+pub mod dice;
 pub mod http;
 pub mod program;
 pub mod scene;
