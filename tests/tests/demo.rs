@@ -1,0 +1,48 @@
+//! `make demo`, run as it is: it must show both changes by both ways and leave nothing behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::process::Command;
+
+use strongroom_tests::program::{self, workspace};
+use strongroom_tests::{component, container};
+
+#[test]
+fn the_demo_shows_the_whole_way_and_cleans_up() {
+    if !component::present("curl", "the demo") {
+        return;
+    }
+    // the demo itself falls back to a plain process; a test of it under CI must see a container
+    let engine = container::Engine::new("the demo in a container");
+    let scratch = tempfile::tempdir().unwrap();
+    // built before, so that the demo's own build finds nothing to do
+    let _ = program::path("strongroom");
+
+    let output = Command::new(workspace().join("scripts/demo.sh"))
+        .env("STRONGROOM_DEMO_PROFILE", "dev")
+        .env("TMPDIR", scratch.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+
+    for value in ["second-secret", "third-secret"] {
+        let row = text.lines().find(|line| line.starts_with(value)).expect(value);
+        assert_eq!(row.matches(" ms").count(), 2, "{row}");
+        assert!(
+            !row.contains('-') || !row.split(' ').any(|word| word.starts_with('-')),
+            "{row}"
+        );
+    }
+    assert!(text.contains("WEB_TOKEN=first-secret WEB_NEW_UI=true"), "{text}");
+    assert!(text.contains("greeting = \"hello\""), "{text}");
+    assert_eq!(text.contains("NO CONTAINER"), engine.is_none(), "{text}");
+
+    let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().collect();
+    assert!(left.is_empty(), "the demo left {left:?}");
+}
