@@ -1,0 +1,402 @@
+//! One target directory: owns the switch from one revision to the next and tidying up. It must
+//! not know how a tree of files is written.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::CStr;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use super::error::{Failed, Trying as _};
+use super::names::REVISION;
+use super::tree::{self, Access};
+use super::{FilesError, FilesSettings, Note, at, target};
+use crate::inject::Material;
+
+/// The symlink that is switched.
+const DATA: &str = "..data";
+/// Names of directories and symlinks that are not in use yet begin like this.
+const NEXT: &str = "..next-";
+
+/// A directory that this process alone delivers files into.
+#[derive(Debug)]
+pub struct Directory {
+    settings: FilesSettings,
+    path: PathBuf,
+    fd: OwnedFd,
+    access: Access,
+    durable: bool,
+    notes: Vec<Note>,
+}
+
+/// The files of one revision, written but not in use yet: [`Directory::switch`] or
+/// [`Directory::discard`] it.
+#[derive(Debug)]
+#[must_use]
+pub struct Prepared {
+    revision: u64,
+    files: usize,
+    /// The first segments of all names.
+    tops: BTreeSet<String>,
+    /// The new data directory; `None` when the one in use holds the same files.
+    data: Option<String>,
+}
+
+/// What was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The revision of the files that are there now.
+    pub revision: u64,
+    /// False when names, bytes, owner and mode were all as asked already: nothing was switched,
+    /// only `.revision` says the new number.
+    pub switched: bool,
+    /// How many files there are, `.revision` not counted.
+    pub files: usize,
+    /// What the operator should know.
+    pub notes: Vec<Note>,
+}
+
+impl Prepared {
+    /// True when switching will change what consumers see.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.data.is_some()
+    }
+}
+
+impl Directory {
+    /// Opens (or makes) the directory, checks that nobody else can interfere, locks it against
+    /// other processes and removes what an interrupted run left behind.
+    ///
+    /// # Errors
+    /// [`FilesError`]; nothing was changed.
+    pub fn open(settings: FilesSettings) -> Result<Self, FilesError> {
+        let path: PathBuf = settings.directory.components().collect();
+        let invalid = |problem| FilesError::Settings {
+            directory: settings.directory.clone(),
+            problem,
+        };
+        if path.file_name().is_none() {
+            return Err(invalid("name a directory of its own, not / or .."));
+        }
+        if settings.mode & !0o777 != 0 || settings.mode & 0o400 == 0 {
+            return Err(invalid(
+                "the mode of files is at most 0777 and lets their owner read them (0400)",
+            ));
+        }
+        if [settings.uid, settings.gid].contains(&Some(u32::MAX)) {
+            return Err(invalid("4294967295 is not a user or group"));
+        }
+        let access = Access::of(&settings);
+        let fd = target::open(&path, &settings)?;
+        let durable = !target::is_volatile(&fd).map_err(|failed| FilesError::from_failed(failed, &path))?;
+        let mut directory = Self {
+            settings,
+            path,
+            fd,
+            access,
+            durable,
+            notes: Vec::new(),
+        };
+        let failed = directory.recover();
+        failed.map_err(|failed| FilesError::from_failed(failed, &directory.path))?;
+        Ok(directory)
+    }
+
+    /// What the operator should know about the directory itself.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The settings it was opened with.
+    #[must_use]
+    pub fn settings(&self) -> &FilesSettings {
+        &self.settings
+    }
+
+    /// The revision of the files that are in use.
+    #[must_use]
+    pub fn revision(&self) -> Option<u64> {
+        tree::revision(&self.current().ok()??.1)
+    }
+
+    /// Delivers one revision: all its files appear, change and vanish at once.
+    ///
+    /// # Errors
+    /// [`FilesError`]; the revision before stays in use, whole.
+    pub fn apply(&mut self, material: &Material) -> Result<Applied, FilesError> {
+        let prepared = self.prepare(material)?;
+        self.switch(prepared)
+    }
+
+    /// Writes the files of one revision beside those in use; consumers see nothing yet.
+    ///
+    /// # Errors
+    /// [`FilesError`]; nothing is left of the new files.
+    pub fn prepare(&mut self, material: &Material) -> Result<Prepared, FilesError> {
+        let files = self.settings.files(material)?;
+        let mut tops: BTreeSet<String> = files
+            .keys()
+            .filter_map(|name| name.as_str().split('/').next())
+            .map(str::to_owned)
+            .collect();
+        tops.insert(REVISION.to_owned());
+        for name in &tops {
+            self.check_free(name)?;
+        }
+        let mut prepared = Prepared {
+            revision: material.revision,
+            files: files.len(),
+            tops,
+            data: None,
+        };
+        if let Ok(Some((_, root))) = self.current()
+            && tree::holds(&root, &files, self.access).unwrap_or(false)
+        {
+            return Ok(prepared);
+        }
+        let name = format!("..{}-{:016x}", material.revision, unique());
+        let written = self.write_tree(&name, |root| {
+            tree::write(root, &files, material.revision, self.access, self.durable)
+        });
+        if let Err(failed) = written {
+            self.remove(&name);
+            return Err(FilesError::from_failed(failed, &self.path));
+        }
+        prepared.data = Some(name);
+        Ok(prepared)
+    }
+
+    /// Puts prepared files into use.
+    ///
+    /// # Errors
+    /// [`FilesError`]; the revision before stays in use, whole.
+    pub fn switch(&mut self, prepared: Prepared) -> Result<Applied, FilesError> {
+        if let Err(failed) = self.try_switch(&prepared) {
+            let error = FilesError::from_failed(failed, &self.path);
+            self.discard(prepared);
+            return Err(error);
+        }
+        let mut applied = Applied {
+            revision: prepared.revision,
+            switched: prepared.data.is_some(),
+            files: prepared.files,
+            notes: Vec::new(),
+        };
+        applied.notes = self.tidy(&prepared.tops).1;
+        Ok(applied)
+    }
+
+    /// Removes prepared files that are not wanted any more.
+    pub fn discard(&mut self, prepared: Prepared) {
+        if let Some(name) = prepared.data {
+            self.remove(&name);
+        }
+    }
+
+    /// Removes everything that was delivered; the directory itself stays.
+    ///
+    /// # Errors
+    /// [`FilesError`] when files could not be removed.
+    pub fn clear(&mut self) -> Result<(), FilesError> {
+        match rustix::fs::unlinkat(&self.fd, DATA, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => {
+                let failed = Failed {
+                    action: "remove files",
+                    errno,
+                };
+                return Err(FilesError::from_failed(failed, &self.path));
+            }
+        }
+        let (_, notes) = self.tidy(&BTreeSet::new());
+        match notes.into_iter().next() {
+            None => Ok(()),
+            Some(_) => Err(FilesError::Denied {
+                directory: self.path.clone(),
+                action: "remove files",
+            }),
+        }
+    }
+
+    fn try_switch(&self, prepared: &Prepared) -> Result<(), Failed> {
+        // New names are linked before the switch: until then they lead nowhere, which to a
+        // consumer is the same as not being there.
+        for name in &prepared.tops {
+            self.link(name)?;
+        }
+        let Some(data) = &prepared.data else {
+            return match self.current().trying("open the files in use")? {
+                Some((_, root)) if tree::revision(&root) != Some(prepared.revision) => {
+                    tree::freshen(&root, prepared.revision, self.access, self.durable)
+                }
+                _ => Ok(()),
+            };
+        };
+        let next = format!("{NEXT}{:016x}", unique());
+        rustix::fs::symlinkat(data.as_str(), &self.fd, &next).trying("make symlinks")?;
+        if let Err(errno) = rustix::fs::renameat(&self.fd, &next, &self.fd, DATA) {
+            self.remove(&next);
+            return Err(errno).trying("switch to the new files");
+        }
+        if self.durable {
+            // the switch is done; that it is on disk already is not promised to anyone
+            let _ = rustix::fs::fsync(&self.fd);
+        }
+        Ok(())
+    }
+
+    fn link(&self, name: &str) -> Result<(), Failed> {
+        let target = format!("{DATA}/{name}");
+        match rustix::fs::symlinkat(target, &self.fd, name) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno).trying("make symlinks"),
+        }
+    }
+
+    fn check_free(&self, name: &str) -> Result<(), FilesError> {
+        let free = match at::kind(&self.fd, name) {
+            Err(Errno::NOENT) => true,
+            Err(errno) => {
+                let failed = Failed {
+                    action: "look at names",
+                    errno,
+                };
+                return Err(FilesError::from_failed(failed, &self.path));
+            }
+            Ok(FileType::Symlink) => self.is_own_link(name),
+            Ok(_) => false,
+        };
+        if free {
+            return Ok(());
+        }
+        Err(FilesError::Occupied {
+            directory: self.path.clone(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// True for a link of this layout that nobody else can redirect.
+    fn is_own_link(&self, name: &str) -> bool {
+        let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            return false;
+        };
+        let own = rustix::process::geteuid().as_raw();
+        (stat.st_uid == own || stat.st_uid == 0)
+            && matches!(at::read_link(&self.fd, name), Ok(Some(target))
+                if target.to_bytes() == format!("{DATA}/{name}").as_bytes())
+    }
+
+    /// The data directory that is in use, by name, and open.
+    fn current(&self) -> Result<Option<(Box<CStr>, OwnedFd)>, Errno> {
+        let Some(name) = at::read_link(&self.fd, DATA)? else {
+            return Ok(None);
+        };
+        if !is_data_name(&name) {
+            return Ok(None);
+        }
+        match at::open_directory(&self.fd, &*name) {
+            Ok(fd) => Ok(Some((name, fd))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn write_tree(
+        &self,
+        name: &str,
+        write: impl FnOnce(&OwnedFd) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).trying("make directories")?;
+        let root = at::open_directory(&self.fd, name).trying("open directories")?;
+        write(&root)
+    }
+
+    fn recover(&mut self) -> Result<(), Failed> {
+        match at::kind(&self.fd, DATA) {
+            Ok(FileType::Symlink) | Err(Errno::NOENT) => {}
+            Ok(_) => return Err(Errno::EXIST).trying("use the name ..data, which is taken,"),
+            Err(errno) => return Err(errno).trying("look at names"),
+        }
+        if self.durable {
+            let directory = self.path.clone();
+            self.notes.push(Note::OnDisk { directory });
+        }
+        // links stay as they are: the first revision that is applied settles them
+        let keep = self.links().trying("list files")?;
+        let (count, notes) = self.tidy(&keep);
+        if count > 0 {
+            let directory = self.path.clone();
+            self.notes.push(Note::Leftovers { directory, count });
+        }
+        self.notes.extend(notes);
+        Ok(())
+    }
+
+    fn links(&self) -> Result<BTreeSet<String>, Errno> {
+        let names = at::list(&self.fd)?;
+        let links = names.into_iter().filter_map(|(name, kind)| {
+            let name = name.to_str().ok()?.to_owned();
+            (kind == FileType::Symlink && self.is_own_link(&name)).then_some(name)
+        });
+        Ok(links.collect())
+    }
+
+    /// Removes every name of ours that is not in use: links other than `tops`, data directories
+    /// other than the current one. Tells how many were removed, and what could not be.
+    fn tidy(&self, tops: &BTreeSet<String>) -> (usize, Vec<Note>) {
+        let current = at::read_link(&self.fd, DATA).ok().flatten();
+        let links = self.links().unwrap_or_default();
+        let stale: HashSet<&String> = links.difference(tops).collect();
+        let mut removed = 0;
+        let mut notes = Vec::new();
+        for (name, _) in at::list(&self.fd).unwrap_or_default() {
+            let text = name.to_string_lossy().into_owned();
+            let unused = text.starts_with(NEXT)
+                || stale.contains(&text)
+                || (is_data_name(&name) && current.as_ref() != Some(&name));
+            if !unused {
+                continue;
+            }
+            match at::remove(&self.fd, &name) {
+                Ok(()) | Err(Errno::NOENT) => removed += 1,
+                Err(_) => notes.push(Note::NotRemoved {
+                    directory: self.path.clone(),
+                    name: text,
+                }),
+            }
+        }
+        (removed, notes)
+    }
+
+    /// Removes a name that was never in use; what cannot be removed is found at the next start.
+    fn remove(&self, name: &str) {
+        if let Ok(name) = std::ffi::CString::new(name) {
+            let _ = at::remove(&self.fd, &name);
+        }
+    }
+}
+
+/// `..REVISION-` and 16 hexadecimal digits.
+fn is_data_name(name: &CStr) -> bool {
+    let parts = name
+        .to_str()
+        .ok()
+        .and_then(|text| text.strip_prefix(".."))
+        .and_then(|text| text.split_once('-'));
+    parts.is_some_and(|(revision, random)| {
+        !revision.is_empty()
+            && revision.bytes().all(|byte| byte.is_ascii_digit())
+            && random.len() == 16
+            && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// A number for names that must not meet one left behind; nothing depends on it being secret.
+fn unique() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
+}

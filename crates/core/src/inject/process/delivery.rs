@@ -1,0 +1,189 @@
+//! What a supervisor does about a new revision: owns checking it, switching its files and telling
+//! or replacing the process. It must not know what made it arrive.
+
+use std::ffi::OsString;
+
+use super::child::{Child, Start};
+use super::supervisor::{Next, Phase, Supervisor, Then};
+use super::{OnChange, ProcessError, Report};
+use crate::inject::Material;
+
+impl Supervisor<'_> {
+    /// Looks at a new revision and, when it is good, sets about delivering it.
+    pub(super) fn consider(&mut self, material: Material) -> Result<(), ProcessError> {
+        if matches!(
+            self.phase,
+            Phase::Stopping {
+                then: Then::Finish,
+                ..
+            }
+        ) {
+            return Ok(());
+        }
+        let revision = material.revision;
+        let next = match self.check(material) {
+            Ok(next) => next,
+            Err(reason) => {
+                (self.report)(Report::Refused {
+                    revision,
+                    reason: &reason,
+                });
+                return Ok(());
+            }
+        };
+        let changed = !next.material.same_values(&self.current);
+        let restarts = self.settings.on_change == OnChange::Restart;
+        match std::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::Stopping { until, killed, then } => {
+                let then = if changed || matches!(then, Then::Replace(_)) {
+                    self.drop_next(then);
+                    Then::Replace(Box::new(next))
+                } else {
+                    self.switch(next);
+                    then
+                };
+                self.phase = Phase::Stopping { until, killed, then };
+            }
+            // it may well be what the process failed for the want of
+            Phase::Waiting { .. } if changed => {
+                self.pause = self.settings.backoff.first;
+                self.replace(next)?;
+            }
+            Phase::Running if changed && restarts => {
+                self.child
+                    .iter()
+                    .for_each(|child| child.signal_all(self.settings.stop_signal));
+                self.phase = self.stopping(Then::Replace(Box::new(next)));
+            }
+            phase => {
+                self.phase = phase;
+                if self.switch(next) && changed {
+                    self.tell();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that can be wrong with a revision is found here, before anything is touched.
+    fn check(&mut self, material: Material) -> Result<Next, ProcessError> {
+        let material = self.settings.trimmed(material);
+        material.require(self.settings.all_required())?;
+        self.settings.env.variables(&material)?;
+        let files = match &mut self.files {
+            Some(files) => Some(files.prepare(&material)?),
+            None => None,
+        };
+        Ok(Next { material, files })
+    }
+
+    /// Puts a checked revision's files into use, and its values in the place of the current.
+    fn switch(&mut self, next: Next) -> bool {
+        let Next { material, files } = next;
+        let revision = material.revision;
+        if let (Some(directory), Some(prepared)) = (&mut self.files, files) {
+            match directory.switch(prepared) {
+                Ok(applied) => applied
+                    .notes
+                    .iter()
+                    .for_each(|note| (self.report)(Report::Note(note))),
+                Err(error) => {
+                    let reason = &error.into();
+                    (self.report)(Report::Refused { revision, reason });
+                    return false;
+                }
+            }
+        }
+        let changed = !material.same_values(&self.current);
+        self.current = material;
+        (self.report)(Report::Delivered { revision, changed });
+        true
+    }
+
+    /// Starts the process with a new revision; with the one before if that fails.
+    pub(super) fn replace(&mut self, next: Next) -> Result<(), ProcessError> {
+        let revision = next.material.revision;
+        let before = std::mem::replace(
+            &mut self.current,
+            Material {
+                revision,
+                values: Vec::new(),
+            },
+        );
+        if !self.switch(next) {
+            self.current = before;
+            return self.start();
+        }
+        let Err(reason) = self.start() else { return Ok(()) };
+        (self.report)(Report::Refused {
+            revision,
+            reason: &reason,
+        });
+        self.current = before;
+        if let Some(files) = &mut self.files {
+            files.apply(&self.current)?;
+        }
+        self.start()
+    }
+
+    /// Tells the running process of a change.
+    fn tell(&mut self) {
+        match self.settings.on_change {
+            OnChange::Signal(signal) => {
+                let running = self.child.as_ref().filter(|child| child.is_running());
+                if let Some(child) = running {
+                    child.signal(signal);
+                    (self.report)(Report::Signalled { signal });
+                }
+            }
+            OnChange::Run(_) if self.command.is_some() => self.command_again = true,
+            OnChange::Run(_) => self.start_command(),
+            OnChange::Restart | OnChange::Nothing => {}
+        }
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), ProcessError> {
+        let child = self.spawn(&self.settings.command, true)?;
+        let pid = child.pid.as_raw_pid();
+        let revision = self.current.revision;
+        self.child = Some(child);
+        self.phase = Phase::Running;
+        (self.report)(Report::Started { pid, revision });
+        Ok(())
+    }
+
+    fn start_command(&mut self) {
+        let OnChange::Run(command) = &self.settings.on_change else {
+            return;
+        };
+        match self.spawn(command, false) {
+            Ok(child) => self.command = Some(child),
+            Err(_) => (self.report)(Report::CommandFailed { exit: None }),
+        }
+    }
+
+    pub(super) fn command_ended(&mut self) {
+        let Some(exit) = self.command.as_ref().and_then(|command| command.exit) else {
+            return;
+        };
+        self.command = None;
+        if !exit.is_success() {
+            (self.report)(Report::CommandFailed { exit: Some(exit) });
+        }
+        if std::mem::take(&mut self.command_again) {
+            self.start_command();
+        }
+    }
+
+    fn spawn(&self, command: &[OsString], stdin: bool) -> Result<Child, ProcessError> {
+        let variables = self.settings.env.variables(&self.current)?;
+        let start = Start {
+            command,
+            variables: &variables,
+            clean: self.settings.clean_env,
+            own_group: !self.shares_terminal,
+            stdin,
+        };
+        Child::start(&start, &self.events)
+    }
+}
