@@ -20,6 +20,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 5] = [Self::Secret, Self::Config, Self::Flag, Self::Policy, Self::Schema];
+
     /// The word used in messages, files and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -53,7 +55,7 @@ pub struct KindError;
 impl FromStr for Kind {
     type Err = KindError;
     fn from_str(text: &str) -> Result<Self, KindError> {
-        [Self::Secret, Self::Config, Self::Flag, Self::Policy, Self::Schema]
+        Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or(KindError)

@@ -1,1 +1,37 @@
-//! The signed chain: owns commits, their canonical bytes and their verification.
+//! The signed chain: owns commits, their canonical bytes, who may make them, and the verified
+//! state they lead to. It must not know names, values or how a store keeps its bytes; nothing
+//! here opens a record.
+
+mod admin;
+mod change;
+mod checkpoint;
+mod codec;
+mod error;
+mod sealed;
+mod state;
+
+pub use admin::{Admin, CompartmentState, MemberState};
+pub use change::{AdminChange, Commit, EntryChange, FORMAT, Link, Role, RoleError, decode};
+pub use checkpoint::{Authority, Checkpoint, authority_of, encode as encode_checkpoint};
+pub(crate) use codec::{Malformed, Reader, Writer};
+pub use error::{Break, IntegrityError};
+pub use sealed::Sealed;
+pub use state::{Live, State};
+
+use crate::id::Hash;
+
+/// The objects a stored commit refers to, in its order: names, key files, metadata and values.
+/// For copying a store; nothing is verified.
+///
+/// # Errors
+/// [`Break::DamagedCommit`], [`Break::NewerFormat`].
+pub fn referenced_objects(stored: &[u8]) -> Result<Vec<Hash>, Break> {
+    let (commit, ..) = decode(stored)?;
+    let admin = commit.admin.iter().filter_map(AdminChange::object);
+    let entries = commit
+        .entries
+        .iter()
+        .flat_map(|change| [Some(change.meta), change.value])
+        .flatten();
+    Ok(admin.chain(entries).collect())
+}

@@ -108,6 +108,13 @@ impl Keyring {
             .map(|((_, term), kek)| (*term, kek))
     }
 
+    /// All open terms of a compartment, oldest first.
+    pub fn terms(&self, compartment: CompartmentId) -> impl Iterator<Item = (Term, &Arc<Kek>)> {
+        self.0
+            .range((compartment, Term(0))..=(compartment, Term(u32::MAX)))
+            .map(|((_, term), kek)| (*term, kek))
+    }
+
     /// True when any term of the compartment is open.
     #[must_use]
     pub fn opens(&self, compartment: CompartmentId) -> bool {

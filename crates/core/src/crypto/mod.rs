@@ -4,6 +4,7 @@
 
 pub mod identity;
 mod identity_file;
+pub mod index;
 pub mod keyring;
 pub mod seal;
 pub mod sign;

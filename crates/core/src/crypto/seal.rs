@@ -85,6 +85,8 @@ pub enum Purpose {
     Name = 3,
     /// A commit's message.
     Message = 4,
+    /// The key that entry ids are made with.
+    Index = 5,
 }
 
 /// Everything a record is bound to; a record opens only under exactly the context it was sealed in.

@@ -1,60 +1,30 @@
 //! The verified state at one revision, values still sealed: owns lookup, environment layers and
 //! opening. It must not know stores; it is built from verified commits and checked objects.
 
+mod build;
+mod directory;
+mod meta;
+mod read;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::ambient::Timestamp;
-use crate::config::Format;
+pub use crate::commit::{Role, RoleError};
+use crate::commit::{Sealed, State};
+use crate::config::{DocumentError, Format};
 use crate::crypto::identity::PublicIdentity;
-use crate::id::{EntryId, Hash, Revision, Version};
+use crate::crypto::keyring::Keyring;
+use crate::id::{CompartmentId, EntryId, Hash, MemberId, Revision, Version};
 pub use crate::kind::{Kind, KindError};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-
-/// What a member may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Role {
-    /// Everything: members, compartments, environments and entries.
-    Admin = 1,
-    /// Entries of its compartments.
-    Writer = 2,
-    /// New versions of secrets of its compartments.
-    Rotator = 3,
-    /// Reading only.
-    Reader = 4,
-}
-
-impl Role {
-    /// The word used in messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Writer => "writer",
-            Self::Rotator => "rotator",
-            Self::Reader => "reader",
-        }
-    }
-}
-
-/// The word is not a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of admin, writer, rotator, reader")]
-pub struct RoleError;
-
-impl FromStr for Role {
-    type Err = RoleError;
-    fn from_str(text: &str) -> Result<Self, RoleError> {
-        [Self::Admin, Self::Writer, Self::Rotator, Self::Reader]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(RoleError)
-    }
-}
+pub(crate) use build::{Fetch, Take};
+pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
+pub(crate) use meta::{
+    EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, value_context,
+};
 
 /// An entry as described by its opened metadata; its value stays sealed.
 #[derive(Clone, Debug)]
@@ -79,6 +49,8 @@ pub struct Entry {
     pub compartment: CompartmentName,
     /// Length of its value in bytes.
     pub size: usize,
+    /// The id of its compartment; private, so that entries come from snapshots only.
+    pub(crate) sealed_in: CompartmentId,
 }
 
 /// An environment.
@@ -165,7 +137,7 @@ pub enum ReadError {
         /// The path asked for.
         path: EntryPath,
         /// What is wrong, with a position and never with content.
-        problem: String,
+        problem: DocumentError,
     },
 }
 
@@ -182,7 +154,28 @@ pub struct Reading {
 
 /// The verified state at one revision; cheap to clone, shared without locks.
 #[derive(Clone)]
-pub struct Snapshot {}
+pub struct Snapshot {
+    state: State,
+    me: MemberId,
+    keyring: Arc<Keyring>,
+    directory: Arc<Directory>,
+    spaces: imbl::HashMap<EnvironmentName, Space>,
+    ids: imbl::HashMap<EntryId, Arc<Entry>>,
+}
+
+/// The entries of one environment: by hash to read them, in order to list them.
+#[derive(Clone, Default)]
+struct Space {
+    entries: imbl::HashMap<EntryPath, Node>,
+    order: imbl::OrdMap<EntryPath, Arc<Entry>>,
+}
+
+/// An entry and its sealed value.
+#[derive(Clone)]
+struct Node {
+    entry: Arc<Entry>,
+    sealed: Sealed,
+}
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,92 +187,132 @@ impl Snapshot {
     /// Its revision.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        todo!()
+        self.state.revision()
     }
 
     /// The hash of its commit.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        todo!()
+        self.state.hash()
     }
 
     /// When its commit was made, by the author's clock.
     #[must_use]
     pub fn committed_at(&self) -> Timestamp {
-        todo!()
+        self.state.time()
     }
 
     /// The hash of the first commit: what settings pin.
     #[must_use]
     pub fn fingerprint(&self) -> Hash {
-        todo!()
+        self.state.fingerprint()
+    }
+
+    /// The number of entries this identity opens, over all environments.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// True when this identity opens no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// All environments, by name.
     #[must_use]
     pub fn environments(&self) -> Vec<Environment> {
-        todo!()
+        let environment = |(name, info): (&EnvironmentName, &directory::EnvironmentInfo)| {
+            Some(Environment {
+                name: name.clone(),
+                parent: info.parent.clone(),
+                compartment: self.directory.compartments.get(&info.compartment)?.clone(),
+            })
+        };
+        self.directory
+            .environments
+            .iter()
+            .filter_map(environment)
+            .collect()
     }
 
     /// All compartments, by name.
     #[must_use]
     pub fn compartments(&self) -> Vec<Compartment> {
-        todo!()
+        let admin = self.state.admin();
+        let compartment = |(id, name): (&CompartmentId, &CompartmentName)| {
+            let mut members: Vec<_> = admin
+                .recipients(*id)
+                .filter_map(|(member, _)| self.directory.members.get(&member).cloned())
+                .collect();
+            members.sort();
+            Some(Compartment {
+                name: name.clone(),
+                members,
+                term: admin.compartments().get(id)?.term().0,
+                open: self.keyring.opens(*id),
+            })
+        };
+        let mut all: Vec<_> = self
+            .directory
+            .compartments
+            .iter()
+            .filter_map(compartment)
+            .collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// All members, by name.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        todo!()
+        let admin = self.state.admin();
+        let member = |(id, name): (&MemberId, &MemberName)| {
+            let state = admin.members().get(id)?;
+            let mut compartments: Vec<_> = self
+                .directory
+                .compartments
+                .iter()
+                .filter(|(compartment, _)| admin.opens(*id, **compartment))
+                .map(|(_, name)| name.clone())
+                .collect();
+            compartments.sort();
+            Some(Member {
+                name: name.clone(),
+                role: state.role,
+                public: state.public.clone(),
+                compartments,
+                is_self: *id == self.me,
+            })
+        };
+        let mut all: Vec<_> = self.directory.members.iter().filter_map(member).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
-    /// `environment` and its ancestors, nearest first.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`].
-    pub fn layers(&self, environment: &EnvironmentName) -> Result<Vec<EnvironmentName>, ReadError> {
-        let _ = environment;
-        todo!()
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
-    /// The entry an environment sees at `path`: its own, or an inherited config or flag.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`], [`ReadError::NoEntry`].
-    pub fn entry(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Arc<Entry>, ReadError> {
-        let _ = (environment, path);
-        todo!()
+    pub(crate) fn keyring(&self) -> &Arc<Keyring> {
+        &self.keyring
     }
 
-    /// All entries an environment sees, by path, optionally only those at or under `prefix`.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`].
-    pub fn entries(
-        &self,
-        environment: &EnvironmentName,
-        prefix: Option<&EntryPath>,
-    ) -> Result<Vec<Arc<Entry>>, ReadError> {
-        let _ = (environment, prefix);
-        todo!()
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
-    /// Opens a value; config is merged with its inherited layers.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn read(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Reading, ReadError> {
-        let _ = (environment, path);
-        todo!()
+    pub(crate) fn me(&self) -> MemberId {
+        self.me
     }
 
-    /// Opens exactly this entry's own value, without layers, and lends it to `f`.
-    ///
-    /// # Errors
-    /// [`ReadError::Damaged`], [`ReadError::NoEntry`] when the entry is not of this snapshot.
-    pub fn expose<R>(&self, entry: &Entry, f: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError> {
-        let _ = (entry, f);
-        todo!()
+    pub(crate) fn all_entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.ids.values()
+    }
+
+    pub(crate) fn by_id(&self, id: EntryId) -> Option<&Arc<Entry>> {
+        self.ids.get(&id)
     }
 }
 

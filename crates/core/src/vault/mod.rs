@@ -1,417 +1,80 @@
 //! The face for embedding: owns opening a store with an identity, reads, commits and the watch.
+//! It must not know sockets, terminals or files other than the trust file it is told of.
 
-use std::path::Path;
-use std::sync::Arc;
+mod administer;
+mod change;
+mod draft;
+mod error;
+mod event;
+mod follow;
+mod genesis;
+mod load;
+mod past;
+mod trust;
+mod verify;
 
-use crate::ambient::{Ambient, EntropyError, Timestamp};
-use crate::config::Format;
-use crate::crypto::identity::{Identity, PublicIdentity};
-use crate::id::{Hash, Revision, Version};
-use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::broadcast;
+
+pub use crate::commit::{Break, IntegrityError};
+pub use change::{Change, Edit, Expect, Planned, Put, Receipt};
+pub use error::{CommitError, OpenError};
+pub use event::{Event, Freshness, Revised, Watch};
+pub use past::Past;
+pub use trust::{OpenOptions, Trust, TrustError};
+pub use verify::Verification;
+
+use crate::ambient::Ambient;
+use crate::commit::{Role, encode_checkpoint};
+use crate::crypto::identity::Identity;
+use crate::id::Revision;
+use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-use crate::snapshot::{Changed, Kind, ReadError, Reading, Role, Snapshot};
-use crate::store::{Store, StoreError};
+use crate::snapshot::{Changed, ReadError, Reading, Snapshot};
+use crate::store::{AppendError, Store, StoreError};
+use draft::Draft;
+use load::Walk;
 
-/// The highest revision a reader has verified; it refuses anything less. Keep it outside the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
-    /// The store's fingerprint: the hash of its first commit.
-    pub fingerprint: Hash,
-    /// The revision.
-    pub revision: Revision,
-    /// The hash of that revision's commit.
-    pub hash: Hash,
+/// How often a commit is tried when other writers are first.
+const ATTEMPTS: u32 = 32;
+/// Snapshots kept for reads at a recent revision; they share what did not change.
+const RECENT: usize = 64;
+/// A checkpoint is due when it spares at least this many commits and entry changes, or one in
+/// `CHECKPOINT_SHARE` of what is live, whichever is more.
+const CHECKPOINT_MIN: usize = 256;
+const CHECKPOINT_SHARE: usize = 32;
+
+/// A store opened by an identity. Reads never block; commits and refreshes take turns.
+pub struct Vault {
+    store: Arc<dyn Store>,
+    identity: Arc<Identity>,
+    ambient: Ambient,
+    current: ArcSwap<Snapshot>,
+    turn: Mutex<Turn>,
+    freshness: Mutex<Freshness>,
+    events: broadcast::Sender<Event>,
+    follower: Mutex<Option<follow::Follower>>,
 }
 
-impl Trust {
-    /// Reads a trust file; `None` when there is none yet.
-    ///
-    /// # Errors
-    /// [`TrustError`] when it cannot be read or is not a trust file.
-    pub fn load(path: &Path) -> Result<Option<Self>, TrustError> {
-        let _ = path;
-        todo!()
-    }
-
-    /// Writes a trust file atomically, mode 0600. A file of a higher revision is left.
-    ///
-    /// # Errors
-    /// [`TrustError`].
-    pub fn save(&self, path: &Path) -> Result<(), TrustError> {
-        let _ = path;
-        todo!()
-    }
+/// What commits and refreshes share, one at a time.
+struct Turn {
+    recent: VecDeque<Arc<Snapshot>>,
+    /// Commits and entry changes since the last checkpoint.
+    since_checkpoint: usize,
 }
-
-/// A trust file could not be used.
-#[derive(Debug, thiserror::Error)]
-#[error("trust file {path}: {problem}")]
-pub struct TrustError {
-    /// The file.
-    pub path: String,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// What a store is opened against.
-#[derive(Debug)]
-pub struct OpenOptions {
-    /// The fingerprint the store must have; without it the first open trusts what it finds.
-    pub fingerprint: Option<Hash>,
-    /// What was verified before.
-    pub trust: Option<Trust>,
-    /// Clock and randomness.
-    pub ambient: Ambient,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        Self {
-            fingerprint: None,
-            trust: None,
-            ambient: Ambient::system(),
-        }
-    }
-}
-
-/// Why a store was not opened, refreshed or verified.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The storage failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The store has no first commit.
-    #[error("{location}: the store is empty: it has no first commit")]
-    Empty {
-        /// Where.
-        location: String,
-    },
-    /// What the store holds was changed, forged, replayed or cut.
-    #[error(transparent)]
-    Integrity(#[from] IntegrityError),
-    /// The identity is no member of this store.
-    #[error("this identity is not a member of the store: ask an admin for `strongroom member add`")]
-    NotMember,
-}
-
-/// What an untrusted store held instead of what was signed. Nothing of it was used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("revision {revision}: {what}")]
-pub struct IntegrityError {
-    /// The revision at fault.
-    pub revision: Revision,
-    /// What broke.
-    pub what: Break,
-}
-
-/// The ways in which a store can break its chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Break {
-    /// Another store than the pinned one.
-    #[error("the store's fingerprint is not the pinned one: this is another store")]
-    Fingerprint,
-    /// The store went back behind what was verified.
-    #[error("the store was rolled back: it was verified at a higher revision before")]
-    RolledBack,
-    /// The commit at a verified revision is another one now.
-    #[error("the history was replaced: the commit verified before is not this one")]
-    Replaced,
-    /// A commit is missing.
-    #[error("a commit is missing")]
-    MissingCommit,
-    /// A commit does not decode.
-    #[error("the commit is damaged")]
-    DamagedCommit,
-    /// A commit of a newer format.
-    #[error("the commit has a newer format: update this program")]
-    NewerFormat,
-    /// A commit does not name its predecessor.
-    #[error("the commit does not follow the one before it")]
-    BrokenChain,
-    /// The signature does not verify.
-    #[error("the commit's signature does not verify")]
-    Signature,
-    /// The author is no member, or its role does not allow the change.
-    #[error("the commit's author was not allowed to make it")]
-    Unauthorised,
-    /// A change contradicts the state before it.
-    #[error("the commit contradicts the state before it")]
-    Contradiction,
-    /// A listed object is missing.
-    #[error("a sealed record or key file that the commit lists is missing")]
-    MissingObject,
-    /// An object's bytes are not those that were signed.
-    #[error("a sealed record or key file is not the one that was signed")]
-    ForeignObject,
-    /// A record does not open under its context.
-    #[error("a sealed record does not open: it was changed or moved")]
-    Record,
-    /// The checkpoint does not verify.
-    #[error("the checkpoint does not verify")]
-    Checkpoint,
-}
-
-/// Whether an entry may exist when it is put.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Expect {
-    /// It may or may not.
-    #[default]
-    Any,
-    /// It must be new.
-    Absent,
-    /// It must be at this version.
-    Version(Version),
-}
-
-/// One value to put.
-#[derive(Debug)]
-pub struct Put {
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// The path.
-    pub path: EntryPath,
-    /// What it is.
-    pub kind: Kind,
-    /// The plaintext.
-    pub value: Secret,
-    /// The format of a config document.
-    pub format: Format,
-    /// Labels; `None` keeps those of the version before.
-    pub labels: Option<std::collections::BTreeMap<String, String>>,
-    /// The compartment of a new entry; the environment's when `None`. An entry stays in its own.
-    pub compartment: Option<CompartmentName>,
-    /// The precondition.
-    pub expect: Expect,
-}
-
-/// One edit of a change.
-#[derive(Debug)]
-pub enum Edit {
-    /// Put a value.
-    Put(Put),
-    /// Delete an entry; its old versions stay in the history.
-    Delete {
-        /// The environment.
-        environment: EnvironmentName,
-        /// The path.
-        path: EntryPath,
-    },
-    /// Add an environment; without a compartment it gets one of its own name.
-    AddEnvironment {
-        /// Its name.
-        name: EnvironmentName,
-        /// Where it inherits config and flags from.
-        parent: Option<EnvironmentName>,
-        /// The compartment of its entries.
-        compartment: Option<CompartmentName>,
-    },
-    /// Add a compartment that admins open.
-    AddCompartment {
-        /// Its name.
-        name: CompartmentName,
-    },
-    /// Add a member.
-    AddMember {
-        /// Its name.
-        name: MemberName,
-        /// Its public keys.
-        public: PublicIdentity,
-        /// Its role; admins open every compartment.
-        role: Role,
-        /// The compartments it opens.
-        compartments: Vec<CompartmentName>,
-    },
-    /// Remove a member; every compartment it opened gets a new term.
-    RemoveMember {
-        /// Its name.
-        name: MemberName,
-    },
-    /// Let a member open one more compartment.
-    Grant {
-        /// The member.
-        member: MemberName,
-        /// The compartment.
-        compartment: CompartmentName,
-    },
-}
-
-/// A change of any number of entries, committed whole or not at all.
-#[derive(Debug, Default)]
-pub struct Change {
-    /// What it is for; sealed like a name. At most 4096 bytes.
-    pub message: String,
-    /// Its edits.
-    pub edits: Vec<Edit>,
-}
-
-/// What a commit would do to one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// The change of the entry.
-    pub change: Changed,
-    /// The version it has now.
-    pub before: Option<Version>,
-    /// True when the new value equals the old one: nothing is written for it.
-    pub unchanged: bool,
-}
-
-/// What a commit did.
-#[derive(Clone, Debug)]
-pub struct Receipt {
-    /// The revision that holds the change; the current one when nothing had to change.
-    pub revision: Revision,
-    /// The hash of its commit.
-    pub hash: Hash,
-    /// False when everything was as asked already and no commit was made.
-    pub committed: bool,
-    /// What changed.
-    pub changes: Vec<Changed>,
-    /// Secrets a removed member could have read: rotate them.
-    pub exposed: Vec<Changed>,
-}
-
-/// Why nothing was committed.
-#[derive(Debug, thiserror::Error)]
-pub enum CommitError {
-    /// The store could not be read or holds what was not signed.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// An entry, environment or member named by the change is not there.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The storage failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// No randomness.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// A precondition does not hold: somebody else was first.
-    #[error("{path:?} in {environment:?} is at version {found}, not as expected: read it again")]
-    Stale {
-        /// The environment.
-        environment: EnvironmentName,
-        /// The path.
-        path: EntryPath,
-        /// The version that is there; 0 when absent.
-        found: Version,
-    },
-    /// Other writers were first too often.
-    #[error("other writers were first {attempts} times: nothing was committed; try again")]
-    Contended {
-        /// How often it was tried.
-        attempts: u32,
-    },
-    /// The member's role or compartments do not allow it.
-    #[error("this identity may not do that: {reason}")]
-    Denied {
-        /// Why.
-        reason: String,
-    },
-    /// The change itself is not valid.
-    #[error("{problem}")]
-    Invalid {
-        /// What is wrong and what to do, never with a value.
-        problem: String,
-    },
-}
-
-/// What a watch delivers.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A new snapshot is in place.
-    Revised(Arc<Revised>),
-    /// The store holds a revision that was refused; the last good one stays.
-    Refused {
-        /// Why.
-        reason: Arc<str>,
-    },
-    /// The store is out of reach since this time; the last good snapshot stays.
-    StoreLost {
-        /// Since when.
-        since: Timestamp,
-        /// Why.
-        reason: Arc<str>,
-    },
-    /// The store is back.
-    StoreBack,
-    /// This watcher was too slow and missed events: compare with the current snapshot.
-    Lagged,
-}
-
-/// One applied step, possibly of several commits.
-#[derive(Clone, Debug)]
-pub struct Revised {
-    /// The snapshot that is in place now.
-    pub revision: Revision,
-    /// The revision before it.
-    pub from: Revision,
-    /// What changed between the two.
-    pub changes: Vec<Changed>,
-}
-
-/// A stream of events; dropped, it ends.
-#[derive(Debug)]
-pub struct Watch {}
-
-impl Watch {
-    /// The next event; `None` when the vault is gone.
-    pub async fn next(&mut self) -> Option<Event> {
-        todo!()
-    }
-
-    /// The next event, blocking this thread; not for async contexts.
-    pub fn next_blocking(&mut self) -> Option<Event> {
-        todo!()
-    }
-}
-
-/// How current the snapshot is.
-#[derive(Clone, Debug, Default)]
-pub struct Freshness {
-    /// Since when the store is out of reach, if it is.
-    pub stale_since: Option<Timestamp>,
-    /// Why the store's newest revision was refused, if it was.
-    pub refused: Option<Arc<str>>,
-}
-
-/// One past version of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
-    /// The revision that made it.
-    pub revision: Revision,
-    /// When.
-    pub at: Timestamp,
-    /// Who, by name, or the id of a removed member.
-    pub author: String,
-    /// The message.
-    pub message: String,
-    /// What happened to entries this identity opens.
-    pub changes: Vec<Changed>,
-}
-
-/// What `verify` checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verification {
-    /// Commits whose signature and chain were checked.
-    pub commits: u64,
-    /// Objects whose hash was checked.
-    pub objects: u64,
-    /// Records that were opened; those of other compartments stay sealed.
-    pub opened: u64,
-    /// The head that was reached.
-    pub revision: Revision,
-    /// Its hash.
-    pub hash: Hash,
-}
-
-/// A store opened by an identity.
-pub struct Vault {}
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Vault")
+        write!(f, "Vault({}, {:?})", self.location(), self.snapshot())
     }
+}
+
+/// A lock whose holder panicked still guards data that is replaced whole, never half.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Vault {
@@ -425,8 +88,12 @@ impl Vault {
         identity: Arc<Identity>,
         ambient: Ambient,
     ) -> Result<Self, CommitError> {
-        let _ = (store, admin, identity, ambient);
-        todo!()
+        genesis::create(&*store, admin, &identity, &ambient)?;
+        let options = OpenOptions {
+            ambient,
+            ..OpenOptions::default()
+        };
+        Ok(Self::open(store, identity, options)?)
     }
 
     /// Verifies a store and opens what the identity may.
@@ -438,26 +105,43 @@ impl Vault {
         identity: Arc<Identity>,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
-        let _ = (store, identity, options);
-        todo!()
+        let (snapshot, since_checkpoint) = load::open(&*store, &identity, &options)?;
+        Ok(Self {
+            store,
+            identity,
+            ambient: options.ambient,
+            current: ArcSwap::from_pointee(snapshot),
+            turn: Mutex::new(Turn {
+                recent: VecDeque::new(),
+                since_checkpoint,
+            }),
+            freshness: Mutex::default(),
+            events: broadcast::channel(event::BACKLOG).0,
+            follower: Mutex::new(None),
+        })
     }
 
     /// The current snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        todo!()
+        self.current.load_full()
     }
 
     /// Where the store lies.
     #[must_use]
     pub fn location(&self) -> String {
-        todo!()
+        self.store.location()
     }
 
     /// What to remember outside the store.
     #[must_use]
     pub fn trust(&self) -> Trust {
-        todo!()
+        let snapshot = self.current.load();
+        Trust {
+            fingerprint: snapshot.fingerprint(),
+            revision: snapshot.revision(),
+            hash: snapshot.hash(),
+        }
     }
 
     /// Opens a secret of the current snapshot.
@@ -465,8 +149,7 @@ impl Vault {
     /// # Errors
     /// [`ReadError`].
     pub fn secret(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Secret, ReadError> {
-        let _ = (environment, path);
-        todo!()
+        self.current.load().secret(environment, path)
     }
 
     /// Opens an entry of any kind of the current snapshot.
@@ -474,7 +157,7 @@ impl Vault {
     /// # Errors
     /// [`ReadError`].
     pub fn read(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Reading, ReadError> {
-        self.snapshot().read(environment, path)
+        self.current.load().read(environment, path)
     }
 
     /// A config document of the current snapshot, merged and deserialised.
@@ -486,8 +169,7 @@ impl Vault {
         environment: &EnvironmentName,
         path: &EntryPath,
     ) -> Result<T, ReadError> {
-        let _ = (environment, path);
-        todo!()
+        self.current.load().config(environment, path)
     }
 
     /// What `change` would do, without doing it.
@@ -495,8 +177,8 @@ impl Vault {
     /// # Errors
     /// [`CommitError`].
     pub fn plan(&self, change: &Change) -> Result<Vec<Planned>, CommitError> {
-        let _ = change;
-        todo!()
+        let base = self.refresh()?;
+        Ok(Draft::make(&base, change, &self.ambient)?.planned())
     }
 
     /// Seals, signs and stores `change`; tries again when another writer was first.
@@ -504,8 +186,49 @@ impl Vault {
     /// # Errors
     /// [`CommitError`]; nothing was committed.
     pub fn commit(&self, change: &Change) -> Result<Receipt, CommitError> {
-        let _ = change;
-        todo!()
+        let mut turn = lock(&self.turn);
+        for _ in 0..ATTEMPTS {
+            let base = self.refresh_in(&mut turn)?;
+            let draft = Draft::make(&base, change, &self.ambient)?;
+            if draft.is_empty() {
+                return Ok(Receipt {
+                    revision: base.revision(),
+                    hash: base.hash(),
+                    committed: false,
+                    changes: Vec::new(),
+                    exposed: draft.exposed,
+                });
+            }
+            let exposed = draft.exposed.clone();
+            let ready = draft.finish(&change.message, &self.identity)?;
+            let expected = crate::store::Head {
+                revision: base.revision(),
+                hash: base.hash(),
+            };
+            match self.store.append(Some(expected), &ready.commit, &ready.objects) {
+                Ok(()) => {}
+                Err(AppendError::Conflict { .. }) => continue,
+                // Whether it is in only the store can say.
+                Err(AppendError::Store(error)) => match self.store.head() {
+                    Ok(Some(head)) if head == ready.commit.head => {}
+                    _ => return Err(error.into()),
+                },
+            }
+            let mut walk = Walk::from(base.state().clone());
+            walk.step(&ready.commit).map_err(OpenError::from)?;
+            let (snapshot, changes) = load::step(&*self.store, &self.identity, &base, &walk)?;
+            let receipt = Receipt {
+                revision: snapshot.revision(),
+                hash: snapshot.hash(),
+                committed: true,
+                changes: changes.clone(),
+                exposed,
+            };
+            self.swap(&mut turn, snapshot, changes, walk.passed);
+            self.checkpoint_if_due(&mut turn);
+            return Ok(receipt);
+        }
+        Err(CommitError::Contended { attempts: ATTEMPTS })
     }
 
     /// Reads and verifies what is new in the store and swaps the snapshot.
@@ -513,7 +236,67 @@ impl Vault {
     /// # Errors
     /// [`OpenError`]; the last good snapshot stays.
     pub fn refresh(&self) -> Result<Arc<Snapshot>, OpenError> {
-        todo!()
+        self.refresh_in(&mut lock(&self.turn))
+    }
+
+    fn refresh_in(&self, turn: &mut Turn) -> Result<Arc<Snapshot>, OpenError> {
+        let old = self.snapshot();
+        match load::catch_up(&*self.store, &self.identity, &old) {
+            Ok(None) => self.good(),
+            Ok(Some((snapshot, changes, passed))) => {
+                self.good();
+                self.swap(turn, snapshot, changes, passed);
+            }
+            Err(error) => {
+                if !matches!(error, OpenError::Store(_)) {
+                    self.refused(&error.to_string());
+                }
+                return Err(error);
+            }
+        }
+        Ok(self.snapshot())
+    }
+
+    fn swap(&self, turn: &mut Turn, snapshot: Snapshot, changes: Vec<Changed>, passed: usize) {
+        let snapshot = Arc::new(snapshot);
+        let old = self.current.swap(Arc::clone(&snapshot));
+        let revised = Revised {
+            revision: snapshot.revision(),
+            from: old.revision(),
+            changes,
+        };
+        turn.since_checkpoint += passed;
+        turn.recent.push_back(old);
+        if turn.recent.len() > RECENT {
+            turn.recent.pop_front();
+        }
+        // Without watchers there is nobody to tell.
+        let _ = self.events.send(Event::Revised(Arc::new(revised)));
+    }
+
+    /// A snapshot that was current not long ago.
+    fn recent(&self, revision: Revision) -> Option<Arc<Snapshot>> {
+        let turn = lock(&self.turn);
+        turn.recent
+            .iter()
+            .find(|snapshot| snapshot.revision() == revision)
+            .cloned()
+    }
+
+    /// Writes a checkpoint when it spares readers enough. It only spares work, so that a failure
+    /// is no failure of the commit; the next commit tries again.
+    fn checkpoint_if_due(&self, turn: &mut Turn) {
+        let snapshot = self.snapshot();
+        let state = snapshot.state();
+        let due = CHECKPOINT_MIN.max(state.entries().len() / CHECKPOINT_SHARE);
+        let member = state.admin().members().get(&snapshot.me());
+        if turn.since_checkpoint < due || member.is_none_or(|member| member.role != Role::Admin) {
+            return;
+        }
+        let bytes = encode_checkpoint(state, snapshot.me(), self.identity.signing_key());
+        if self.store.put_checkpoint(state.revision(), &bytes).is_ok() {
+            turn.since_checkpoint = 0;
+        }
     }
 
     /// Follows the store from a thread of its own until the vault is dropped: every commit of
@@ -522,64 +305,59 @@ impl Vault {
     /// # Errors
     /// [`StoreError`] when the store cannot be watched.
     pub fn follow(self: &Arc<Self>) -> Result<(), StoreError> {
-        todo!()
+        let mut follower = lock(&self.follower);
+        if follower.is_none() {
+            *follower = Some(follow::start(self)?);
+        }
+        Ok(())
     }
 
     /// Events from now on; needs [`Vault::follow`] to see other processes' commits.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        todo!()
+        Watch(self.events.subscribe())
     }
 
     /// How current the snapshot is.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
-        todo!()
+        lock(&self.freshness).clone()
     }
 
-    /// The verified state at a past revision.
-    ///
-    /// # Errors
-    /// [`OpenError`]; [`Break::MissingCommit`] when the revision is not there.
-    pub fn at(&self, revision: Revision) -> Result<Snapshot, OpenError> {
-        let _ = revision;
-        todo!()
+    fn good(&self) {
+        let mut freshness = lock(&self.freshness);
+        let was_lost = freshness.stale_since.is_some();
+        *freshness = Freshness::default();
+        drop(freshness);
+        if was_lost {
+            let _ = self.events.send(Event::StoreBack);
+        }
     }
 
-    /// All commits, newest first, that changed an entry this identity opens, at most `limit`;
-    /// with `entry` only those that changed that environment's path.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn history(
-        &self,
-        entry: Option<(&EnvironmentName, &EntryPath)>,
-        limit: usize,
-    ) -> Result<Vec<Past>, OpenError> {
-        let _ = (entry, limit);
-        todo!()
+    fn refused(&self, reason: &str) {
+        let reason: Arc<str> = Arc::from(reason);
+        let mut freshness = lock(&self.freshness);
+        let was_lost = freshness.stale_since.take().is_some();
+        let known = freshness.refused.as_ref() == Some(&reason);
+        freshness.refused = Some(Arc::clone(&reason));
+        drop(freshness);
+        if was_lost {
+            let _ = self.events.send(Event::StoreBack);
+        }
+        if !known {
+            let _ = self.events.send(Event::Refused { reason });
+        }
     }
 
-    /// Checks every signature, hash and record there ever was; `progress` gets done and total.
-    ///
-    /// # Errors
-    /// [`OpenError`] naming the first thing that broke.
-    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, OpenError> {
-        let _ = progress;
-        todo!()
-    }
-
-    /// The change that sets one entry (or with `None` every entry this identity opens) back to
-    /// what it was at `revision`, for [`Vault::commit`].
-    ///
-    /// # Errors
-    /// [`CommitError`].
-    pub fn rollback(
-        &self,
-        entry: Option<(&EnvironmentName, &EntryPath)>,
-        revision: Revision,
-    ) -> Result<Change, CommitError> {
-        let _ = (entry, revision);
-        todo!()
+    /// Notes that the store is out of reach; the first time says since when.
+    fn lost(&self, error: &StoreError) {
+        let since = self.ambient.now();
+        let mut freshness = lock(&self.freshness);
+        if freshness.stale_since.is_none() {
+            freshness.stale_since = Some(since);
+            drop(freshness);
+            let reason = Arc::from(error.to_string().as_str());
+            let _ = self.events.send(Event::StoreLost { since, reason });
+        }
     }
 }

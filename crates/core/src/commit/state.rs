@@ -1,0 +1,214 @@
+//! The verified state of a store, everything still sealed: owns the step from one commit to the
+//! next. A [`State`] can only be made by verifying commits, from the first one or from a signed
+//! checkpoint; what builds on it needs no further proof.
+
+use std::sync::Arc;
+
+use super::admin::Admin;
+use super::change::{Commit, EntryChange, Link, decode};
+use super::error::{Break, IntegrityError};
+use crate::ambient::Timestamp;
+use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId, Version};
+use crate::store::StoredCommit;
+
+/// A live entry: what its records are, not what is in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The compartment its records are sealed in.
+    pub compartment: CompartmentId,
+    /// Its current version.
+    pub version: Version,
+    /// The revision that made this version.
+    pub revision: Revision,
+    /// The record of its metadata.
+    pub meta: Hash,
+    /// The record of its value.
+    pub value: Hash,
+}
+
+/// The verified state after one commit. Cloning shares almost everything.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(super) store: StoreId,
+    pub(super) fingerprint: Hash,
+    pub(super) link: Link,
+    pub(super) time: Timestamp,
+    pub(super) admin: Arc<Admin>,
+    pub(super) entries: imbl::HashMap<EntryId, Live>,
+}
+
+impl State {
+    /// The id of the store.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// The hash of the first commit.
+    #[must_use]
+    pub fn fingerprint(&self) -> Hash {
+        self.fingerprint
+    }
+
+    /// The number of the last commit.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.link.revision
+    }
+
+    /// The hash of the last commit.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.link.hash
+    }
+
+    /// When the last commit was made, by its author's clock.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Members, compartments, environments and key files.
+    #[must_use]
+    pub fn admin(&self) -> &Arc<Admin> {
+        &self.admin
+    }
+
+    /// All live entries.
+    #[must_use]
+    pub fn entries(&self) -> &imbl::HashMap<EntryId, Live> {
+        &self.entries
+    }
+
+    /// Verifies the first commit of a store.
+    ///
+    /// # Errors
+    /// [`IntegrityError`] naming what broke.
+    pub fn genesis(stored: &StoredCommit) -> Result<Self, IntegrityError> {
+        Self::first(stored).map_err(|what| what.at(Revision(1)))
+    }
+
+    fn first(stored: &StoredCommit) -> Result<Self, Break> {
+        let (commit, body, signature) = checked(stored)?;
+        if commit.revision != Revision(1) || commit.previous != Hash::ZERO || commit.authority != Link::NONE {
+            return Err(Break::BrokenChain);
+        }
+        let link = Link {
+            revision: commit.revision,
+            hash: stored.head.hash,
+        };
+        let admin = Admin::genesis(&commit, link)?;
+        let author = admin.members().get(&commit.author).ok_or(Break::Unauthorised)?;
+        author
+            .public
+            .verify_key
+            .verify(body, signature)
+            .map_err(|_| Break::Signature)?;
+        if !commit.entries.is_empty() {
+            return Err(Break::Contradiction);
+        }
+        Ok(Self {
+            store: commit.store,
+            fingerprint: link.hash,
+            link,
+            time: commit.time,
+            admin: Arc::new(admin),
+            entries: imbl::HashMap::new(),
+        })
+    }
+
+    /// Verifies the commit after this state: its hash, its place in both chains, its signature,
+    /// its author's role, and that it contradicts nothing. Returns the state after it.
+    ///
+    /// # Errors
+    /// [`IntegrityError`] naming what broke; this state is as before.
+    pub fn advance(&self, stored: &StoredCommit) -> Result<(Self, Commit), IntegrityError> {
+        self.next(stored).map_err(|what| what.at(self.revision().next()))
+    }
+
+    fn next(&self, stored: &StoredCommit) -> Result<(Self, Commit), Break> {
+        let (commit, body, signature) = checked(stored)?;
+        if commit.revision != self.revision().next() || stored.head.revision != commit.revision {
+            return Err(Break::MissingCommit);
+        }
+        if commit.previous != self.hash()
+            || commit.store != self.store
+            || commit.authority != self.admin.last()
+        {
+            return Err(Break::BrokenChain);
+        }
+        let author = self
+            .admin
+            .members()
+            .get(&commit.author)
+            .ok_or(Break::Unauthorised)?;
+        author
+            .public
+            .verify_key
+            .verify(body, signature)
+            .map_err(|_| Break::Signature)?;
+        self.admin
+            .authorise(&commit, |change| self.entries.get(&change.id))?;
+        let link = Link {
+            revision: commit.revision,
+            hash: stored.head.hash,
+        };
+        let mut next = self.clone();
+        next.link = link;
+        next.time = commit.time;
+        if commit.is_administrative() {
+            next.admin = Arc::new(self.admin.apply(&commit, link)?);
+        }
+        for change in &commit.entries {
+            next.entry(change)?;
+        }
+        Ok((next, commit))
+    }
+
+    fn entry(&mut self, change: &EntryChange) -> Result<(), Break> {
+        let before = self.entries.get(&change.id);
+        let holds = match (before, change.value) {
+            (None, Some(_)) => {
+                change.version == Version(1) && self.admin.compartments().contains_key(&change.compartment)
+            }
+            (Some(live), Some(_)) => {
+                change.version == live.version.next()
+                    && live.version.0 < u32::MAX
+                    && change.compartment == live.compartment
+            }
+            (Some(live), None) => {
+                change.version == live.version
+                    && change.compartment == live.compartment
+                    && change.meta == live.meta
+            }
+            (None, None) => false,
+        };
+        if !holds {
+            return Err(Break::Contradiction);
+        }
+        match change.value {
+            Some(value) => {
+                let live = Live {
+                    compartment: change.compartment,
+                    version: change.version,
+                    revision: self.link.revision,
+                    meta: change.meta,
+                    value,
+                };
+                self.entries.insert(change.id, live);
+            }
+            None => {
+                self.entries.remove(&change.id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Decodes stored bytes whose hash is the one they are stored under.
+pub(super) fn checked(stored: &StoredCommit) -> Result<(Commit, &[u8], &[u8]), Break> {
+    if Hash::of(&stored.bytes) != stored.head.hash {
+        return Err(Break::DamagedCommit);
+    }
+    decode(&stored.bytes)
+}

@@ -1,0 +1,438 @@
+//! From edits to a commit: owns planning and sealing. A draft starts at a snapshot, takes edits
+//! one after the other and ends as a signed commit with its objects; nothing is written here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::change::{Change, Edit, Expect, Planned, Put};
+use super::error::CommitError;
+use crate::ambient::Ambient;
+use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
+use crate::config::{self, Format};
+use crate::crypto::identity::Identity;
+use crate::crypto::keyring::{self, Keyring};
+use crate::crypto::seal::{self, Context, Kek};
+use crate::flag;
+use crate::id::{CompartmentId, EntryId, Hash, MemberId, StoreId, Term, Version};
+use crate::name::{CompartmentName, EntryPath, EnvironmentName};
+use crate::snapshot::{
+    Action, Changed, Directory, Entry, Kind, Meta, ReadError, Snapshot, message_context, meta_context,
+    value_context,
+};
+use crate::store::{Head, StoredCommit, StoredObject};
+
+/// Longest message, bytes.
+const MAX_MESSAGE: usize = 4096;
+/// Most labels of an entry; longest key and value, bytes.
+const MAX_LABELS: usize = 64;
+const MAX_LABEL: usize = 256;
+
+/// A change on its way to a commit.
+pub(super) struct Draft<'a> {
+    pub(super) base: &'a Snapshot,
+    pub(super) me: MemberId,
+    pub(super) role: Role,
+    pub(super) store: StoreId,
+    pub(super) ambient: &'a Ambient,
+    /// Shared with the snapshot until an administrative edit changes them.
+    pub(super) directory: Arc<Directory>,
+    pub(super) admin: Arc<Admin>,
+    pub(super) keyring: Keyring,
+    /// Key files to write: new terms, and old ones for new members.
+    pub(super) wrap: BTreeSet<(CompartmentId, Term)>,
+    pub(super) changes: Vec<AdminChange>,
+    pub(super) exposed: Vec<Changed>,
+    objects: Vec<StoredObject>,
+    entries: BTreeMap<EntryId, EntryChange>,
+    planned: Vec<Planned>,
+}
+
+/// A draft that is ready to be stored.
+pub(super) struct Ready {
+    pub(super) commit: StoredCommit,
+    pub(super) objects: Vec<StoredObject>,
+}
+
+impl<'a> Draft<'a> {
+    /// Takes all edits of `change` on top of `base`.
+    pub(super) fn make(
+        base: &'a Snapshot,
+        change: &Change,
+        ambient: &'a Ambient,
+    ) -> Result<Self, CommitError> {
+        let me = base.me();
+        let admin = Arc::clone(base.state().admin());
+        let role = admin
+            .members()
+            .get(&me)
+            .map_or(Role::Reader, |member| member.role);
+        let mut draft = Self {
+            base,
+            me,
+            role,
+            store: base.state().store(),
+            ambient,
+            directory: Arc::clone(base.directory()),
+            admin,
+            keyring: Keyring::clone(base.keyring()),
+            wrap: BTreeSet::new(),
+            changes: Vec::new(),
+            exposed: Vec::new(),
+            objects: Vec::new(),
+            entries: BTreeMap::new(),
+            planned: Vec::new(),
+        };
+        if change.message.len() > MAX_MESSAGE {
+            return Err(invalid("the message has more than 4096 bytes"));
+        }
+        for edit in &change.edits {
+            match edit {
+                Edit::Put(put) => draft.put(put)?,
+                Edit::Delete { environment, path } => draft.delete(environment, path)?,
+                administrative => draft.administer(administrative)?,
+            }
+        }
+        Ok(draft)
+    }
+
+    /// What would be done to entries.
+    pub(super) fn planned(&self) -> Vec<Planned> {
+        self.planned.clone()
+    }
+
+    /// True when everything is as asked already.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.changes.is_empty()
+    }
+
+    /// Wraps keys, seals the message, signs.
+    pub(super) fn finish(mut self, message: &str, identity: &Identity) -> Result<Ready, CommitError> {
+        self.write_key_files()?;
+        let state = self.base.state();
+        let revision = state.revision().next();
+        let message = if message.is_empty() {
+            Vec::new()
+        } else {
+            let context = message_context(self.store, self.admin.common(), revision);
+            self.record(&context, message.as_bytes())?
+        };
+        let commit = Commit {
+            store: self.store,
+            revision,
+            previous: state.hash(),
+            authority: state.admin().last(),
+            author: self.me,
+            time: self.ambient.now(),
+            message,
+            admin: self.changes,
+            entries: self.entries.into_values().collect(),
+        };
+        let bytes = commit.sign(identity.signing_key());
+        let hash = Hash::of(&bytes);
+        Ok(Ready {
+            commit: StoredCommit {
+                head: Head { revision, hash },
+                bytes,
+            },
+            objects: self.objects,
+        })
+    }
+
+    fn write_key_files(&mut self) -> Result<(), CommitError> {
+        for (compartment, term) in std::mem::take(&mut self.wrap) {
+            let kek = self.key(compartment, term)?;
+            let recipients: Vec<_> = self
+                .admin
+                .recipients(compartment)
+                .map(|(_, member)| &member.public)
+                .collect();
+            let file = keyring::wrap(&kek, &recipients).map_err(|error| invalid(error.to_string()))?;
+            let file = self.object(file);
+            self.changes.push(AdminChange::KeyFile {
+                compartment,
+                term,
+                file,
+            });
+        }
+        Ok(())
+    }
+
+    fn key(&self, compartment: CompartmentId, term: Term) -> Result<Arc<Kek>, CommitError> {
+        self.keyring
+            .get(compartment, term)
+            .cloned()
+            .ok_or_else(|| denied("it does not open every key of that compartment"))
+    }
+
+    /// Keeps bytes as an object of this commit.
+    pub(super) fn object(&mut self, bytes: Vec<u8>) -> Hash {
+        let hash = Hash::of(&bytes);
+        self.objects.push(StoredObject { hash, bytes });
+        hash
+    }
+
+    /// Seals under the newest key of the context's compartment.
+    pub(super) fn record(&self, context: &Context, plain: &[u8]) -> Result<Vec<u8>, CommitError> {
+        let (term, kek) = self
+            .keyring
+            .newest(context.compartment)
+            .ok_or_else(|| denied("it does not open the compartment"))?;
+        seal::seal(kek, term, context, plain, self.ambient.entropy()).map_err(|error| match error {
+            seal::SealError::Entropy => CommitError::Entropy(crate::ambient::EntropyError),
+            other => invalid(other.to_string()),
+        })
+    }
+
+    fn put(&mut self, put: &Put) -> Result<(), CommitError> {
+        check_value(put)?;
+        let environment = self.environment(&put.environment)?;
+        let (environment_id, default) = (environment.id, environment.compartment);
+        let id = self.directory.entry_id(environment_id, &put.path);
+        self.once(id)?;
+        let old = self.base.by_id(id).cloned();
+        let found = old.as_ref().map_or(Version(0), |old| old.version);
+        let expected = match put.expect {
+            Expect::Any => true,
+            Expect::Absent => old.is_none(),
+            Expect::Version(version) => found == version,
+        };
+        if !expected {
+            return Err(stale(&put.environment, &put.path, found));
+        }
+        if old.is_none() && self.base.state().entries().contains_key(&id) {
+            return Err(denied("the path is taken by an entry it does not open"));
+        }
+        let compartment = self.compartment_for(put, old.as_deref(), default)?;
+        self.may_write(compartment, put, old.as_deref())?;
+        let format = if put.kind == Kind::Config {
+            put.format
+        } else {
+            Format::Text
+        };
+        let meta = Meta {
+            environment: environment_id,
+            kind: put.kind,
+            format,
+            path: put.path.clone(),
+            labels: match (&put.labels, &old) {
+                (Some(labels), _) => labels.clone(),
+                (None, Some(old)) => old.labels.clone(),
+                (None, None) => BTreeMap::new(),
+            },
+        };
+        let same_meta = old.as_ref().and_then(|old| self.base.meta_of(old)).as_ref() == Some(&meta);
+        let unchanged = match &old {
+            Some(old) if same_meta => self.base.is_value(old, &put.value)?,
+            _ => false,
+        };
+        let version = if unchanged { found } else { found.next() };
+        self.planned.push(Planned {
+            change: Changed {
+                environment: put.environment.clone(),
+                path: put.path.clone(),
+                kind: put.kind,
+                action: if old.is_some() {
+                    Action::Updated
+                } else {
+                    Action::Created
+                },
+                version,
+            },
+            before: old.as_ref().map(|old| old.version),
+            unchanged,
+        });
+        if unchanged {
+            return Ok(());
+        }
+        let live = self.base.state().entries().get(&id).copied();
+        let meta = match live.filter(|_| same_meta) {
+            Some(live) => live.meta,
+            None => {
+                let record = self.record(&meta_context(self.store, compartment, id), &meta.encode())?;
+                self.object(record)
+            }
+        };
+        let context = value_context(self.store, compartment, id, version, put.kind);
+        let value = put.value.expose(|plain| self.record(&context, plain))?;
+        let value = self.object(value);
+        self.entries.insert(
+            id,
+            EntryChange {
+                id,
+                compartment,
+                version,
+                meta,
+                value: Some(value),
+            },
+        );
+        Ok(())
+    }
+
+    fn compartment_for(
+        &self,
+        put: &Put,
+        old: Option<&Entry>,
+        default: CompartmentId,
+    ) -> Result<CompartmentId, CommitError> {
+        let asked = match &put.compartment {
+            Some(name) => Some(self.compartment(name)?),
+            None => None,
+        };
+        match (asked, old) {
+            (Some(asked), Some(old)) if asked != old.sealed_in => Err(invalid(format!(
+                "{:?} lies in compartment {:?} and stays there: delete it first to move it",
+                put.path, old.compartment
+            ))),
+            (_, Some(old)) if old.kind != put.kind => Err(invalid(format!(
+                "{:?} is a {}: delete it first to make it a {}",
+                put.path, old.kind, put.kind
+            ))),
+            (_, Some(old)) => Ok(old.sealed_in),
+            (asked, None) => Ok(asked.unwrap_or(default)),
+        }
+    }
+
+    /// The author's role, as every reader will check it.
+    fn may_write(
+        &self,
+        compartment: CompartmentId,
+        put: &Put,
+        old: Option<&Entry>,
+    ) -> Result<(), CommitError> {
+        match self.role {
+            Role::Reader => return Err(denied("its role is reader")),
+            Role::Rotator => {
+                let rotates = old.is_some_and(|old| {
+                    old.kind == Kind::Secret && put.labels.as_ref().is_none_or(|labels| *labels == old.labels)
+                });
+                if !rotates {
+                    return Err(denied("a rotator may only give secrets new versions"));
+                }
+            }
+            Role::Admin | Role::Writer => {}
+        }
+        if self.admin.opens(self.me, compartment) {
+            Ok(())
+        } else {
+            Err(denied("it does not open that compartment"))
+        }
+    }
+
+    fn delete(&mut self, environment: &EnvironmentName, path: &EntryPath) -> Result<(), CommitError> {
+        let id = self.directory.entry_id(self.environment(environment)?.id, path);
+        self.once(id)?;
+        let (Some(old), Some(live)) = (self.base.by_id(id), self.base.state().entries().get(&id)) else {
+            return Err(CommitError::Read(ReadError::NoEntry {
+                environment: environment.clone(),
+                path: path.clone(),
+            }));
+        };
+        if !matches!(self.role, Role::Admin | Role::Writer) || !self.admin.opens(self.me, live.compartment) {
+            return Err(denied(format!("its role is {}", self.role)));
+        }
+        self.planned.push(Planned {
+            change: Changed {
+                environment: environment.clone(),
+                path: path.clone(),
+                kind: old.kind,
+                action: Action::Deleted,
+                version: old.version,
+            },
+            before: Some(old.version),
+            unchanged: false,
+        });
+        let change = EntryChange {
+            id,
+            compartment: live.compartment,
+            version: live.version,
+            meta: live.meta,
+            value: None,
+        };
+        self.entries.insert(id, change);
+        Ok(())
+    }
+
+    fn once(&self, id: EntryId) -> Result<(), CommitError> {
+        if self.entries.contains_key(&id) {
+            Err(invalid("the change names one entry twice"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn environment(&self, name: &EnvironmentName) -> Result<&crate::snapshot::EnvironmentInfo, CommitError> {
+        self.directory.environments.get(name).ok_or_else(|| {
+            CommitError::Read(ReadError::NoEnvironment {
+                environment: name.clone(),
+            })
+        })
+    }
+
+    pub(super) fn compartment(&self, name: &CompartmentName) -> Result<CompartmentId, CommitError> {
+        self.directory.compartment(name).ok_or_else(|| {
+            invalid(format!(
+                "there is no compartment {name:?}: `strongroom compartment list` shows them"
+            ))
+        })
+    }
+}
+
+fn check_value(put: &Put) -> Result<(), CommitError> {
+    let (kind, path) = (put.kind, &put.path);
+    if put.value.len() > seal::MAX_PLAINTEXT {
+        return Err(invalid(format!(
+            "the value for {path:?} has {} bytes; at most 1048576 (1 MiB) are allowed",
+            put.value.len()
+        )));
+    }
+    let checked = match kind {
+        Kind::Config => put
+            .value
+            .expose(|bytes| config::check(put.format, bytes))
+            .map_err(|error| error.to_string()),
+        Kind::Flag => put
+            .value
+            .expose(flag::Definition::parse)
+            .map(|_| ())
+            .map_err(|error| error.to_string()),
+        Kind::Secret | Kind::Policy | Kind::Schema => Ok(()),
+    };
+    checked.map_err(|problem| invalid(format!("{path:?}: {problem}")))?;
+    let labels = put.labels.iter().flatten();
+    let mut count = 0;
+    for (key, value) in labels {
+        count += 1;
+        let key_fits = !key.is_empty()
+            && key.len() <= MAX_LABEL
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_./".contains(&b));
+        if !key_fits || value.len() > MAX_LABEL || value.chars().any(char::is_control) || count > MAX_LABELS {
+            return Err(invalid(format!(
+                "{path:?}: labels are at most 64, their keys of a-z, 0-9, `-`, `_`, `.`, `/`, keys and values \
+                 at most 256 bytes without control characters"
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(problem: impl Into<String>) -> CommitError {
+    CommitError::Invalid {
+        problem: problem.into(),
+    }
+}
+
+pub(super) fn denied(reason: impl Into<String>) -> CommitError {
+    CommitError::Denied {
+        reason: reason.into(),
+    }
+}
+
+fn stale(environment: &EnvironmentName, path: &EntryPath, found: Version) -> CommitError {
+    CommitError::Stale {
+        environment: environment.clone(),
+        path: path.clone(),
+        found,
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a vault refuses: owns the errors of opening, refreshing and committing.
+
+use crate::ambient::EntropyError;
+use crate::commit::IntegrityError;
+use crate::id::Version;
+use crate::name::{EntryPath, EnvironmentName};
+use crate::snapshot::ReadError;
+use crate::store::StoreError;
+
+/// Why a store was not opened, refreshed or verified.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store has no first commit.
+    #[error("{location}: the store is empty: it has no first commit")]
+    Empty {
+        /// Where.
+        location: String,
+    },
+    /// What the store holds was changed, forged, replayed or cut.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityError),
+    /// The identity is no member of this store.
+    #[error("this identity is not a member of the store: ask an admin for `strongroom member add`")]
+    NotMember,
+}
+
+/// Why nothing was committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The store could not be read or holds what was not signed.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An entry, environment or member named by the change is not there.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// A precondition does not hold: somebody else was first.
+    #[error("{path:?} in {environment:?} is at version {found}, not as expected: read it again")]
+    Stale {
+        /// The environment.
+        environment: EnvironmentName,
+        /// The path.
+        path: EntryPath,
+        /// The version that is there; 0 when absent.
+        found: Version,
+    },
+    /// Other writers were first too often.
+    #[error("other writers were first {attempts} times: nothing was committed; try again")]
+    Contended {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The member's role or compartments do not allow it.
+    #[error("this identity may not do that: {reason}")]
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// The change itself is not valid.
+    #[error("{problem}")]
+    Invalid {
+        /// What is wrong and what to do, never with a value.
+        problem: String,
+    },
+}

@@ -1,0 +1,343 @@
+//! From a store to a verified snapshot: owns opening, catching up, and the checks against what
+//! was verified before. Whatever a store claims is proved here or refused.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::OpenError;
+use super::trust::{OpenOptions, Trust};
+use crate::commit::{
+    Authority, Break, Checkpoint, Commit, IntegrityError, Link, Role, Sealed, State, authority_of, decode,
+};
+use crate::crypto::identity::Identity;
+use crate::crypto::keyring::{self, Keyring};
+use crate::id::{EntryId, Hash, MemberId, Revision};
+use crate::snapshot::{Changed, Fetch, Kind, Snapshot, Take};
+use crate::store::{Store, StoredCommit};
+
+/// Commits read at a time.
+const BATCH: usize = 512;
+
+/// A verified walk over commits, and what the entries it passed need.
+pub(super) struct Walk {
+    pub(super) state: State,
+    /// Entries that differ from where the walk began.
+    pub(super) touched: BTreeSet<EntryId>,
+    /// Entries a rotator gave a new version to; they must turn out to be secrets.
+    rotated: BTreeSet<EntryId>,
+    /// Commits and entry changes passed: what the next checkpoint would spare.
+    pub(super) passed: usize,
+}
+
+impl Walk {
+    pub(super) fn from(state: State) -> Self {
+        Self {
+            state,
+            touched: BTreeSet::new(),
+            rotated: BTreeSet::new(),
+            passed: 0,
+        }
+    }
+
+    /// Verifies one more commit.
+    pub(super) fn step(&mut self, stored: &StoredCommit) -> Result<Commit, IntegrityError> {
+        let (next, commit) = self.state.advance(stored)?;
+        let author = self.state.admin().members().get(&commit.author);
+        let rotator = author.is_some_and(|member| member.role == Role::Rotator);
+        for change in &commit.entries {
+            self.touched.insert(change.id);
+            if rotator {
+                self.rotated.insert(change.id);
+            } else {
+                self.rotated.remove(&change.id);
+            }
+        }
+        self.passed += 1 + commit.entries.len();
+        self.state = next;
+        Ok(commit)
+    }
+
+    /// Verifies all commits after the walk's state that the store has, up to `last`.
+    pub(super) fn run(
+        &mut self,
+        store: &dyn Store,
+        last: Revision,
+        trust: Option<Trust>,
+    ) -> Result<(), OpenError> {
+        while self.state.revision() < last {
+            let from = self.state.revision().next();
+            let batch = store.commits(from, BATCH)?;
+            if batch.is_empty() {
+                break;
+            }
+            for stored in &batch {
+                self.step(stored)?;
+                if trust.is_some_and(|trust| {
+                    trust.revision == self.state.revision() && trust.hash != self.state.hash()
+                }) {
+                    return Err(Break::Replaced.at(self.state.revision()).into());
+                }
+                if self.state.revision() >= last {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a rotator's new version of anything but a secret.
+    pub(super) fn check_rotated(&self, snapshot: &Snapshot) -> Result<(), IntegrityError> {
+        let wrong = self
+            .rotated
+            .iter()
+            .filter_map(|id| snapshot.by_id(*id))
+            .find(|entry| entry.kind != Kind::Secret);
+        match wrong {
+            Some(entry) => Err(Break::Unauthorised.at(entry.revision)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens a store: the snapshot at its head, and what a new checkpoint would spare.
+pub(super) fn open(
+    store: &dyn Store,
+    identity: &Identity,
+    options: &OpenOptions,
+) -> Result<(Snapshot, usize), OpenError> {
+    let walk = verified(store, options)?;
+    let me = member(&walk.state, identity)?;
+    let mut fetch = Objects(store);
+    let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
+    let snapshot = Snapshot::build(walk.state.clone(), me, Arc::new(keyring), &mut fetch)?;
+    walk.check_rotated(&snapshot)?;
+    Ok((snapshot, walk.passed))
+}
+
+/// Verifies the chain from a checkpoint or the first commit to the head.
+pub(super) fn verified(store: &dyn Store, options: &OpenOptions) -> Result<Walk, OpenError> {
+    // In this order a checkpoint that is written meanwhile is never newer than the head.
+    let checkpoint = store.checkpoint()?;
+    let head = store.head()?.ok_or_else(|| OpenError::Empty {
+        location: store.location(),
+    })?;
+    let first = commit_at(store, Revision(1))?;
+    let fingerprint = Hash::of(&first.bytes);
+    let pinned = [options.fingerprint, options.trust.map(|trust| trust.fingerprint)];
+    if pinned.into_iter().flatten().any(|pin| pin != fingerprint) {
+        return Err(Break::Fingerprint.at(Revision(1)).into());
+    }
+    let checkpoint = match checkpoint {
+        Some(bytes) => Checkpoint::decode(&bytes).map_err(|what| what.at(head.revision))?,
+        None => None,
+    };
+    let known = options.trust.map(|trust| trust.revision);
+    let claimed = checkpoint.as_ref().map(|checkpoint| checkpoint.link().revision);
+    if known.max(claimed).is_some_and(|known| known > head.revision) {
+        return Err(Break::RolledBack.at(head.revision).into());
+    }
+    let state = match checkpoint {
+        Some(checkpoint) => from_checkpoint(store, checkpoint, options.trust)?,
+        None => State::genesis(&first)?,
+    };
+    if options
+        .trust
+        .is_some_and(|trust| trust.revision == state.revision() && trust.hash != state.hash())
+    {
+        return Err(Break::Replaced.at(state.revision()).into());
+    }
+    let mut walk = Walk::from(state);
+    walk.run(store, Revision(u64::MAX), options.trust)?;
+    if walk.state.revision() < head.revision {
+        return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
+    }
+    if walk.state.revision() == head.revision && walk.state.hash() != head.hash {
+        return Err(Break::Replaced.at(head.revision).into());
+    }
+    Ok(walk)
+}
+
+fn from_checkpoint(
+    store: &dyn Store,
+    checkpoint: Checkpoint,
+    trust: Option<Trust>,
+) -> Result<State, OpenError> {
+    let link = checkpoint.link();
+    let mut chain = Vec::new();
+    let mut at = checkpoint.authority();
+    while at != Link::NONE {
+        let stored = commit_at(store, at.revision)?;
+        let before = authority_of(&stored, at)?;
+        if before.revision >= at.revision {
+            return Err(Break::BrokenChain.at(at.revision).into());
+        }
+        chain.push(stored);
+        at = before;
+    }
+    chain.reverse();
+    let state = checkpoint.verify(&Authority::verify(&chain)?)?;
+    if let Some(trust) = trust.filter(|trust| trust.revision < link.revision) {
+        descends(store, link, trust)?;
+    }
+    Ok(state)
+}
+
+/// Whether the commit verified before is an ancestor of `link`: by hashes alone, since `link`'s
+/// hash is signed.
+fn descends(store: &dyn Store, link: Link, trust: Trust) -> Result<(), OpenError> {
+    let mut expected = trust.link();
+    loop {
+        let batch = store.commits(expected.revision, BATCH)?;
+        if batch.is_empty() {
+            return Err(Break::MissingCommit.at(expected.revision).into());
+        }
+        for stored in &batch {
+            let at = expected.revision;
+            if stored.head.revision != at {
+                return Err(Break::MissingCommit.at(at).into());
+            }
+            let hash = Hash::of(&stored.bytes);
+            if at == trust.revision && hash != trust.hash {
+                return Err(Break::Replaced.at(at).into());
+            }
+            let (commit, ..) = decode(&stored.bytes).map_err(|what| what.at(at))?;
+            if at > trust.revision && commit.previous != expected.hash {
+                return Err(Break::BrokenChain.at(at).into());
+            }
+            if at == link.revision {
+                let same = hash == link.hash;
+                return if same {
+                    Ok(())
+                } else {
+                    Err(Break::Replaced.at(at).into())
+                };
+            }
+            expected = Link {
+                revision: at.next(),
+                hash,
+            };
+        }
+    }
+}
+
+pub(super) fn commit_at(store: &dyn Store, revision: Revision) -> Result<StoredCommit, OpenError> {
+    store
+        .commits(revision, 1)?
+        .into_iter()
+        .find(|stored| stored.head.revision == revision)
+        .ok_or_else(|| Break::MissingCommit.at(revision).into())
+}
+
+/// Which member `identity` is.
+pub(super) fn member(state: &State, identity: &Identity) -> Result<MemberId, OpenError> {
+    let public = identity.public();
+    state
+        .admin()
+        .members()
+        .iter()
+        .find(|(_, member)| member.public == public)
+        .map(|(id, _)| *id)
+        .ok_or(OpenError::NotMember)
+}
+
+/// Opens every key file listed for `me`; keys of `known` are taken over.
+pub(super) fn open_keys(
+    state: &State,
+    me: MemberId,
+    identity: &Identity,
+    known: &Keyring,
+    fetch: &mut Objects<'_>,
+) -> Result<Keyring, OpenError> {
+    let admin = state.admin();
+    let revision = admin.last().revision;
+    let mut keyring = Keyring::default();
+    let mut missing = std::collections::HashMap::new();
+    for (id, compartment) in admin.compartments() {
+        for (term, file) in compartment.keys.iter().filter(|_| admin.opens(me, *id)) {
+            match known.get(*id, *term) {
+                Some(kek) => keyring.insert(*id, *term, Arc::clone(kek)),
+                None => drop(missing.insert(*file, (*id, *term))),
+            }
+        }
+    }
+    let wanted: Vec<_> = missing.keys().copied().collect();
+    fetch.fetch(&wanted, &mut |hash, bytes| {
+        let sealed = Sealed::check(hash, bytes).map_err(|what| what.at(revision))?;
+        if let Some((id, term)) = missing.remove(&hash) {
+            let kek = keyring::unwrap(sealed.bytes(), identity).map_err(|_| Break::KeyFile.at(revision))?;
+            keyring.insert(id, term, Arc::new(kek));
+        }
+        Ok(())
+    })?;
+    if missing.is_empty() {
+        Ok(keyring)
+    } else {
+        Err(Break::MissingObject.at(revision).into())
+    }
+}
+
+/// The objects of a store.
+pub(super) struct Objects<'a>(pub(super) &'a dyn Store);
+
+impl Fetch<OpenError> for Objects<'_> {
+    fn fetch(&mut self, wanted: &[Hash], each: Take<'_>) -> Result<(), OpenError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut broken = None;
+        self.0.objects(wanted, &mut |hash, bytes| {
+            broken = each(hash, bytes).err();
+            broken.is_none()
+        })?;
+        broken.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// Brings `old` to the head of the store; `None` when it is there already.
+pub(super) fn catch_up(
+    store: &dyn Store,
+    identity: &Identity,
+    old: &Snapshot,
+) -> Result<Option<(Snapshot, Vec<Changed>, usize)>, OpenError> {
+    let head = store.head()?.ok_or_else(|| OpenError::Empty {
+        location: store.location(),
+    })?;
+    if head.revision < old.revision() {
+        return Err(Break::RolledBack.at(head.revision).into());
+    }
+    if head.revision == old.revision() {
+        let same = head.hash == old.hash();
+        return if same {
+            Ok(None)
+        } else {
+            Err(Break::Replaced.at(head.revision).into())
+        };
+    }
+    let mut walk = Walk::from(old.state().clone());
+    walk.run(store, Revision(u64::MAX), None)?;
+    if walk.state.revision() < head.revision {
+        return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
+    }
+    let (snapshot, changes) = step(store, identity, old, &walk)?;
+    Ok(Some((snapshot, changes, walk.passed)))
+}
+
+/// The snapshot after a verified walk from `old`.
+pub(super) fn step(
+    store: &dyn Store,
+    identity: &Identity,
+    old: &Snapshot,
+    walk: &Walk,
+) -> Result<(Snapshot, Vec<Changed>), OpenError> {
+    let mut fetch = Objects(store);
+    let administrative = walk.state.admin().last() != old.state().admin().last();
+    let keyring = if administrative {
+        let me = member(&walk.state, identity)?;
+        Arc::new(open_keys(&walk.state, me, identity, old.keyring(), &mut fetch)?)
+    } else {
+        Arc::clone(old.keyring())
+    };
+    let (snapshot, changes) = old.apply(walk.state.clone(), &walk.touched, keyring, &mut fetch)?;
+    walk.check_rotated(&snapshot)?;
+    Ok((snapshot, changes))
+}

@@ -1,0 +1,233 @@
+//! The past: owns history, the state at an earlier revision, and rolling back to it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Vault;
+use super::change::{Change, Edit, Expect, Put};
+use super::error::{CommitError, OpenError};
+use super::load::{self, Objects, Walk};
+use crate::ambient::Timestamp;
+use crate::commit::{Break, Commit, EntryChange, Link, Sealed, State, decode};
+use crate::id::{Hash, Revision, Version};
+use crate::name::{EntryPath, EnvironmentName};
+use crate::snapshot::{Action, Changed, Entry, Fetch, Meta, Snapshot, message_context, meta_context};
+
+/// One past commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The revision that made it.
+    pub revision: Revision,
+    /// When.
+    pub at: Timestamp,
+    /// Who, by name, or the id of a removed member.
+    pub author: String,
+    /// The message.
+    pub message: String,
+    /// What happened to entries this identity opens.
+    pub changes: Vec<Changed>,
+}
+
+/// Commits read at a time.
+const BATCH: u64 = 256;
+
+impl Vault {
+    /// The verified state at a past revision.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`Break::MissingCommit`] when the revision is not there.
+    pub fn at(&self, revision: Revision) -> Result<Snapshot, OpenError> {
+        let now = self.snapshot();
+        if revision == now.revision() {
+            return Ok(Snapshot::clone(&now));
+        }
+        if let Some(recent) = self.recent(revision) {
+            return Ok(Snapshot::clone(&recent));
+        }
+        if revision > now.revision() || revision.0 == 0 {
+            return Err(Break::MissingCommit.at(revision).into());
+        }
+        let first = load::commit_at(&*self.store, Revision(1))?;
+        let mut walk = Walk::from(State::genesis(&first)?);
+        if walk.state.fingerprint() != now.fingerprint() {
+            return Err(Break::Fingerprint.at(Revision(1)).into());
+        }
+        walk.run(&*self.store, revision, None)?;
+        if walk.state.revision() != revision {
+            return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
+        }
+        let mut fetch = Objects(&*self.store);
+        // The keys of now open what was sealed then.
+        Snapshot::build(walk.state, now.me(), Arc::clone(now.keyring()), &mut fetch)
+    }
+
+    /// All commits, newest first, that changed an entry this identity opens, at most `limit`;
+    /// with `entry` only those that changed that environment's path.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn history(
+        &self,
+        entry: Option<(&EnvironmentName, &EntryPath)>,
+        limit: usize,
+    ) -> Result<Vec<Past>, OpenError> {
+        let now = self.snapshot();
+        let only = match entry {
+            None => None,
+            Some((environment, path)) => match now.directory().environments.get(environment) {
+                None => return Ok(Vec::new()),
+                Some(info) => Some(now.directory().entry_id(info.id, path)),
+            },
+        };
+        let mut past = Vec::new();
+        let mut expected = Link {
+            revision: now.revision(),
+            hash: now.hash(),
+        };
+        while expected.revision.0 > 0 && past.len() < limit {
+            let from = expected.revision.0.saturating_sub(BATCH - 1).max(1);
+            let count = usize::try_from(expected.revision.0 - from + 1).unwrap_or(1);
+            let batch = self.store.commits(Revision(from), count)?;
+            let mut commits = Vec::new();
+            for stored in batch.iter().rev() {
+                // Backwards by hashes from a verified head: no signature needs a second look.
+                let at = expected.revision;
+                if stored.head.revision != at || Hash::of(&stored.bytes) != expected.hash {
+                    return Err(Break::BrokenChain.at(at).into());
+                }
+                let (commit, ..) = decode(&stored.bytes).map_err(|what| what.at(at))?;
+                expected = Link {
+                    revision: Revision(at.0.saturating_sub(1)),
+                    hash: commit.previous,
+                };
+                let concerns = match only {
+                    None => true,
+                    Some(id) => commit.entries.iter().any(|change| change.id == id),
+                };
+                if concerns && past.len() + commits.len() < limit {
+                    commits.push(commit);
+                }
+            }
+            if batch.is_empty() {
+                return Err(Break::MissingCommit.at(expected.revision).into());
+            }
+            past.extend(self.describe(&now, commits)?);
+        }
+        Ok(past)
+    }
+
+    /// Opens the names in commits.
+    fn describe(&self, now: &Snapshot, commits: Vec<Commit>) -> Result<Vec<Past>, OpenError> {
+        let keyring = now.keyring();
+        let store = now.state().store();
+        let mut wanted: HashMap<Hash, EntryChange> = HashMap::new();
+        for commit in &commits {
+            let opened = commit
+                .entries
+                .iter()
+                .filter(|change| keyring.opens(change.compartment));
+            wanted.extend(opened.map(|change| (change.meta, *change)));
+        }
+        let hashes: Vec<_> = wanted.keys().copied().collect();
+        let mut metas: HashMap<Hash, Meta> = HashMap::new();
+        Objects(&*self.store).fetch(&hashes, &mut |hash, bytes| {
+            let refuse = |what: Break| what.at(now.revision());
+            let sealed = Sealed::check(hash, bytes).map_err(refuse)?;
+            if let Some(change) = wanted.get(&hash) {
+                let context = meta_context(store, change.compartment, change.id);
+                let plain = sealed.open(keyring, &context).map_err(refuse)?;
+                let meta = plain.expose(Meta::decode).map_err(|_| refuse(Break::Record))?;
+                metas.insert(hash, meta);
+            }
+            Ok(())
+        })?;
+        let changed = |change: &EntryChange| {
+            let meta = metas.get(&change.meta)?;
+            Some(Changed {
+                environment: now.directory().environment_names.get(&meta.environment)?.clone(),
+                path: meta.path.clone(),
+                kind: meta.kind,
+                action: match (change.value, change.version) {
+                    (None, _) => Action::Deleted,
+                    (Some(_), Version(1)) => Action::Created,
+                    (Some(_), _) => Action::Updated,
+                },
+                version: change.version,
+            })
+        };
+        let past = commits.iter().map(|commit| Past {
+            revision: commit.revision,
+            at: commit.time,
+            author: match now.directory().members.get(&commit.author) {
+                Some(name) => name.to_string(),
+                None => commit.author.to_string(),
+            },
+            message: self.message(now, commit),
+            changes: commit.entries.iter().filter_map(changed).collect(),
+        });
+        Ok(past.collect())
+    }
+
+    /// A commit's message, empty when it has none or its key is not open.
+    fn message(&self, now: &Snapshot, commit: &Commit) -> String {
+        let context = message_context(now.state().store(), now.state().admin().common(), commit.revision);
+        Sealed::check(Hash::of(&commit.message), &commit.message)
+            .and_then(|sealed| sealed.open(now.keyring(), &context))
+            .map(|plain| plain.expose(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+            .unwrap_or_default()
+    }
+
+    /// The change that sets one entry (or with `None` every entry this identity opens) back to
+    /// what it was at `revision`, for [`Vault::commit`].
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn rollback(
+        &self,
+        entry: Option<(&EnvironmentName, &EntryPath)>,
+        revision: Revision,
+    ) -> Result<Change, CommitError> {
+        let now = self.snapshot();
+        let then = self.at(revision)?;
+        let mut change = Change {
+            message: format!("rollback to revision {revision}"),
+            edits: Vec::new(),
+        };
+        let concerns = |each: &Entry| {
+            entry.is_none_or(|(environment, path)| each.environment == *environment && each.path == *path)
+        };
+        if let Some((environment, path)) = entry {
+            let known = |snapshot: &Snapshot| snapshot.all_entries().any(|entry| concerns(entry));
+            if !known(&now) && !known(&then) {
+                // For its error: the environment or the entry is not there.
+                now.entry(environment, path)?;
+            }
+        }
+        let mut before: BTreeMap<_, _> = now
+            .all_entries()
+            .filter(|entry| concerns(entry))
+            .map(|entry| (entry.id, entry))
+            .collect();
+        for old in then.all_entries().filter(|entry| concerns(entry)) {
+            let current = before.remove(&old.id);
+            if current.is_some_and(|current| current.revision == old.revision) {
+                continue;
+            }
+            change.edits.push(Edit::Put(Put {
+                environment: old.environment.clone(),
+                path: old.path.clone(),
+                kind: old.kind,
+                value: then.own_value(old)?,
+                format: old.format,
+                labels: Some(old.labels.clone()),
+                compartment: None,
+                expect: current.map_or(Expect::Absent, |current| Expect::Version(current.version)),
+            }));
+        }
+        change.edits.extend(before.into_values().map(|gone| Edit::Delete {
+            environment: gone.environment.clone(),
+            path: gone.path.clone(),
+        }));
+        Ok(change)
+    }
+}

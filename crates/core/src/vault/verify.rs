@@ -1,0 +1,211 @@
+//! Verification: owns the check of every signature, hash and record there ever was. It proves
+//! again what opening took from a checkpoint.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Vault;
+use super::error::OpenError;
+use super::load::{self, Objects, Walk};
+use super::trust::OpenOptions;
+use crate::commit::{
+    AdminChange, Break, Checkpoint, Commit, EntryChange, IntegrityError, Sealed, State, decode,
+};
+use crate::crypto::keyring::Keyring;
+use crate::crypto::seal::Context;
+use crate::id::{Hash, Revision};
+use crate::kind::Kind;
+use crate::snapshot::{
+    Fetch, Meta, index_context, message_context, meta_context, name_context, value_context,
+};
+
+/// What `verify` checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// Commits whose signature and chain were checked.
+    pub commits: u64,
+    /// Objects whose hash was checked.
+    pub objects: u64,
+    /// Records that were opened; those of other compartments stay sealed.
+    pub opened: u64,
+    /// The head that was reached.
+    pub revision: Revision,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Vault {
+    /// Checks every signature, hash and record there ever was; `progress` gets done and total.
+    ///
+    /// # Errors
+    /// [`OpenError`] naming the first thing that broke.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, OpenError> {
+        self.store.check()?;
+        let now = self.snapshot();
+        let head = self.store.head()?.ok_or_else(|| OpenError::Empty {
+            location: self.location(),
+        })?;
+        let first = load::commit_at(&*self.store, Revision(1))?;
+        let mut walk = Walk::from(State::genesis(&first)?);
+        if walk.state.fingerprint() != now.fingerprint() {
+            return Err(Break::Fingerprint.at(Revision(1)).into());
+        }
+        let mut tally = Tally::new(now.keyring());
+        let (genesis, ..) = decode(&first.bytes).map_err(|what| what.at(Revision(1)))?;
+        tally.check(self, &walk.state, &[genesis])?;
+        let mut commits = 1;
+        while walk.state.revision() < head.revision {
+            let batch = self.store.commits(walk.state.revision().next(), 128)?;
+            if batch.is_empty() {
+                return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
+            }
+            let mut passed = Vec::new();
+            for stored in &batch {
+                passed.push(walk.step(stored)?);
+                if walk.state.revision() == now.revision() && walk.state.hash() != now.hash() {
+                    return Err(Break::Replaced.at(now.revision()).into());
+                }
+            }
+            commits += u64::try_from(batch.len()).unwrap_or_default();
+            tally.check(self, &walk.state, &passed)?;
+            progress(walk.state.revision().0, head.revision.0);
+        }
+        // A checkpoint must say what the commits say.
+        if let Some(bytes) = self.store.checkpoint()? {
+            let at = walk.state.revision();
+            if Checkpoint::decode(&bytes).map_err(|what| what.at(at))?.is_some() {
+                load::verified(&*self.store, &OpenOptions::default()).and_then(|walk_from_checkpoint| {
+                    let same = walk_from_checkpoint.state.revision() != at
+                        || walk_from_checkpoint.state.entries() == walk.state.entries();
+                    if same {
+                        Ok(())
+                    } else {
+                        Err(Break::Checkpoint.at(at).into())
+                    }
+                })?;
+            }
+        }
+        progress(head.revision.0, head.revision.0);
+        Ok(Verification {
+            commits,
+            objects: tally.objects,
+            opened: tally.opened,
+            revision: walk.state.revision(),
+            hash: walk.state.hash(),
+        })
+    }
+}
+
+/// What a verification has checked so far.
+struct Tally<'a> {
+    keyring: &'a Keyring,
+    seen: HashSet<Hash>,
+    /// The kind each opened metadata record gives, which the context of its values needs.
+    kinds: HashMap<Hash, Kind>,
+    objects: u64,
+    opened: u64,
+}
+
+impl<'a> Tally<'a> {
+    fn new(keyring: &'a Keyring) -> Self {
+        Self {
+            keyring,
+            seen: HashSet::new(),
+            kinds: HashMap::new(),
+            objects: 0,
+            opened: 0,
+        }
+    }
+
+    /// Checks every object the commits list, and opens those whose key is open.
+    fn check(&mut self, vault: &Vault, state: &State, commits: &[Commit]) -> Result<(), OpenError> {
+        let store = state.store();
+        let common = state.admin().common();
+        let mut others: HashMap<Hash, (Option<Context>, Revision)> = HashMap::new();
+        let mut metas: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
+        let mut values: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
+        for commit in commits {
+            if !commit.message.is_empty() && self.keyring.opens(common) {
+                let context = message_context(store, common, commit.revision);
+                Sealed::check(Hash::of(&commit.message), &commit.message)
+                    .and_then(|sealed| sealed.open(self.keyring, &context))
+                    .map_err(|what| what.at(commit.revision))?;
+                self.opened += 1;
+            }
+            for change in &commit.admin {
+                let context = match change {
+                    AdminChange::MemberAdd { id, .. } => Some(name_context(store, common, id.0)),
+                    AdminChange::CompartmentAdd { id, .. } => Some(name_context(store, common, id.0)),
+                    AdminChange::EnvironmentAdd { id, .. } => Some(name_context(store, common, id.0)),
+                    AdminChange::Index { .. } => Some(index_context(store, common)),
+                    _ => None,
+                };
+                if let Some(hash) = change.object().filter(|hash| self.seen.insert(*hash)) {
+                    others.insert(hash, (context, commit.revision));
+                }
+            }
+            for change in &commit.entries {
+                if self.seen.insert(change.meta) {
+                    metas.insert(change.meta, (*change, commit.revision));
+                }
+                if let Some(value) = change.value {
+                    values.insert(value, (*change, commit.revision));
+                }
+            }
+        }
+        self.each(
+            vault,
+            &mut others,
+            |tally, (context, _), _, sealed| match context {
+                Some(context) => tally.open(sealed, context).map(|_| ()),
+                None => Ok(()),
+            },
+        )?;
+        self.each(vault, &mut metas, |tally, (change, _), hash, sealed| {
+            let context = meta_context(store, change.compartment, change.id);
+            if let Some(plain) = tally.open(sealed, &context)? {
+                let meta = plain.expose(Meta::decode).map_err(|_| Break::Record)?;
+                tally.kinds.insert(hash, meta.kind);
+            }
+            Ok(())
+        })?;
+        self.each(vault, &mut values, |tally, (change, _), _, sealed| {
+            let Some(kind) = tally.kinds.get(&change.meta).copied() else {
+                return Ok(());
+            };
+            let context = value_context(store, change.compartment, change.id, change.version, kind);
+            tally.open(sealed, &context).map(|_| ())
+        })
+    }
+
+    /// Opens a record if its compartment is open to this identity.
+    fn open(&mut self, sealed: &Sealed, context: &Context) -> Result<Option<crate::secret::Secret>, Break> {
+        if !self.keyring.opens(context.compartment) {
+            return Ok(None);
+        }
+        self.opened += 1;
+        sealed.open(self.keyring, context).map(Some)
+    }
+
+    /// Fetches every object of `wanted`, checks its hash and hands it to `check`; all must be there.
+    fn each<T>(
+        &mut self,
+        vault: &Vault,
+        wanted: &mut HashMap<Hash, (T, Revision)>,
+        mut check: impl FnMut(&mut Self, &(T, Revision), Hash, &Sealed) -> Result<(), Break>,
+    ) -> Result<(), OpenError> {
+        let hashes: Vec<_> = wanted.keys().copied().collect();
+        Objects(&*vault.store).fetch(&hashes, &mut |hash, bytes| -> Result<(), IntegrityError> {
+            let Some(found) = wanted.remove(&hash) else {
+                return Ok(());
+            };
+            self.objects += 1;
+            Sealed::check(hash, bytes)
+                .and_then(|sealed| check(self, &found, hash, &sealed))
+                .map_err(|what| what.at(found.1))
+        })?;
+        match wanted.values().map(|(_, revision)| *revision).min() {
+            Some(revision) => Err(Break::MissingObject.at(revision).into()),
+            None => Ok(()),
+        }
+    }
+}
