@@ -1,1 +1,41 @@
-fn main() {}
+//! `strongroom`: manages and rotates secrets, config and flags. Owns the order of a run: parse,
+//! resolve the settings, do one command, end with its exit code.
+
+mod args;
+mod change;
+mod command;
+mod context;
+mod dotenv;
+mod editor;
+mod error;
+mod material;
+mod open;
+mod output;
+mod prompt;
+mod settings;
+mod settings_file;
+mod tree;
+mod usage;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+fn main() -> ExitCode {
+    // Plaintext passes through this process: it leaves no core dump and nobody of the same user attaches.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(usage::show(error, args::asks_for_json())),
+    };
+    let json = cli.json;
+    match command::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::show_error(&error, json);
+            ExitCode::from(error.exit as u8)
+        }
+    }
+}

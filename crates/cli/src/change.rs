@@ -1,0 +1,329 @@
+//! Changing the store: owns the plan that is shown, the question, the commit and its report.
+//! Every changing command ends here.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use serde::Serialize;
+use strongroom_core::snapshot::{Action, Changed};
+use strongroom_core::vault::{Change, CommitError, Edit, Planned, Receipt};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::open::Opened;
+use crate::output::{self, ADDED, CHANGED, FAINT, REMOVED, STRONG};
+use crate::prompt;
+
+/// Options of every command that changes the store.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ChangeOptions {
+    /// Do it without asking (nothing is asked when no terminal is there)
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    /// Show what would be done and change nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// What the change is for; kept in the history, sealed
+    #[arg(
+        long,
+        short = 'm',
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) message: String,
+}
+
+/// A changed entry as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChangedJson {
+    environment: String,
+    path: String,
+    kind: &'static str,
+    action: &'static str,
+    version: u32,
+}
+
+impl From<&Changed> for ChangedJson {
+    fn from(changed: &Changed) -> Self {
+        let Changed {
+            environment,
+            path,
+            kind,
+            action,
+            version,
+        } = changed;
+        Self {
+            environment: environment.to_string(),
+            path: path.to_string(),
+            kind: kind.as_str(),
+            action: action_word(*action),
+            version: version.0,
+        }
+    }
+}
+
+/// The word for an action, as the socket has it.
+pub(crate) fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Created => "created",
+        Action::Updated => "updated",
+        Action::Deleted => "deleted",
+    }
+}
+
+/// Shows the plan, asks where a person is there, commits and reports.
+pub(crate) fn carry_out(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    options: &ChangeOptions,
+) -> Result<(), CliError> {
+    let ask = output::is_interactive() && !options.yes;
+    if ask || options.dry_run {
+        let planned = opened.vault.plan(change)?;
+        if options.dry_run {
+            return report_plan(context, opened, change, &planned);
+        }
+        if !does_something(change, &planned) {
+            return commit_and_report(context, opened, change);
+        }
+        output::note(&plan_text(opened, change, &planned));
+        if !prompt::confirm("Commit this?")? {
+            return Err(CliError::failed("nothing was changed"));
+        }
+    }
+    commit_and_report(context, opened, change)
+}
+
+fn commit_and_report(context: &Context, opened: &Opened, change: &Change) -> Result<(), CliError> {
+    let receipt = commit(opened, change)?;
+    report(context, change, &receipt)
+}
+
+/// Commits without a question.
+pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, CommitError> {
+    let receipt = opened.vault.commit(change)?;
+    opened.remember();
+    Ok(receipt)
+}
+
+fn does_something(change: &Change, planned: &[Planned]) -> bool {
+    planned.iter().any(|planned| !planned.unchanged)
+        || change
+            .edits
+            .iter()
+            .any(|edit| !matches!(edit, Edit::Put(_) | Edit::Delete { .. }))
+}
+
+/// The plan as text.
+pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -> String {
+    let mut text = format!(
+        "{STRONG}Plan{STRONG:#} for {} at revision {}:\n",
+        opened.vault.location(),
+        opened.vault.snapshot().revision()
+    );
+    for edit in &change.edits {
+        if let Some(line) = describe(edit) {
+            let _ = writeln!(text, "  {ADDED}*{ADDED:#} {line}");
+        }
+    }
+    for planned in planned {
+        let Changed {
+            environment,
+            path,
+            kind,
+            action,
+            version,
+        } = &planned.change;
+        let (style, sign, what) = match (planned.unchanged, action, planned.before) {
+            (true, ..) => (FAINT, '=', format!("unchanged, version {version}")),
+            (_, Action::Deleted, _) => (
+                REMOVED,
+                '-',
+                format!("delete, version {version} stays in the history"),
+            ),
+            (_, _, Some(before)) => (CHANGED, '~', format!("version {before} -> {version}")),
+            (_, _, None) => (ADDED, '+', format!("new, version {version}")),
+        };
+        let _ = writeln!(
+            text,
+            "  {style}{sign}{style:#} {environment} {path}  ({kind}) {what}"
+        );
+    }
+    text
+}
+
+/// What an edit of the structure does; entries are described by the plan of the vault.
+fn describe(edit: &Edit) -> Option<String> {
+    let list = |names: &[strongroom_core::name::CompartmentName]| {
+        names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Some(match edit {
+        Edit::Put(_) | Edit::Delete { .. } => return None,
+        Edit::AddEnvironment {
+            name,
+            parent,
+            compartment,
+        } => {
+            let from = parent
+                .as_ref()
+                .map(|parent| format!(", inheriting config and flags from {parent}"));
+            let into = compartment.as_ref().map_or_else(
+                || " with a compartment of its name".to_owned(),
+                |compartment| format!(" in compartment {compartment}"),
+            );
+            format!("add environment {name}{into}{}", from.unwrap_or_default())
+        }
+        Edit::AddCompartment { name } => format!("add compartment {name}, which admins open"),
+        Edit::AddMember {
+            name,
+            role,
+            compartments,
+            ..
+        } if compartments.is_empty() => {
+            format!("add member {name} as {}", role.as_str())
+        }
+        Edit::AddMember {
+            name,
+            role,
+            compartments,
+            ..
+        } => {
+            format!(
+                "add member {name} as {}, opening {}",
+                role.as_str(),
+                list(compartments)
+            )
+        }
+        Edit::RemoveMember { name } => {
+            format!(
+                "{REMOVED}remove member {name}{REMOVED:#} and change the key of every compartment it opened"
+            )
+        }
+        Edit::Grant { member, compartment } => format!("let member {member} open compartment {compartment}"),
+        #[allow(unreachable_patterns, reason = "new edits are added to the core as it grows")]
+        _ => "change the store".to_owned(),
+    })
+}
+
+#[derive(Debug, Serialize)]
+struct PlanJson {
+    revision: u64,
+    dry_run: bool,
+    edits: Vec<String>,
+    changes: Vec<PlannedJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlannedJson {
+    #[serde(flatten)]
+    change: ChangedJson,
+    before: Option<u32>,
+    unchanged: bool,
+}
+
+fn report_plan(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    planned: &[Planned],
+) -> Result<(), CliError> {
+    let json = PlanJson {
+        revision: opened.vault.snapshot().revision().0,
+        dry_run: true,
+        edits: change
+            .edits
+            .iter()
+            .filter_map(describe)
+            .map(|line| anstream::adapter::strip_str(&line).to_string())
+            .collect(),
+        changes: planned
+            .iter()
+            .map(|planned| PlannedJson {
+                change: (&planned.change).into(),
+                before: planned.before.map(|version| version.0),
+                unchanged: planned.unchanged,
+            })
+            .collect(),
+    };
+    let text = format!("{}Nothing was changed.\n", plan_text(opened, change, planned));
+    context.output.answer(&json, &text)
+}
+
+#[derive(Debug, Serialize)]
+struct ReceiptJson {
+    committed: bool,
+    revision: u64,
+    hash: String,
+    changes: Vec<ChangedJson>,
+    exposed: Vec<ChangedJson>,
+}
+
+/// Says what a commit did.
+pub(crate) fn report(context: &Context, change: &Change, receipt: &Receipt) -> Result<(), CliError> {
+    let Receipt {
+        revision,
+        hash,
+        committed,
+        changes,
+        exposed,
+    } = receipt;
+    let json = ReceiptJson {
+        committed: *committed,
+        revision: revision.0,
+        hash: hash.to_string(),
+        changes: changes.iter().map(Into::into).collect(),
+        exposed: exposed.iter().map(Into::into).collect(),
+    };
+    let mut text = String::new();
+    if *committed {
+        let _ = writeln!(text, "revision {revision}");
+    } else {
+        let _ = writeln!(
+            text,
+            "nothing to change: everything is so already at revision {revision}"
+        );
+    }
+    for edit in change.edits.iter().filter_map(describe).filter(|_| *committed) {
+        let _ = writeln!(text, "  {ADDED}*{ADDED:#} {edit}");
+    }
+    for changed in changes {
+        let _ = writeln!(text, "  {}", changed_line(changed));
+    }
+    if !exposed.is_empty() {
+        let _ = writeln!(
+            text,
+            "{REMOVED}rotate these secrets{REMOVED:#}: they could have been read before"
+        );
+        for changed in exposed {
+            let _ = writeln!(
+                text,
+                "  {} {}  version {}",
+                changed.environment, changed.path, changed.version
+            );
+        }
+    }
+    context.output.answer(&json, &text)
+}
+
+/// One changed entry as a line.
+pub(crate) fn changed_line(changed: &Changed) -> String {
+    let Changed {
+        environment,
+        path,
+        kind,
+        action,
+        version,
+    } = changed;
+    let (style, sign): (Style, char) = match action {
+        Action::Created => (ADDED, '+'),
+        Action::Updated => (CHANGED, '~'),
+        Action::Deleted => (REMOVED, '-'),
+    };
+    format!("{style}{sign}{style:#} {environment} {path}  ({kind}) version {version}")
+}

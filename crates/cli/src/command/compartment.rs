@@ -1,0 +1,91 @@
+//! `compartment add|list`: sets of entries sealed under one key each.
+
+use serde::Serialize;
+use strongroom_core::name::CompartmentName;
+use strongroom_core::snapshot::Compartment;
+use strongroom_core::vault::{Change, Edit};
+
+use crate::change::{self, ChangeOptions};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::open;
+use crate::output::Table;
+
+const ADD_EXAMPLES: &str = "\
+A compartment splits an environment, so that a stolen identity costs less. Every environment
+begins with one of its own name.
+
+Examples:
+  strongroom compartment add payments
+  strongroom member grant web --compartment payments
+  printf s3cret | strongroom put prod payments/key --compartment payments";
+
+/// Add or list compartments: entries under one key, which only their members open
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Add a compartment, which the admins open
+    #[command(after_help = ADD_EXAMPLES)]
+    Add {
+        /// The name of the compartment
+        name: CompartmentName,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    /// List the compartments and who opens them
+    List,
+}
+
+#[derive(Debug, Serialize)]
+struct CompartmentJson {
+    name: String,
+    members: Vec<String>,
+    term: u32,
+    open: bool,
+}
+
+impl From<&Compartment> for CompartmentJson {
+    fn from(compartment: &Compartment) -> Self {
+        let Compartment {
+            name,
+            members,
+            term,
+            open,
+        } = compartment;
+        Self {
+            name: name.to_string(),
+            members: members.iter().map(ToString::to_string).collect(),
+            term: *term,
+            open: *open,
+        }
+    }
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
+    let (name, options) = match command {
+        Command::List => return list(context),
+        Command::Add { name, change } => (name, change),
+    };
+    let opened = open::writer(&context.settings)?;
+    let change = Change {
+        message: options.message.clone(),
+        edits: vec![Edit::AddCompartment { name }],
+    };
+    change::carry_out(context, &opened, &change, &options)
+}
+
+fn list(context: &Context) -> Result<(), CliError> {
+    let snapshot = open::reader(&context.settings)?.vault.snapshot();
+    let compartments: Vec<CompartmentJson> = snapshot.compartments().iter().map(Into::into).collect();
+    let mut table = Table::new(&["COMPARTMENT", "TERM", "OPEN", "MEMBERS"]);
+    for compartment in &compartments {
+        let open = if compartment.open { "yes" } else { "no" };
+        table.row(vec![
+            compartment.name.clone(),
+            compartment.term.to_string(),
+            open.into(),
+            compartment.members.join(", "),
+        ]);
+    }
+    let json = serde_json::json!({"revision": snapshot.revision().0, "compartments": compartments});
+    context.output.answer(&json, &table.render())
+}

@@ -1,0 +1,192 @@
+//! `edit`: opens one value in an editor, on a file in memory that is wiped afterwards.
+
+use std::path::PathBuf;
+
+use strongroom_core::config::Format;
+use strongroom_core::secret::Secret;
+use strongroom_core::snapshot::{Entry, Kind, Snapshot};
+use strongroom_core::vault::{Change, CommitError, Edit, Expect, Put};
+
+use super::put::EntryOptions;
+use crate::change::{self, ChangeOptions};
+use crate::context::{Context, Target};
+use crate::editor::{Editor, Scratch};
+use crate::error::CliError;
+use crate::open::{self, Opened};
+use crate::{output, prompt};
+
+const EXAMPLES: &str = "\
+The text lies in a private directory in memory (XDG_RUNTIME_DIR or /dev/shm), which is overwritten
+and removed when the editor ends, and on signals. An unchanged text changes nothing. A final newline
+that the editor adds to a value that had none is taken off. When the text cannot be committed it is
+kept, and where it lies is said.
+
+Examples:
+  strongroom edit prod web/app
+  VISUAL='code --wait' strongroom edit prod web/new-ui --kind flag";
+
+/// Edit a value in $VISUAL or $EDITOR
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    entry: EntryOptions,
+    /// Edit in this directory where nothing in memory is there: the text may stay on its disk
+    #[arg(long, value_name = "DIR")]
+    insecure_dir: Option<PathBuf>,
+    #[command(flatten)]
+    change: ChangeOptions,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let (environment, path) = args.target.resolve(context)?;
+    let editor = Editor::of_environment()?;
+    let opened = open::writer(&context.settings)?;
+    let snapshot = opened.vault.snapshot();
+    let seen = snapshot.entry(&environment, &path).ok();
+    let seen = seen.as_deref();
+    let own = seen.filter(|entry| entry.environment == environment);
+    let kind = args.entry.kind(seen);
+    let format = args.entry.format(kind, seen, None);
+    let before = starting_text(&snapshot, seen, own, format)?;
+    if before.expose(|bytes| std::str::from_utf8(bytes).is_err()) {
+        return Err(
+            CliError::failed("the value is not text").hint("put a new one with `strongroom put --file`")
+        );
+    }
+    if let Some(dir) = &args.insecure_dir {
+        output::warn(&format!(
+            "the text may stay readable on the disk of {}",
+            dir.display()
+        ));
+    }
+    let name = match (kind, format) {
+        (Kind::Flag | Kind::Schema, _) | (_, Format::Json) => "value.json",
+        (_, Format::Toml) => "value.toml",
+        _ => "value.txt",
+    };
+    let scratch = Scratch::new(args.insecure_dir.as_deref(), name, &before)?;
+    loop {
+        scratch.edit(&editor)?;
+        let edited = scratch.read()?;
+        if edited.same_as(&before) && (own.is_some() || edited.is_empty()) {
+            let json = serde_json::json!({"committed": false, "revision": snapshot.revision().0});
+            return context.output.answer(&json, "unchanged: nothing was committed\n");
+        }
+        let put = Put {
+            environment: environment.clone(),
+            path: path.clone(),
+            kind,
+            value: without_added_newline(edited, &before, kind),
+            format,
+            labels: args.entry.labels(own)?,
+            compartment: args.entry.compartment.clone(),
+            expect: own.map_or(Expect::Absent, |entry| Expect::Version(entry.version)),
+        };
+        let change = Change {
+            message: args.change.message.clone(),
+            edits: vec![Edit::Put(put)],
+        };
+        match attempt(context, &opened, &change, &args.change, &scratch)? {
+            Next::Done => return Ok(()),
+            Next::EditAgain => {}
+        }
+    }
+}
+
+enum Next {
+    Done,
+    EditAgain,
+}
+
+/// Commits, or asks what to do with a text that is refused. Work is never lost by an error.
+fn attempt(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    options: &ChangeOptions,
+    scratch: &Scratch,
+) -> Result<Next, CliError> {
+    let interactive = output::is_interactive() && !options.yes;
+    let planned = match opened.vault.plan(change) {
+        Ok(planned) => planned,
+        Err(error) => return refused(error, interactive, scratch),
+    };
+    let plan = change::plan_text(opened, change, &planned);
+    if options.dry_run {
+        output::note(&format!("{plan}Nothing was changed.\n"));
+        return Ok(Next::Done);
+    }
+    if interactive {
+        output::note(&plan);
+        match prompt::choose("Commit this? [y]es, [e]dit again, [d]iscard", 'e')? {
+            'y' => {}
+            'd' => return Err(CliError::failed("discarded: nothing was changed")),
+            _ => return Ok(Next::EditAgain),
+        }
+    }
+    match change::commit(opened, change) {
+        Ok(receipt) => change::report(context, change, &receipt).map(|()| Next::Done),
+        Err(error) => refused(error, interactive, scratch),
+    }
+}
+
+fn refused(error: CommitError, interactive: bool, scratch: &Scratch) -> Result<Next, CliError> {
+    let can_be_mended = matches!(error, CommitError::Invalid { .. });
+    let error = CliError::from(error);
+    if interactive && can_be_mended {
+        output::show_error(&error, false);
+        match prompt::choose("[e]dit again, [k]eep the text and end, [d]iscard it", 'e')? {
+            'k' => {}
+            'd' => return Err(CliError::failed("discarded: nothing was changed")),
+            _ => return Ok(Next::EditAgain),
+        }
+    }
+    let kept = scratch.keep().display();
+    Err(error.hint(format!(
+        "your text is kept in {kept}: `strongroom put ENV PATH --file {kept}` stores it; then remove its directory"
+    )))
+}
+
+/// The own text, or what a new one begins with.
+fn starting_text(
+    snapshot: &Snapshot,
+    seen: Option<&Entry>,
+    own: Option<&Entry>,
+    format: Format,
+) -> Result<Secret, CliError> {
+    let copy = |entry: &Entry| snapshot.expose(entry, |bytes| Secret::new(bytes.to_vec()));
+    let Some(inherited) = seen.filter(|_| own.is_none()) else {
+        return Ok(own.map_or_else(|| Ok(Secret::new(Vec::new())), copy)?);
+    };
+    let merges = inherited.kind == Kind::Config && format != Format::Text;
+    if merges {
+        output::note(&format!(
+            "{} has this document; write here only the keys that differ, they are merged over it\n",
+            inherited.environment
+        ));
+        return Ok(Secret::new(Vec::new()));
+    }
+    output::note(&format!(
+        "{} has this entry; what is written here replaces it whole\n",
+        inherited.environment
+    ));
+    Ok(copy(inherited)?)
+}
+
+/// Most editors end a file with a newline; a secret that had none must not gain one.
+fn without_added_newline(edited: Secret, before: &Secret, kind: Kind) -> Secret {
+    let had_none = if before.is_empty() {
+        kind == Kind::Secret
+    } else {
+        before.expose(|bytes| bytes.last() != Some(&b'\n'))
+    };
+    edited
+        .expose(|bytes| match bytes.strip_suffix(b"\n") {
+            Some(rest) if had_none => Some(Secret::new(rest.to_vec())),
+            _ => None,
+        })
+        .unwrap_or(edited)
+}

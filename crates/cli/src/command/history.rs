@@ -1,0 +1,92 @@
+//! `history`: the commits that changed an entry, or anything.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use strongroom_core::vault::Past;
+
+use crate::change::{ChangedJson, changed_line};
+use crate::context::{Context, OptionalTarget};
+use crate::error::CliError;
+use crate::open;
+use crate::output::{FAINT, STRONG, harmless, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  strongroom history
+  strongroom history prod web/database/password --limit 5";
+
+/// Show who changed what, newest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: OptionalTarget,
+    /// Show at most this many commits
+    #[arg(long, value_name = "N", default_value = "50")]
+    limit: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct PastJson {
+    revision: u64,
+    at: String,
+    author: String,
+    message: String,
+    changes: Vec<ChangedJson>,
+}
+
+impl From<&Past> for PastJson {
+    fn from(past: &Past) -> Self {
+        let Past {
+            revision,
+            at,
+            author,
+            message,
+            changes,
+        } = past;
+        Self {
+            revision: revision.0,
+            at: time(*at),
+            author: author.clone(),
+            message: message.clone(),
+            changes: changes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let entry = args.target.resolve(context)?;
+    let opened = open::reader(&context.settings)?;
+    let wanted = entry.as_ref().map(|(environment, path)| (environment, path));
+    let mut past = opened.vault.history(wanted, args.limit)?;
+    if let Some((environment, path)) = wanted {
+        if past.is_empty() {
+            // Says which of the two names is wrong, or that there never was such an entry.
+            opened.vault.snapshot().entry(environment, path)?;
+        }
+        for past in &mut past {
+            past.changes
+                .retain(|changed| changed.environment == *environment && changed.path == *path);
+        }
+    }
+    let mut text = String::new();
+    for past in &past {
+        let message = harmless(&past.message);
+        let _ = writeln!(
+            text,
+            "{STRONG}revision {}{STRONG:#}  {}  {}{FAINT}{}{message}{FAINT:#}",
+            past.revision,
+            time(past.at),
+            harmless(&past.author),
+            if message.is_empty() { "" } else { "  " },
+        );
+        for changed in &past.changes {
+            let _ = writeln!(text, "  {}", changed_line(changed));
+        }
+    }
+    let commits: Vec<PastJson> = past.iter().map(Into::into).collect();
+    context
+        .output
+        .answer(&serde_json::json!({"commits": commits}), &text)
+}

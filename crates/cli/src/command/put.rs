@@ -1,0 +1,144 @@
+//! `put`: stores one value as a new version of an entry.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use strongroom_core::config::Format;
+use strongroom_core::id::Version;
+use strongroom_core::name::CompartmentName;
+use strongroom_core::snapshot::{Entry, Kind};
+use strongroom_core::vault::{Change, Edit, Expect, Put};
+
+use crate::change::{self, ChangeOptions};
+use crate::context::{Context, Target};
+use crate::error::CliError;
+use crate::open;
+use crate::value::ValueOptions;
+
+const EXAMPLES: &str = "\
+The value is read from stdin, from --file, or typed at a prompt without echo. Bytes of a pipe or
+file are stored as they are, a final newline too (`printf` writes none, `echo` does); text that is
+typed ends before the newline. Empty and binary values are legal; 1 MiB is the most.
+
+Examples:
+  printf s3cret | strongroom put prod web/database/password
+  strongroom put prod web/database/password               # asks, without echo
+  strongroom put prod web/tls.key --file ./tls.key -m 'new certificate'
+  strongroom put prod web/app --kind config --file ./app.toml
+  strongroom put prod web/new-ui --kind flag --file ./new-ui.json
+  strongroom put prod web/password --expect-version 3 < ./password";
+
+/// Put a value: a new entry, or a new version of one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    value: ValueOptions,
+    #[command(flatten)]
+    entry: EntryOptions,
+    /// Only if there is no such entry yet
+    #[arg(long, conflicts_with = "expect_version")]
+    create: bool,
+    /// Only if the entry is at this version
+    #[arg(long, value_name = "N")]
+    expect_version: Option<Version>,
+    #[command(flatten)]
+    change: ChangeOptions,
+}
+
+/// What an entry is, where it is put.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EntryOptions {
+    /// secret, config or flag [default: what the entry is, else secret]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+    /// The format of a config document: text, json or toml [default: what it is, else the file's ending]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// A label to set (`NAME=VALUE`) or to take away (`NAME=`); others stay; may be repeated
+    #[arg(long = "label", short = 'l', value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// The compartment of a new entry [default: the environment's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) compartment: Option<CompartmentName>,
+}
+
+impl EntryOptions {
+    /// The kind: as given, as it is, else a secret.
+    pub(crate) fn kind(&self, before: Option<&Entry>) -> Kind {
+        self.kind
+            .or(before.map(|entry| entry.kind))
+            .unwrap_or(Kind::Secret)
+    }
+
+    /// The format: as given, as it is, by the file's ending, else text.
+    pub(crate) fn format(&self, kind: Kind, before: Option<&Entry>, file: Option<&Path>) -> Format {
+        if kind != Kind::Config {
+            return self.format.unwrap_or(Format::Text);
+        }
+        self.format
+            .or(before
+                .filter(|entry| entry.kind == kind)
+                .map(|entry| entry.format))
+            .unwrap_or_else(|| {
+                let ending = file.and_then(Path::extension).and_then(|ending| ending.to_str());
+                ending
+                    .and_then(|ending| ending.parse().ok())
+                    .unwrap_or(Format::Text)
+            })
+    }
+
+    /// The labels: those there are with the given ones set or taken away; `None` leaves them.
+    pub(crate) fn labels(
+        &self,
+        before: Option<&Entry>,
+    ) -> Result<Option<BTreeMap<String, String>>, CliError> {
+        if self.labels.is_empty() {
+            return Ok(None);
+        }
+        let mut labels = before.map(|entry| entry.labels.clone()).unwrap_or_default();
+        for label in &self.labels {
+            match label.split_once('=') {
+                Some((name, "")) if !name.is_empty() => {
+                    labels.remove(name);
+                }
+                Some((name, value)) if !name.is_empty() => {
+                    labels.insert(name.to_owned(), value.to_owned());
+                }
+                _ => return Err(CliError::usage("a label is given as NAME=VALUE")),
+            }
+        }
+        Ok(Some(labels))
+    }
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
+    let (environment, path) = args.target.resolve(context)?;
+    let opened = open::writer(&context.settings)?;
+    let snapshot = opened.vault.snapshot();
+    let seen = snapshot.entry(&environment, &path).ok();
+    let seen = seen.as_deref();
+    let own = seen.filter(|entry| entry.environment == environment);
+    let kind = args.entry.kind(seen);
+    let edit = Put {
+        kind,
+        format: args.entry.format(kind, seen, args.value.file.as_deref()),
+        labels: args.entry.labels(own)?,
+        compartment: args.entry.compartment.clone(),
+        expect: match (args.create, args.expect_version) {
+            (true, _) => Expect::Absent,
+            (false, Some(version)) => Expect::Version(version),
+            (false, None) => Expect::Any,
+        },
+        value: args.value.read(&format!("Value of {environment} {path}: "))?,
+        environment,
+        path,
+    };
+    let change = Change {
+        message: args.change.message.clone(),
+        edits: vec![Edit::Put(edit)],
+    };
+    change::carry_out(context, &opened, &change, &args.change)
+}

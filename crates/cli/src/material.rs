@@ -1,0 +1,81 @@
+//! What consumers are given: owns opening an environment's values as they are injected (config
+//! merged, a flag as the text of its default variant). All of one revision.
+
+use strongroom_core::flag;
+use strongroom_core::inject::{Material, Value, Wanted};
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::secret::Secret;
+use strongroom_core::snapshot::{Entry, Kind, Snapshot};
+
+use crate::error::CliError;
+
+/// Opens the wanted values of `environment`. A flag without a default, or disabled, has no text
+/// and is left out.
+pub(crate) fn open(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    wanted: &Wanted,
+) -> Result<Material, CliError> {
+    let mut entries = Vec::new();
+    match wanted.prefixes() {
+        None => entries = snapshot.entries(environment, None)?,
+        Some([]) => drop(snapshot.layers(environment)?),
+        Some(prefixes) => {
+            for prefix in prefixes {
+                entries.extend(snapshot.entries(environment, Some(prefix))?);
+            }
+        }
+    }
+    let mut values = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if let Some(bytes) = bytes(snapshot, environment, &entry)? {
+            values.push(Value {
+                path: entry.path.clone(),
+                kind: entry.kind,
+                bytes,
+            });
+        }
+    }
+    values.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Material {
+        revision: snapshot.revision().0,
+        values,
+    })
+}
+
+fn bytes(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    entry: &Entry,
+) -> Result<Option<Secret>, CliError> {
+    if matches!(entry.kind, Kind::Policy | Kind::Schema) {
+        return Ok(None);
+    }
+    let opened = snapshot.read(environment, &entry.path)?.value;
+    if entry.kind != Kind::Flag {
+        return Ok(Some(opened));
+    }
+    let text = opened
+        .expose(flag::default_text)
+        .map_err(|error| CliError::failed(format!("{}: {error}", entry.path)))?;
+    Ok(text.map(|text| Secret::new(text.into_bytes())))
+}
+
+/// Everything at or below a prefix.
+pub(crate) fn under(prefix: Option<&EntryPath>) -> Wanted {
+    let mut wanted = Wanted::default();
+    wanted.add_prefix(prefix);
+    wanted
+}
+
+/// The part of a path below the prefix; its last segment when the two are equal.
+pub(crate) fn below<'a>(path: &'a EntryPath, prefix: Option<&EntryPath>) -> &'a str {
+    let text = path.as_str();
+    let Some(rest) = prefix.and_then(|prefix| text.strip_prefix(prefix.as_str())) else {
+        return text;
+    };
+    match rest.strip_prefix('/') {
+        Some(rest) => rest,
+        None => text.rsplit('/').next().unwrap_or(text),
+    }
+}

@@ -1,0 +1,124 @@
+//! Questions at the terminal: owns hidden input and confirmation. Hidden text is never echoed,
+//! and goes straight into a wiped buffer.
+
+use std::io::{BufRead, IsTerminal};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use strongroom_core::ambient::Ambient;
+use strongroom_core::secret::Secret;
+
+use crate::error::{CliError, Exit};
+use crate::output;
+
+/// Passphrases shorter than this are refused when a new one is chosen.
+const SHORTEST: usize = 12;
+/// A generated passphrase has this many groups of five letters or digits, five bits each.
+const GROUPS: usize = 5;
+
+/// Asks for hidden text.
+pub(crate) fn hidden(question: &str) -> Result<Secret, CliError> {
+    match rpassword::prompt_password(question) {
+        Ok(text) => Ok(Secret::new(text.into_bytes())),
+        Err(error) => Err(CliError::io("the terminal", &error)),
+    }
+}
+
+/// True when somebody can be asked: one of the standard streams is a terminal.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
+/// Asks a question; the answer is the first letter, lower-case, or `default` for an empty line.
+pub(crate) fn choose(question: &str, default: char) -> Result<char, CliError> {
+    output::note(&format!("{question} "));
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| CliError::io("the terminal", &error))?;
+    Ok(line
+        .trim()
+        .chars()
+        .next()
+        .map_or(default, |letter| letter.to_ascii_lowercase()))
+}
+
+/// Asks a question that only `y` answers with yes.
+pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
+    Ok(choose(&format!("{question} [y/N]"), 'n')? == 'y')
+}
+
+/// The passphrase in a file: its bytes without one final newline.
+pub(crate) fn passphrase_file(path: &Path) -> Result<Secret, CliError> {
+    let name = format!("passphrase file {}", path.display());
+    let file = std::fs::File::open(path).map_err(|error| CliError::io(&name, &error))?;
+    let about = file.metadata().map_err(|error| CliError::io(&name, &error))?;
+    if about.is_file() && about.mode() & 0o077 != 0 {
+        return Err(CliError::new(
+            Exit::Denied,
+            format!(
+                "{name} may be read by others (mode {:04o})",
+                about.mode() & 0o7777
+            ),
+        )
+        .hint(format!("run `chmod 600 {}`", path.display())));
+    }
+    let secret = crate::value::read_bounded(file, &name)?;
+    let mut bytes = secret.expose(|bytes| zeroize::Zeroizing::new(bytes.to_vec()));
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    if bytes.is_empty() {
+        return Err(CliError::failed(format!("{name} is empty")));
+    }
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// Asks twice for a new passphrase; an empty answer generates one and shows it.
+pub(crate) fn new_passphrase() -> Result<Secret, CliError> {
+    if !can_ask() {
+        return Err(CliError::usage(
+            "an identity for people is sealed by a passphrase, and there is no terminal to ask at",
+        )
+        .hint("name a file with --passphrase-file, or give --no-passphrase for a machine's identity"));
+    }
+    let first = hidden("New passphrase (leave empty to have one made): ")?;
+    if first.is_empty() {
+        return generated();
+    }
+    if first.len() < SHORTEST {
+        return Err(
+            CliError::failed(format!("the passphrase is shorter than {SHORTEST} characters"))
+                .hint("take a sentence, or leave it empty to have one made"),
+        );
+    }
+    let second = hidden("The same again: ")?;
+    if first.same_as(&second) {
+        Ok(first)
+    } else {
+        Err(CliError::failed(
+            "the two passphrases differ: nothing was written",
+        ))
+    }
+}
+
+fn generated() -> Result<Secret, CliError> {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let random: [u8; GROUPS * 5] = Ambient::system()
+        .random()
+        .map_err(|error| CliError::failed(error.to_string()))?;
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(GROUPS * 6));
+    for (index, byte) in zeroize::Zeroizing::new(random).iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            text.push('-');
+        }
+        let letter = LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'a');
+        text.push(char::from(letter));
+    }
+    output::note(&format!(
+        "The passphrase is  {}\nWrite it down now: it is not shown again.\n",
+        &*text
+    ));
+    Ok(Secret::new(std::mem::take(&mut *text).into_bytes()))
+}
