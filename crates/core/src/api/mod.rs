@@ -1,8 +1,14 @@
 //! The sidecar's socket: owns its wire types, the coding of its addresses and a client for them.
 //! It must not know how a value is stored or opened.
 
+pub mod client;
+pub mod error;
 pub mod uri;
+pub mod watch;
 pub mod wire;
+
+mod connection;
+mod sse;
 
 /// Where every route of this API lies.
 pub const PREFIX: &str = "/api/v1/";
