@@ -17,25 +17,26 @@ pub enum Token<'a> {
 pub fn tokens(text: &str) -> Vec<(usize, Token<'_>)> {
     let mut out = Vec::new();
     let mut rest = text;
-    let line = |rest: &str| 1 + text[..text.len() - rest.len()].matches('\n').count();
+    let mut line = 1;
     while let Some(first) = rest.chars().next() {
-        if let Some(after) = skipped(rest) {
-            rest = after;
+        let after = if let Some(after) = skipped(rest) {
+            after
         } else if first.is_alphanumeric() || first == '_' {
-            let end = rest
-                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .unwrap_or(rest.len());
-            out.push((line(rest), Token::Word(&rest[..end])));
-            rest = &rest[end..];
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+            out.push((line, Token::Word(word)));
+            after
         } else if let Some(after) = rest.strip_prefix("::") {
-            out.push((line(rest), Token::Path));
-            rest = after;
+            out.push((line, Token::Path));
+            after
         } else {
             if !first.is_whitespace() {
-                out.push((line(rest), Token::Mark(first)));
+                out.push((line, Token::Mark(first)));
             }
-            rest = &rest[first.len_utf8()..];
-        }
+            &rest[first.len_utf8()..]
+        };
+        line += rest[..rest.len() - after.len()].matches('\n').count();
+        rest = after;
     }
     out
 }
