@@ -157,6 +157,11 @@ impl Sidecar {
         (answer.status == 200).then(|| answer.text())
     }
 
+    /// The exit code when it has ended; `None` inside for a signal.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().unwrap().map(|status| status.code())
+    }
+
     /// SIGKILL: no chance to clean up.
     pub fn kill(mut self) {
         let _ = self.child.kill();
