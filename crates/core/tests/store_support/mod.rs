@@ -1,6 +1,12 @@
 //! Shared by the store's tests: bytes to store, and children that run a job of the same test
 //! binary in a process of their own.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -81,26 +87,23 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Runs test `entry` of this binary with `job` and `arguments` for [`my_job`].
+    /// Runs `job` about `path` in test `entry` of this binary.
     pub(crate) fn start(entry: &str, job: &str, path: &Path) -> Self {
-        Self::spawn(&mut Self::command(
-            &std::env::current_exe().unwrap(),
-            entry,
-            job,
-            path,
-        ))
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), entry, job, path)
     }
 
-    /// The same as another user, by a copy of this binary that the user can run.
+    /// The same as another user, by a `copy` of this binary that the user can run.
     pub(crate) fn start_as(user: u32, entry: &str, job: &str, path: &Path, copy: &Path) -> Self {
-        Self::spawn(Self::command(copy, entry, job, path).uid(user).gid(user))
+        let mut command = Command::new(copy);
+        command.uid(user).gid(user);
+        Self::start_by(command, entry, job, path)
     }
 
-    fn command(program: &Path, entry: &str, job: &str, path: &Path) -> Command {
-        let mut command = Command::new(program);
+    /// The same by a command that ends in running this binary.
+    pub(crate) fn start_by(mut command: Command, entry: &str, job: &str, path: &Path) -> Self {
         command.args([entry, "--exact", "--ignored", "--nocapture"]);
         command.env(JOB, job).env("STORE_TEST_PATH", path);
-        command
+        Self::spawn(&mut command)
     }
 
     fn spawn(command: &mut Command) -> Self {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags};
 
 use super::FORMAT;
 use super::error::{Fail, PATIENCE};
-use super::file::{FileId, Place};
+use super::file::{self, FileId, Place};
 use crate::store::StoreError;
 
 /// "StRm": tells a store from any other SQLite file.
@@ -100,6 +100,8 @@ pub(super) fn open(place: &Place, access: Access) -> Result<Open, StoreError> {
     verify(&connection, place)?;
     if access == Access::Write {
         prepare_writing(&connection, place)?;
+        // Best effort: who lacks the right to change them may still write.
+        let _ = file::align(&path);
     }
     match place.file()? == file {
         true => Ok(Open { connection, file }),

@@ -4,10 +4,11 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{self, AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, Uid};
 
 use crate::store::StoreError;
 
@@ -124,6 +125,32 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Gives the companions of the file at `path` its owner and permissions, as far as this process
+/// may, so that a `chmod` or `chown` of the store file alone is enough to let others read it.
+pub(super) fn align(path: &Path) -> io::Result<()> {
+    let store = std::fs::metadata(path)?;
+    for suffix in COMPANIONS {
+        // Such a descriptor cannot drop SQLite's locks when it is closed.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let companion = std::fs::File::from(fs::openat(CWD, beside(path, suffix), flags, Mode::empty())?);
+        let found = companion.metadata()?;
+        // Of another name somewhere, it may be a file that is not SQLite's.
+        if !found.is_file() || found.nlink() != 1 {
+            continue;
+        }
+        if (found.uid(), found.gid()) != (store.uid(), store.gid()) {
+            let (owner, group) = (Uid::from_raw(store.uid()), Gid::from_raw(store.gid()));
+            fs::chownat(&companion, "", Some(owner), Some(group), AtFlags::EMPTY_PATH)?;
+        }
+        if found.mode() != store.mode() {
+            // The only way to change the mode through such a descriptor.
+            let through = format!("/proc/self/fd/{}", companion.as_raw_fd());
+            std::fs::set_permissions(through, store.permissions())?;
+        }
+    }
+    Ok(())
 }
 
 /// What SQLite keeps beside a database in WAL mode.

@@ -137,6 +137,8 @@ impl StoreWatch for SqliteWatch {
         let mut due = self.reported.is_some();
         loop {
             if due {
+                // What was notified before the look is answered by it.
+                self.notified();
                 last_look = Instant::now();
                 if self.look()? {
                     return Ok(Wake::Changed);
