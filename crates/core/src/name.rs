@@ -168,10 +168,10 @@ fn segment(text: &str) -> Check {
         Err("it has a control character")
     } else if text.chars().any(char::is_whitespace) {
         Err("it has a space")
-    } else if !text.chars().all(is_segment_char) {
-        Err("only letters, digits and `-_.@:+=~` are allowed in a segment")
     } else if !unicode_normalization::is_nfc(text) {
         Err("it is not in Unicode's composed form (NFC)")
+    } else if !text.chars().all(is_segment_char) {
+        Err("only letters, digits and `-_.@:+=~` are allowed in a segment")
     } else {
         Ok(())
     }
