@@ -1,6 +1,6 @@
 //! Waiting for commits of other processes: owns the notification (inotify) and the slow look that
-//! backs it. Every writer touches the store file after a commit, and the watch is on the file's
-//! directory, so that it also sees the file being replaced, deleted and put back.
+//! backs it. Every writer touches the store file after a commit, and the file is watched for that;
+//! its directory is watched for the file being replaced, deleted and put back.
 
 use std::ffi::OsString;
 use std::mem::MaybeUninit;
@@ -27,25 +27,37 @@ pub(super) struct SqliteWatch {
     /// The head last reported; None after an error, so that recovery is reported.
     reported: Option<Option<Head>>,
     inotify: OwnedFd,
-    /// What is watched now, and the file's name in it; no name when it is the file itself.
-    watched: Option<(i32, Option<OsString>)>,
+    /// The watch on the file.
+    file: Option<i32>,
+    /// The watch on its directory, and the file's name in it; none if that cannot be listed.
+    directory: Option<(i32, OsString)>,
+    /// When these two were last renewed.
+    armed: Instant,
     woken: Arc<OwnedFd>,
+}
+
+/// What notifications say, the weightiest last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    Nothing,
+    /// The file was touched.
+    Touched,
+    /// Another file may be in its place, or none.
+    Moved,
 }
 
 impl SqliteWatch {
     pub(super) fn new(reader: Arc<Link>) -> Result<Self, StoreError> {
-        let failed = |error: Errno| {
-            reader.place().unreachable(format!(
-                "it cannot be watched: {error} (the limits are in /proc/sys/fs/inotify)"
-            ))
-        };
+        let failed = |error| unwatchable(&reader, error);
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
         let woken = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(failed)?;
         let mut watch = Self {
             reader: Arc::clone(&reader),
             reported: None,
             inotify,
-            watched: None,
+            file: None,
+            directory: None,
+            armed: Instant::now(),
             woken: Arc::new(woken),
         };
         // First the notification, then the head: a commit between the two is seen twice, not never.
@@ -58,56 +70,49 @@ impl SqliteWatch {
         self.reader.run(|open| read::head(&open.connection))
     }
 
-    /// Watches the directory that the file is in now; to be repeated, as it may be another one.
+    /// Watches the file that is there now and its directory; to be repeated when it may be another.
     fn arm(&mut self) -> Result<(), StoreError> {
+        self.armed = Instant::now();
         let path = self.reader.place().resolve()?;
-        let events = WatchFlags::ATTRIB
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF;
-        let directory = path.parent().unwrap_or(&path);
-        let (added, name) = match inotify::add_watch(&self.inotify, directory, events) {
-            // Only to be passed through, not read: the file itself is the next best.
-            Err(Errno::ACCESS) => (inotify::add_watch(&self.inotify, &path, events), None),
-            added => (added, path.file_name().map(OsString::from)),
+        let gone = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+        let file = inotify::add_watch(&self.inotify, &path, WatchFlags::ATTRIB | gone)
+            .map_err(|error| unwatchable(&self.reader, error))?;
+        if let Some(old) = self.file.replace(file).filter(|old| *old != file) {
+            let _ = inotify::remove_watch(&self.inotify, old);
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
         };
-        let number = added.map_err(|error| {
-            self.reader.place().unreachable(format!(
-                "it cannot be watched: {error} (the limits are in /proc/sys/fs/inotify)"
-            ))
-        })?;
-        if let Some((old, _)) = self.watched.replace((number, name))
-            && old != number
+        let moves = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+        let directory = match inotify::add_watch(&self.inotify, parent, moves | gone) {
+            Ok(number) => Some((number, name.to_owned())),
+            // It may be passed through but not listed: the slow look must do.
+            Err(Errno::ACCESS) => None,
+            Err(error) => return Err(unwatchable(&self.reader, error)),
+        };
+        let old = std::mem::replace(&mut self.directory, directory);
+        if let Some((old, _)) = old
+            && self.directory.as_ref().is_none_or(|(new, _)| *new != old)
         {
             let _ = inotify::remove_watch(&self.inotify, old);
         }
         Ok(())
     }
 
-    /// Takes all notifications; true if one concerns the store.
-    fn notified(&mut self) -> bool {
-        let mut concerns = false;
+    /// Takes all notifications.
+    fn news(&mut self) -> News {
+        let mut news = News::Nothing;
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
         // An error is the end of what there is to take.
         while let Ok(event) = events.next() {
-            let lost = ReadFlags::QUEUE_OVERFLOW
-                | ReadFlags::IGNORED
-                | ReadFlags::DELETE_SELF
-                | ReadFlags::MOVE_SELF
-                | ReadFlags::UNMOUNT;
-            let named = match &self.watched {
-                Some((_, Some(name))) => event
-                    .file_name()
-                    .is_some_and(|found| found.to_bytes() == name.as_bytes()),
-                _ => true,
-            };
-            concerns |= named || event.events().intersects(lost);
+            news = news.max(match (event.file_name(), &self.directory) {
+                (Some(found), Some((_, name))) if found.to_bytes() != name.as_bytes() => News::Nothing,
+                (None, _) if event.events() == ReadFlags::ATTRIB => News::Touched,
+                _ => News::Moved,
+            });
         }
-        concerns
+        news
     }
 
     /// True if the head is not the one last reported.
@@ -136,9 +141,15 @@ impl StoreWatch for SqliteWatch {
         // After an error it sleeps first, so that a caller in a loop does not spin.
         let mut due = self.reported.is_some();
         loop {
+            // Taken before the look, which answers it; what comes later is for the next sleep.
+            let news = self.news();
+            due |= news > News::Nothing;
             if due {
-                // What was notified before the look is answered by it.
-                self.notified();
+                let late = self.armed.elapsed() >= SLOW_LOOK;
+                if news == News::Moved || late || self.reported.is_none() {
+                    // The look meets the same error.
+                    let _ = self.arm();
+                }
                 last_look = Instant::now();
                 if self.look()? {
                     return Ok(Wake::Changed);
@@ -148,15 +159,10 @@ impl StoreWatch for SqliteWatch {
             if left.is_zero() && due {
                 return Ok(Wake::Idle);
             }
-            let slow = SLOW_LOOK.saturating_sub(last_look.elapsed());
-            if self.sleep(left.min(slow)) {
+            if self.sleep(left.min(SLOW_LOOK.saturating_sub(last_look.elapsed()))) {
                 return Ok(Wake::Idle);
             }
-            due = self.notified();
-            if last_look.elapsed() >= SLOW_LOOK || timeout <= begin.elapsed() {
-                due = true;
-                let _ = self.arm();
-            }
+            due = last_look.elapsed() >= SLOW_LOOK || timeout <= begin.elapsed();
         }
     }
 
@@ -172,4 +178,10 @@ impl Waker for SqliteWaker {
         // Only a full counter refuses, and that one wakes too.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
+}
+
+fn unwatchable(reader: &Link, error: Errno) -> StoreError {
+    reader.place().unreachable(format!(
+        "it cannot be watched: {error} (the limits are in /proc/sys/fs/inotify)"
+    ))
 }
