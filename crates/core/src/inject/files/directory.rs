@@ -133,6 +133,16 @@ impl Directory {
         self.switch(prepared)
     }
 
+    /// Says that the files in use are those of a later revision too. Does nothing when there are
+    /// none.
+    ///
+    /// # Errors
+    /// [`FilesError`]; the files stay as they are.
+    pub fn revise(&mut self, revision: u64) -> Result<(), FilesError> {
+        self.try_revise(revision)
+            .map_err(|failed| FilesError::from_failed(failed, &self.path))
+    }
+
     /// Writes the files of one revision beside those in use; consumers see nothing yet.
     ///
     /// # Errors
@@ -230,12 +240,7 @@ impl Directory {
             self.link(name)?;
         }
         let Some(data) = &prepared.data else {
-            return match self.current().trying("open the files in use")? {
-                Some((_, root)) if tree::revision(&root) != Some(prepared.revision) => {
-                    tree::freshen(&root, prepared.revision, self.access, self.durable)
-                }
-                _ => Ok(()),
-            };
+            return self.try_revise(prepared.revision);
         };
         let next = format!("{NEXT}{:016x}", unique());
         rustix::fs::symlinkat(data.as_str(), &self.fd, &next).trying("make symlinks")?;
@@ -248,6 +253,15 @@ impl Directory {
             let _ = rustix::fs::fsync(&self.fd);
         }
         Ok(())
+    }
+
+    fn try_revise(&self, revision: u64) -> Result<(), Failed> {
+        match self.current().trying("open the files in use")? {
+            Some((_, root)) if tree::revision(&root) != Some(revision) => {
+                tree::freshen(&root, revision, self.access, self.durable)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn link(&self, name: &str) -> Result<(), Failed> {

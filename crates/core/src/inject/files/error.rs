@@ -198,6 +198,12 @@ impl<T> Trying<T> for Result<T, Errno> {
 }
 
 impl FilesError {
+    /// True when the same files may be delivered a while later, without another revision.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        !matches!(self, Self::Problems(_) | Self::Missing(_) | Self::Settings { .. })
+    }
+
     pub(super) fn from_failed(failed: Failed, directory: &std::path::Path) -> Self {
         let Failed { action, errno } = failed;
         let directory = directory.to_owned();

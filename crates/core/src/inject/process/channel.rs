@@ -8,6 +8,7 @@ use crate::inject::Material;
 #[derive(Debug)]
 pub(super) enum Event {
     Revision(Material),
+    Revised(u64),
     Signal(Signal),
     /// Some child ended.
     Ended,
@@ -24,6 +25,13 @@ impl Handle {
     #[must_use]
     pub fn deliver(&self, material: Material) -> bool {
         self.0.send(Event::Revision(material)).is_ok()
+    }
+
+    /// Tells that the values delivered last are those of a later revision too. False when
+    /// supervision has ended.
+    #[must_use]
+    pub fn revised(&self, revision: u64) -> bool {
+        self.0.send(Event::Revised(revision)).is_ok()
     }
 
     /// Ends the process in good order and then the supervision.

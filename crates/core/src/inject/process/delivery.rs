@@ -2,11 +2,16 @@
 //! or replacing the process. It must not know what made it arrive.
 
 use std::ffi::OsString;
+use std::time::{Duration, Instant};
 
 use super::child::{Child, Start};
-use super::supervisor::{Next, Phase, Supervisor, Then};
+use super::supervisor::{Next, Phase, Refused, Supervisor, Then, later};
 use super::{OnChange, ProcessError, Report};
 use crate::inject::Material;
+use crate::inject::files::Prepared;
+
+/// Files that could not be written, for want of room say, are tried again this much later.
+const RETRY: Duration = Duration::from_secs(5);
 
 impl Supervisor<'_> {
     /// Looks at a new revision and, when it is good, sets about delivering it.
@@ -20,17 +25,16 @@ impl Supervisor<'_> {
         ) {
             return Ok(());
         }
-        let revision = material.revision;
-        let next = match self.check(material) {
-            Ok(next) => next,
+        let material = self.settings.trimmed(material);
+        let files = match self.check(&material) {
+            Ok(files) => files,
             Err(reason) => {
-                (self.report)(Report::Refused {
-                    revision,
-                    reason: &reason,
-                });
+                self.refuse(material, &reason);
                 return Ok(());
             }
         };
+        self.refused = None;
+        let next = Next { material, files };
         let changed = !next.material.same_values(&self.current);
         let restarts = self.settings.on_change == OnChange::Restart;
         match std::mem::replace(&mut self.phase, Phase::Running) {
@@ -66,15 +70,66 @@ impl Supervisor<'_> {
     }
 
     /// Everything that can be wrong with a revision is found here, before anything is touched.
-    fn check(&mut self, material: Material) -> Result<Next, ProcessError> {
-        let material = self.settings.trimmed(material);
+    fn check(&mut self, material: &Material) -> Result<Option<Prepared>, ProcessError> {
         material.require(self.settings.all_required())?;
-        self.settings.env.variables(&material)?;
-        let files = match &mut self.files {
-            Some(files) => Some(files.prepare(&material)?),
-            None => None,
+        self.settings.env.variables(material)?;
+        let files = self.files.as_mut().map(|files| files.prepare(material));
+        Ok(files.transpose()?)
+    }
+
+    fn refuse(&mut self, material: Material, reason: &ProcessError) {
+        let revision = material.revision;
+        self.refused = Some(match reason {
+            ProcessError::Files(error) if error.is_temporary() => Refused::Later(later(RETRY), material),
+            _ => Refused::Bad,
+        });
+        (self.report)(Report::Refused { revision, reason });
+    }
+
+    /// The revision that is to be tried again now.
+    pub(super) fn retry(&mut self) -> Option<Material> {
+        match self.refused.take() {
+            Some(Refused::Later(at, material)) if at <= Instant::now() => Some(material),
+            refused => {
+                self.refused = refused;
+                None
+            }
+        }
+    }
+
+    /// Notes that the values delivered last are of a later revision, too.
+    pub(super) fn revise(&mut self) {
+        if let Phase::Stopping {
+            then: Then::Replace(_),
+            ..
+        } = self.phase
+        {
+            return;
+        }
+        let Some(revision) = self.revised.take() else {
+            return;
         };
-        Ok(Next { material, files })
+        match &mut self.refused {
+            Some(Refused::Bad) => return,
+            Some(Refused::Later(_, material)) => {
+                material.revision = revision;
+                return;
+            }
+            None => {}
+        }
+        if revision <= self.current.revision {
+            return;
+        }
+        self.current.revision = revision;
+        if let Some(Err(error)) = self.files.as_mut().map(|files| files.revise(revision)) {
+            let reason = &error.into();
+            (self.report)(Report::Refused { revision, reason });
+            return;
+        }
+        (self.report)(Report::Delivered {
+            revision,
+            changed: false,
+        });
     }
 
     /// Puts a checked revision's files into use, and its values in the place of the current.
@@ -88,8 +143,7 @@ impl Supervisor<'_> {
                     .iter()
                     .for_each(|note| (self.report)(Report::Note(note))),
                 Err(error) => {
-                    let reason = &error.into();
-                    (self.report)(Report::Refused { revision, reason });
+                    self.refuse(material, &error.into());
                     return false;
                 }
             }
@@ -119,6 +173,7 @@ impl Supervisor<'_> {
             revision,
             reason: &reason,
         });
+        self.refused = Some(Refused::Bad);
         self.current = before;
         if let Some(files) = &mut self.files {
             files.apply(&self.current)?;

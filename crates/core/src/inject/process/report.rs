@@ -65,6 +65,24 @@ pub enum Report<'a> {
     },
 }
 
+impl Report<'_> {
+    /// True for what an operator should see who did not ask for more.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        match self {
+            Self::Waiting { .. }
+            | Self::Killed { .. }
+            | Self::Refused { .. }
+            | Self::CommandFailed { .. }
+            | Self::Note(_)
+            | Self::NotCleared { .. } => true,
+            Self::Started { .. } | Self::Exited { .. } | Self::Delivered { .. } | Self::Signalled { .. } => {
+                false
+            }
+        }
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -64,6 +64,8 @@ pub fn supervise(
         command_again: false,
         phase: Phase::Running,
         asked: None,
+        revised: None,
+        refused: None,
     };
     let result = supervisor.run(&updates.receiver);
     drop(listener);

@@ -47,6 +47,15 @@ pub(super) struct Next {
     pub(super) files: Option<Prepared>,
 }
 
+/// A revision that could not be delivered.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It will not do.
+    Bad,
+    /// It is tried again at that time.
+    Later(Instant, Material),
+}
+
 pub(super) struct Supervisor<'a> {
     pub(super) settings: ProcessSettings,
     pub(super) events: Sender<Event>,
@@ -62,6 +71,10 @@ pub(super) struct Supervisor<'a> {
     pub(super) pause: Duration,
     /// When a signal last asked the process to end.
     pub(super) asked: Option<Instant>,
+    /// A later revision that the values delivered last are of, too.
+    pub(super) revised: Option<u64>,
+    /// Set while the newest values are not those of the process.
+    pub(super) refused: Option<Refused>,
 }
 
 impl Supervisor<'_> {
@@ -79,7 +92,8 @@ impl Supervisor<'_> {
             let mut event = self.wait(receiver);
             while let Some(next) = event {
                 match next {
-                    Event::Revision(material) => newest = Some(material),
+                    Event::Revision(material) => (newest, self.revised) = (Some(material), None),
+                    Event::Revised(revision) => self.revised = Some(revision),
                     Event::Signal(signal) => self.signalled(signal),
                     Event::Ended => {}
                     Event::Stop => self.stop(self.settings.stop_signal),
@@ -92,24 +106,34 @@ impl Supervisor<'_> {
             if let Some(exit) = self.advance()? {
                 return Ok(exit);
             }
-            if let Some(material) = newest.take() {
+            if let Some(material) = newest.take().or_else(|| self.retry()) {
                 self.consider(material)?;
             }
+            self.revise();
         }
     }
 
     /// The next event, or none when it is time for something.
     fn wait(&self, receiver: &Receiver<Event>) -> Option<Event> {
-        let left = |until: Instant| until.saturating_duration_since(Instant::now());
-        let timeout = match &self.phase {
-            Phase::Running => return receiver.recv().ok(),
-            Phase::Waiting { until } => left(*until),
+        let running = self.child.as_ref().is_some_and(Child::is_running);
+        let due = match &self.phase {
+            Phase::Running => None,
+            Phase::Waiting { until } => Some(*until),
             Phase::Stopping {
                 until, killed: false, ..
-            } if self.child.as_ref().is_some_and(Child::is_running) => left(*until),
-            Phase::Stopping { .. } => LINGER,
+            } if running => Some(*until),
+            Phase::Stopping { .. } => Some(later(LINGER)),
         };
-        receiver.recv_timeout(timeout).ok()
+        let retry = match &self.refused {
+            Some(Refused::Later(at, _)) => Some(*at),
+            _ => None,
+        };
+        match due.into_iter().chain(retry).min() {
+            None => receiver.recv().ok(),
+            Some(due) => receiver
+                .recv_timeout(due.saturating_duration_since(Instant::now()))
+                .ok(),
+        }
     }
 
     fn signalled(&mut self, signal: Signal) {
@@ -288,6 +312,6 @@ impl Supervisor<'_> {
 }
 
 /// The moment so long from now; a year at most, which every clock can tell.
-fn later(pause: Duration) -> Instant {
+pub(super) fn later(pause: Duration) -> Instant {
     Instant::now() + pause.min(Duration::from_secs(365 * 24 * 60 * 60))
 }
