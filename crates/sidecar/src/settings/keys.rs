@@ -1,0 +1,441 @@
+//! Every key of the settings file with its meaning and default: owns what is a known key, the
+//! documented example and the reference in the documentation. It must not interpret values.
+
+use std::fmt::Write as _;
+
+/// What happens when a key is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It must be given.
+    Required,
+    /// This TOML is used.
+    Value(&'static str),
+    /// Described in words.
+    Words(&'static str),
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The table it is in; empty at the top.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What happens without it.
+    pub default: Absent,
+    /// TOML to show.
+    pub example: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// True when a change takes effect only at the next start.
+    pub restart: bool,
+}
+
+const fn key(
+    table: &'static str,
+    name: &'static str,
+    default: Absent,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key {
+        table,
+        name,
+        default,
+        example,
+        doc,
+        restart: false,
+    }
+}
+
+const fn fixed(
+    table: &'static str,
+    name: &'static str,
+    default: Absent,
+    example: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key {
+        restart: true,
+        ..key(table, name, default, example, doc)
+    }
+}
+
+use Absent::{Required, Value, Words};
+
+/// The tables, in the order they are documented.
+pub const TABLES: &[(&str, &str)] = &[
+    (
+        "",
+        "Relative paths are resolved against the directory of the settings file. Durations are a whole number with `ms`, `s`, `m` or `h`.",
+    ),
+    (
+        "socket",
+        "The socket that containers talk to. Mount its directory into them, not the file.",
+    ),
+    ("limits", "What one sidecar puts up with."),
+    ("log", "What is written to standard error."),
+    (
+        "files",
+        "A directory of files that always hold one revision; may be given many times, as `[[files]]`.",
+    ),
+    (
+        "process",
+        "A process that is started with the values in its environment.",
+    ),
+];
+
+/// All keys, in the order they are documented.
+pub const KEYS: &[Key] = &[
+    fixed(
+        "",
+        "store",
+        Required,
+        "\"sqlite:/var/lib/strongroom/store.db\"",
+        "Where the sealed store lies: `sqlite:PATH`.",
+    ),
+    fixed(
+        "",
+        "fingerprint",
+        Words("what the first start finds is pinned in the state directory"),
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"",
+        "The fingerprint the store must have, as `strongroom status` prints it: 64 hexadecimal digits.",
+    ),
+    fixed(
+        "",
+        "identity",
+        Required,
+        "\"/etc/strongroom/web.identity\"",
+        "The identity file that opens the store, mode 0600; or `credential:NAME` for a credential that systemd passes.",
+    ),
+    fixed(
+        "",
+        "passphrase",
+        Words("the identity file is not protected by one"),
+        "\"credential:web-passphrase\"",
+        "The file that holds the identity's passphrase, mode 0600, one trailing newline is ignored; or `credential:NAME`. It is never taken from the environment.",
+    ),
+    fixed(
+        "",
+        "environment",
+        Required,
+        "\"prod\"",
+        "The environment that is served.",
+    ),
+    fixed(
+        "",
+        "state",
+        Words(
+            "`$STATE_DIRECTORY` when systemd sets it, else the settings file's name with `.state` in place of `.toml`",
+        ),
+        "\"/var/lib/strongroom/web\"",
+        "A directory of this sidecar's own, mode 0700: the highest verified revision, and the sealed copy of the store.",
+    ),
+    fixed(
+        "",
+        "offline_copy",
+        Value("true"),
+        "true",
+        "Keep a sealed copy of the store in the state directory, so that the sidecar can start while the store is out of reach.",
+    ),
+    fixed(
+        "socket",
+        "path",
+        Required,
+        "\"/run/strongroom/web/sidecar.sock\"",
+        "The socket; at most 107 bytes. Its directory is made with mode 0750 when it is not there.",
+    ),
+    key(
+        "socket",
+        "mode",
+        Value("\"0660\""),
+        "\"0660\"",
+        "The socket's permission bits, octal.",
+    ),
+    key(
+        "socket",
+        "group",
+        Words("the sidecar's own group"),
+        "\"web\"",
+        "The group of the socket, and of its directory when the sidecar makes it: a name or a number.",
+    ),
+    key(
+        "socket",
+        "allow_uids",
+        Words("the sidecar's own uid only"),
+        "[1000]",
+        "The uids that may connect, as the sidecar's user namespace sees them. Others get 403.",
+    ),
+    fixed(
+        "limits",
+        "workers",
+        Words("the number of cores, at most 4"),
+        "2",
+        "Threads that serve connections, 1 to 64.",
+    ),
+    key(
+        "limits",
+        "connections",
+        Value("8192"),
+        "8192",
+        "Connections at a time. Beyond it new ones wait to be accepted.",
+    ),
+    key(
+        "limits",
+        "connections_per_uid",
+        Value("6144"),
+        "6144",
+        "Connections of one uid at a time. Beyond it new ones are closed at once.",
+    ),
+    key(
+        "limits",
+        "header_bytes",
+        Value("16384"),
+        "16384",
+        "Bytes of one request's head, 1024 to 262144.",
+    ),
+    key(
+        "limits",
+        "body_bytes",
+        Value("65536"),
+        "65536",
+        "Bytes of one request's body.",
+    ),
+    key(
+        "limits",
+        "header_timeout",
+        Value("\"10s\""),
+        "\"10s\"",
+        "From a request's first byte to the end of its head, and from a connection to its first byte.",
+    ),
+    key(
+        "limits",
+        "idle_timeout",
+        Value("\"5m\""),
+        "\"5m\"",
+        "How long a connection may rest between requests.",
+    ),
+    key(
+        "limits",
+        "write_timeout",
+        Value("\"30s\""),
+        "\"30s\"",
+        "How long a client may not take what it was sent.",
+    ),
+    key(
+        "limits",
+        "drain_timeout",
+        Value("\"10s\""),
+        "\"10s\"",
+        "How long running requests may take to end at SIGTERM.",
+    ),
+    key(
+        "log",
+        "level",
+        Value("\"info\""),
+        "\"info\"",
+        "`error`, `warn`, `info`, `debug` or `trace`.",
+    ),
+    fixed(
+        "log",
+        "format",
+        Value("\"text\""),
+        "\"text\"",
+        "`text` or `json`.",
+    ),
+    key(
+        "files",
+        "directory",
+        Required,
+        "\"/run/strongroom/web/files\"",
+        "The directory; it is made when it is not there. Put it on a tmpfs.",
+    ),
+    key(
+        "files",
+        "prefix",
+        Words("everything the identity opens in the environment"),
+        "\"web\"",
+        "Only entries at or under this path, which is taken off the file names.",
+    ),
+    key(
+        "files",
+        "derive",
+        Value("true"),
+        "true",
+        "Write a file for every entry under `prefix`; with false only those in `names`.",
+    ),
+    key(
+        "files",
+        "names",
+        Value("{}"),
+        "{ \"pgpass\" = \"web/database/password\" }",
+        "Files by name, each with the path of its entry. These entries are required.",
+    ),
+    key(
+        "files",
+        "required",
+        Value("[]"),
+        "[\"web/database/password\"]",
+        "Paths that must be there: without them nothing is written.",
+    ),
+    key(
+        "files",
+        "mode",
+        Value("\"0400\""),
+        "\"0400\"",
+        "The files' permission bits, octal.",
+    ),
+    key(
+        "files",
+        "owner",
+        Words("the sidecar's own user"),
+        "\"web\"",
+        "The files' owner: a name or a number.",
+    ),
+    key(
+        "files",
+        "group",
+        Words("the sidecar's own group"),
+        "\"web\"",
+        "The files' group: a name or a number.",
+    ),
+    key(
+        "files",
+        "on_change",
+        Value("\"nothing\""),
+        "{ signal = \"HUP\", pidfile = \"/run/web.pid\" }",
+        "After each switch: `\"nothing\"`, a signal to the process in a pidfile, or `{ command = [\"PROGRAM\", \"ARGUMENT\"] }`.",
+    ),
+    key(
+        "process",
+        "command",
+        Required,
+        "[\"/usr/bin/web\", \"--serve\"]",
+        "The program and its arguments; no shell.",
+    ),
+    key(
+        "process",
+        "prefix",
+        Words("everything the identity opens in the environment"),
+        "\"web\"",
+        "Only entries at or under this path, which is taken off the variables' names: `web/database/password` becomes `DATABASE_PASSWORD`.",
+    ),
+    key(
+        "process",
+        "derive",
+        Value("true"),
+        "true",
+        "Make a variable of every entry under `prefix`; with false only of those in `env`.",
+    ),
+    key(
+        "process",
+        "env",
+        Value("{}"),
+        "{ PGPASSWORD = \"web/database/password\" }",
+        "Variables by name, each with the path of its entry. These entries are required.",
+    ),
+    key(
+        "process",
+        "required",
+        Value("[]"),
+        "[\"web/database/password\"]",
+        "Paths that must be there: without them nothing is started.",
+    ),
+    key(
+        "process",
+        "on_change",
+        Value("\"restart\""),
+        "\"restart\"",
+        "When a value changed: `\"restart\"`, `\"nothing\"`, `{ signal = \"HUP\" }` or `{ command = [\"PROGRAM\", \"ARGUMENT\"] }`.",
+    ),
+    key(
+        "process",
+        "restart",
+        Value("\"on-failure\""),
+        "\"on-failure\"",
+        "When it ends by itself: `always`, `on-failure` or `never`; with growing pauses.",
+    ),
+    key(
+        "process",
+        "clean_env",
+        Value("false"),
+        "true",
+        "Give it nothing of the sidecar's own environment.",
+    ),
+    key(
+        "process",
+        "grace",
+        Value("\"10s\""),
+        "\"10s\"",
+        "From SIGTERM to SIGKILL when the process is stopped.",
+    ),
+];
+
+/// The keys of `table`.
+pub fn of(table: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.table == table)
+}
+
+/// A settings file that documents every key: what must be given is given, the rest is a comment.
+#[must_use]
+pub fn example() -> String {
+    let mut out = String::from(
+        "# Settings of strongroom-sidecar. Every key is shown; those in comments have the value shown.\n",
+    );
+    for (table, doc) in TABLES {
+        let optional = matches!(*table, "files" | "process");
+        let comment = if optional { "# " } else { "" };
+        let _ = writeln!(out, "\n# {doc}");
+        match *table {
+            "" => {}
+            "files" => out.push_str("# [[files]]\n"),
+            _ => {
+                let _ = writeln!(out, "{comment}[{table}]");
+            }
+        }
+        for key in of(table) {
+            let (comment, note) = match key.default {
+                Required => (comment, "required".to_owned()),
+                Value(value) => ("# ", format!("default: {value}")),
+                Words(words) => ("# ", format!("default: {words}")),
+            };
+            let _ = writeln!(out, "# {} ({note})", key.doc);
+            let _ = writeln!(out, "{comment}{} = {}", key.name, key.example);
+        }
+    }
+    out
+}
+
+/// The reference for the documentation, as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = String::new();
+    for (table, doc) in TABLES {
+        let title = match *table {
+            "" => "Top level".to_owned(),
+            "files" => "`[[files]]`".to_owned(),
+            _ => format!("`[{table}]`"),
+        };
+        let _ = writeln!(out, "### {title}\n\n{doc}\n");
+        out.push_str("| key | default | meaning |\n| --- | --- | --- |\n");
+        for key in of(table) {
+            let default = match key.default {
+                Required => "required".to_owned(),
+                Value(value) => format!("`{value}`"),
+                Words(words) => words.to_owned(),
+            };
+            let restart = if key.restart {
+                " A change needs a restart."
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                out,
+                "| `{}` | {default} | {}{restart} Example: `{}` |",
+                key.name, key.doc, key.example
+            );
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,400 @@
+//! The settings file: owns its shape, its checks and what a change of it needs. Every problem is
+//! reported at once, by key and never with a value. It must not open what it names.
+
+mod accounts;
+mod inject;
+pub mod keys;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use strongroom_core::id::Hash;
+use strongroom_core::name::EnvironmentName;
+use tracing::Level;
+
+use crate::error::StartError;
+
+pub use inject::{Files, OnChange, OnFiles, Process, Selection};
+pub use table::{Problem, Problems};
+
+use table::{Collected, Table};
+
+/// The longest path that `bind` takes: `sun_path` less its NUL.
+pub const LONGEST_SOCKET_PATH: usize = 107;
+
+/// What the file's meaning depends on besides its text.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The settings file.
+    pub file: PathBuf,
+    /// The directory of the credentials that systemd passed.
+    pub credentials: Option<PathBuf>,
+    /// The state directory that systemd made.
+    pub state: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process and `file`.
+    #[must_use]
+    pub fn of_process(file: &Path) -> Self {
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        // systemd passes several state directories joined by `:`; the first one is ours
+        let state = std::env::var_os("STATE_DIRECTORY").and_then(|list| {
+            list.to_str()
+                .and_then(|list| list.split(':').next())
+                .map(PathBuf::from)
+        });
+        Self {
+            file: absolute,
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            state,
+        }
+    }
+
+    fn resolve(&self, path: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn resolve_or_credential(&self, text: &str) -> Result<PathBuf, &'static str> {
+        let Some(name) = text.strip_prefix("credential:") else {
+            return Ok(self.resolve(text));
+        };
+        if name.is_empty() || name.contains('/') || name.starts_with('.') {
+            return Err("`credential:` is followed by a credential's name");
+        }
+        let directory = self.credentials.as_ref();
+        directory
+            .map(|directory| directory.join(name))
+            .ok_or("it names a credential, but systemd passed none: add LoadCredential= to the unit")
+    }
+}
+
+/// A whole, valid settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The store's location, its path absolute when the settings file's is.
+    pub store: String,
+    /// The pinned fingerprint.
+    pub fingerprint: Option<Hash>,
+    /// The identity file.
+    pub identity: PathBuf,
+    /// The file with the identity's passphrase.
+    pub passphrase: Option<PathBuf>,
+    /// The environment that is served.
+    pub environment: EnvironmentName,
+    /// The state directory.
+    pub state: PathBuf,
+    /// Whether a sealed copy is kept there.
+    pub offline_copy: bool,
+    /// The socket.
+    pub socket: Socket,
+    /// Limits.
+    pub limits: Limits,
+    /// Logging.
+    pub log: Log,
+    /// Directories of files.
+    pub files: Vec<Files>,
+    /// The supervised process.
+    pub process: Option<Process>,
+}
+
+/// The socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its group.
+    pub group: Option<u32>,
+    /// Who may connect; the sidecar's own uid when `None`.
+    pub allow_uids: Option<Vec<u32>>,
+}
+
+/// What one sidecar puts up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that serve connections.
+    pub workers: Option<usize>,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Connections of one uid at a time.
+    pub connections_per_uid: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Bytes of a request's body.
+    pub body_bytes: u64,
+    /// From the first byte to the end of a head.
+    pub header_timeout: Duration,
+    /// Between requests.
+    pub idle_timeout: Duration,
+    /// For a client that does not take what it was sent.
+    pub write_timeout: Duration,
+    /// For running requests at the end.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            connections: 8192,
+            connections_per_uid: 6144,
+            header_bytes: 16384,
+            body_bytes: 65536,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: Level,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+impl Settings {
+    /// Parses `text` as if it lay in the current directory.
+    ///
+    /// # Errors
+    /// Every [`Problem`].
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        Self::parse_in(text, &Surroundings::default())
+    }
+
+    /// Parses the text of the settings file that `around` names.
+    ///
+    /// # Errors
+    /// Every [`Problem`].
+    pub fn parse_in(text: &str, around: &Surroundings) -> Result<Self, Problems> {
+        let values: toml::Table = text.parse().map_err(|error| syntax(text, &error))?;
+        let collected = Collected::default();
+        let top = Table::new("", String::new(), Some(&values), &collected);
+        let settings = read(&top, around);
+        collected.into_result(settings)
+    }
+
+    /// Reads and parses the settings file that `around` names.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn load(around: &Surroundings) -> Result<Self, StartError> {
+        let file = around.file.display().to_string();
+        let text = std::fs::read_to_string(&around.file);
+        let text = text.map_err(|source| StartError::SettingsFile {
+            file: file.clone(),
+            source,
+        })?;
+        Self::parse_in(&text, around).map_err(|problems| StartError::Settings { file, problems })
+    }
+
+    /// These settings with what `new` may change while the sidecar runs.
+    #[must_use]
+    pub fn with_reloadable_of(&self, new: Self) -> Self {
+        Self {
+            socket: Socket {
+                path: self.socket.path.clone(),
+                ..new.socket
+            },
+            limits: Limits {
+                workers: self.limits.workers,
+                ..new.limits
+            },
+            log: Log {
+                json: self.log.json,
+                ..new.log
+            },
+            files: new.files,
+            process: new.process,
+            ..self.clone()
+        }
+    }
+
+    /// The keys whose values differ from `other`'s and take effect only at the next start.
+    #[must_use]
+    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("store", self.store != other.store),
+            ("fingerprint", self.fingerprint != other.fingerprint),
+            ("identity", self.identity != other.identity),
+            ("passphrase", self.passphrase != other.passphrase),
+            ("environment", self.environment != other.environment),
+            ("state", self.state != other.state),
+            ("offline_copy", self.offline_copy != other.offline_copy),
+            ("socket.path", self.socket.path != other.socket.path),
+            ("limits.workers", self.limits.workers != other.limits.workers),
+            ("log.format", self.log.json != other.log.json),
+        ];
+        changed
+            .into_iter()
+            .filter(|(_, changed)| *changed)
+            .map(|(key, _)| key)
+            .collect()
+    }
+}
+
+/// Where the text is no TOML. The parser's messages are fixed sentences without the text.
+fn syntax(text: &str, error: &toml::de::Error) -> Problems {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |last| last.chars().count())
+        .saturating_add(1);
+    let problem = format!(
+        "line {line}, column {column}: this is not TOML: {}",
+        error.message()
+    );
+    Problems(vec![Problem {
+        key: String::new(),
+        problem,
+    }])
+}
+
+fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
+    // every key is read before the first `?`, so that all problems are found
+    let store = top.required("store").and_then(|text| store(top, text, around));
+    let fingerprint = top.parse("fingerprint", str::parse::<Hash>);
+    let identity = top.required("identity");
+    let identity = identity.and_then(|_| top.parse("identity", |text| around.resolve_or_credential(text)));
+    let passphrase = top.parse("passphrase", |text| around.resolve_or_credential(text));
+    let environment = top
+        .required("environment")
+        .and_then(|_| top.parse("environment", EnvironmentName::new));
+    let state = top.text("state").map(|path| around.resolve(path));
+    let state = state
+        .or_else(|| around.state.clone())
+        .unwrap_or_else(|| around.file.with_extension("state"));
+    let offline_copy = top.boolean("offline_copy", true);
+    let socket = socket(&top.table("socket"), around);
+    let limits = limits(&top.table("limits"));
+    let log = log(&top.table("log"));
+    let files = inject::files(&top.tables("files"), around);
+    let process = if top.has("process") {
+        inject::process(&top.table("process"))
+    } else {
+        None
+    };
+    Some(Settings {
+        store: store?,
+        fingerprint,
+        identity: identity?,
+        passphrase,
+        environment: environment?,
+        state,
+        offline_copy,
+        socket: socket?,
+        limits,
+        log,
+        files,
+        process,
+    })
+}
+
+fn store(top: &Table<'_>, text: &str, around: &Surroundings) -> Option<String> {
+    let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+    if path.is_none() {
+        top.problem("store", "a store is given as `sqlite:PATH`");
+    }
+    let path = around.resolve(path?);
+    Some(format!("sqlite:{}", path.display()))
+}
+
+fn socket(table: &Table<'_>, around: &Surroundings) -> Option<Socket> {
+    let path = table.required("path").map(|path| around.resolve(path));
+    if let Some(length) = path.as_ref().map(|path| path.as_os_str().len())
+        && length > LONGEST_SOCKET_PATH
+    {
+        table.problem(
+            "path",
+            format!("the whole path has {length} bytes, and a socket's has at most {LONGEST_SOCKET_PATH}: choose a shorter directory"),
+        );
+    }
+    let mode = table.parse("mode", mode).unwrap_or(0o660);
+    let group = table.parse("group", accounts::group);
+    let allow_uids = table.raw("allow_uids").map(|value| uids(table, value));
+    Some(Socket {
+        path: path?,
+        mode,
+        group,
+        allow_uids,
+    })
+}
+
+fn uids(table: &Table<'_>, value: &toml::Value) -> Vec<u32> {
+    let list = value.as_array().map(Vec::as_slice);
+    let uids: Option<Vec<u32>> = list.and_then(|list| {
+        list.iter()
+            .map(|uid| {
+                uid.as_integer()
+                    .and_then(|uid| u32::try_from(uid).ok())
+                    .filter(|uid| *uid != u32::MAX)
+            })
+            .collect()
+    });
+    uids.unwrap_or_else(|| {
+        table.problem("allow_uids", "a list of uids is wanted, as numbers");
+        Vec::new()
+    })
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        workers: table.integer("workers", 1..=64),
+        connections: table
+            .integer("connections", 1..=1_000_000)
+            .unwrap_or(default.connections),
+        connections_per_uid: table
+            .integer("connections_per_uid", 1..=1_000_000)
+            .unwrap_or(default.connections_per_uid),
+        header_bytes: table
+            .integer("header_bytes", 1024..=262_144)
+            .unwrap_or(default.header_bytes),
+        body_bytes: table
+            .integer("body_bytes", 0..=16_777_216)
+            .unwrap_or(default.body_bytes),
+        header_timeout: table.duration("header_timeout", default.header_timeout),
+        idle_timeout: table.duration("idle_timeout", default.idle_timeout),
+        write_timeout: table.duration("write_timeout", default.write_timeout),
+        drain_timeout: table.duration("drain_timeout", default.drain_timeout),
+    }
+}
+
+fn log(table: &Table<'_>) -> Log {
+    let level = table.parse("level", |text| match text {
+        "error" => Ok(Level::ERROR),
+        "warn" => Ok(Level::WARN),
+        "info" => Ok(Level::INFO),
+        "debug" => Ok(Level::DEBUG),
+        "trace" => Ok(Level::TRACE),
+        _ => Err("one of error, warn, info, debug, trace is wanted"),
+    });
+    let json = table.parse("format", |text| match text {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("text or json is wanted"),
+    });
+    Log {
+        level: level.unwrap_or(Level::INFO),
+        json: json.unwrap_or(false),
+    }
+}
+
+/// Permission bits, as text so that they read as octal.
+fn mode(text: &str) -> Result<u32, &'static str> {
+    let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777);
+    bits.filter(|_| text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or("octal permission bits up to 0777 are wanted, as a text like \"0640\"")
+}
