@@ -1,0 +1,123 @@
+//! What a new revision changed for one environment: owns comparing two snapshots as that
+//! environment sees them, inherited layers included. It must not open values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strongroom_core::config::Format;
+use strongroom_core::kind::Kind;
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::snapshot::{Action, Changed, Entry, Snapshot};
+
+/// One changed entry, as an environment sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its path.
+    pub path: EntryPath,
+    /// Its kind.
+    pub kind: Kind,
+    /// What happened.
+    pub action: Action,
+    /// The version that is seen now, or was last.
+    pub version: u32,
+}
+
+/// What `environment` sees differently in `new`, given what changed between the two anywhere.
+#[must_use]
+pub fn of_changes(
+    old: &Snapshot,
+    new: &Snapshot,
+    environment: &EnvironmentName,
+    changed: &[Changed],
+) -> Vec<Change> {
+    let layers = layers(old, new, environment);
+    let mut changes = BTreeMap::new();
+    for item in changed.iter().filter(|item| layers.contains(&item.environment)) {
+        let before = old.entry(environment, &item.path).ok();
+        let after = new.entry(environment, &item.path).ok();
+        let merges = |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(|entry| merges(entry));
+        let layer_counts = merges(&before) && merges(&after);
+        if let Some(change) = compare(before.as_deref(), after.as_deref(), layer_counts) {
+            changes.insert(item.path.clone(), change);
+        }
+    }
+    changes.into_values().collect()
+}
+
+/// What `environment` sees differently in `new`, by looking at every entry: for when nobody knows
+/// what changed. Documents that merge count as changed when any layer's version did.
+#[must_use]
+pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentName) -> Vec<Change> {
+    let before = seen(old, environment);
+    let after = seen(new, environment);
+    let paths = before
+        .keys()
+        .chain(after.keys().filter(|path| !before.contains_key(*path)));
+    let mut changes: Vec<Change> = paths
+        .filter_map(|path| {
+            let (before, after) = (before.get(path), after.get(path));
+            let is_merged = after.is_some_and(|entry| merges(entry));
+            let layer_changed =
+                is_merged && layer_versions(old, environment, path) != layer_versions(new, environment, path);
+            compare(
+                before.map(|entry| &**entry),
+                after.map(|entry| &**entry),
+                layer_changed,
+            )
+        })
+        .collect();
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    changes
+}
+
+fn seen(snapshot: &Snapshot, environment: &EnvironmentName) -> BTreeMap<EntryPath, Arc<Entry>> {
+    let entries = snapshot.entries(environment, None).unwrap_or_default();
+    entries
+        .into_iter()
+        .map(|entry| (entry.path.clone(), entry))
+        .collect()
+}
+
+/// The revisions of every layer of a document, nearest first.
+#[must_use]
+pub fn layer_versions(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
+    let layers = snapshot.layers(environment).unwrap_or_default();
+    let own = layers.iter().filter_map(|layer| {
+        let entry = snapshot.entry(layer, path).ok()?;
+        (entry.environment == *layer).then_some(entry.revision.0)
+    });
+    own.collect()
+}
+
+/// The environments either snapshot reads from.
+fn layers(old: &Snapshot, new: &Snapshot, environment: &EnvironmentName) -> Vec<EnvironmentName> {
+    let mut layers = new.layers(environment).unwrap_or_default();
+    layers.extend(old.layers(environment).unwrap_or_default());
+    layers
+}
+
+/// True when a change of a farther layer can show through this entry.
+fn merges(entry: &Entry) -> bool {
+    entry.kind == Kind::Config && entry.format != Format::Text
+}
+
+fn compare(before: Option<&Entry>, after: Option<&Entry>, layer_changed: bool) -> Option<Change> {
+    let (entry, action) = match (before, after) {
+        (None, None) => return None,
+        (None, Some(after)) => (after, Action::Created),
+        (Some(before), None) => (before, Action::Deleted),
+        (Some(before), Some(after)) => {
+            let same = before.id == after.id && before.version == after.version && before.kind == after.kind;
+            if same && !layer_changed {
+                return None;
+            }
+            (after, Action::Updated)
+        }
+    };
+    Some(Change {
+        path: entry.path.clone(),
+        kind: entry.kind,
+        action,
+        version: entry.version.0,
+    })
+}

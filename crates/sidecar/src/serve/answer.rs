@@ -1,0 +1,158 @@
+//! Answers: owns headers, status codes and the body of a failure. It must not read snapshots.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use strongroom_core::api::header;
+use strongroom_core::api::wire::{Code, Failure, FailureDetail};
+use strongroom_core::snapshot::ReadError;
+use strongroom_core::vault::{Break, OpenError};
+
+use super::body::Body;
+use crate::read::Unread;
+use crate::state::Current;
+
+pub(super) const REVISION: HeaderName = HeaderName::from_static(header::REVISION);
+pub(super) const VERSION: HeaderName = HeaderName::from_static(header::VERSION);
+pub(super) const STALE_SINCE: HeaderName = HeaderName::from_static(header::STALE_SINCE);
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+pub(super) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// An answer with a body.
+pub(super) fn ok(content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// An answer with a body of JSON that holds no plaintext.
+pub(super) fn json(body: &impl serde::Serialize) -> Response<Body> {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => ok(JSON, Bytes::from(bytes)),
+        Err(_) => Refusal::internal("the answer could not be written").into_response(),
+    }
+}
+
+/// Names the revision an answer is of, and since when the store is out of reach.
+pub(super) fn name_revision(response: &mut Response<Body>, revision: HeaderValue, current: &Current) {
+    let headers = response.headers_mut();
+    headers.insert(REVISION, revision);
+    if let Some(stale) = &current.stale_header {
+        headers.insert(STALE_SINCE, stale.clone());
+    }
+}
+
+/// Why a request is not answered as asked.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    code: Code,
+    message: Cow<'static, str>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = message.into();
+        Self {
+            status,
+            code,
+            message,
+        }
+    }
+
+    pub(super) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, message)
+    }
+
+    pub(super) fn method() -> Self {
+        let message = "only GET and HEAD are answered here";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::BadRequest, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, message)
+    }
+
+    pub(super) fn denied(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Code::Denied, message)
+    }
+
+    pub(super) fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, message)
+    }
+
+    pub(super) fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, message)
+    }
+
+    pub(super) fn internal(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let Self {
+            status,
+            code,
+            message,
+        } = self;
+        let failure = Failure {
+            error: FailureDetail {
+                code,
+                message: message.into_owned(),
+            },
+        };
+        // plain text and numbers: writing them into memory cannot fail
+        let body = serde_json::to_vec(&failure).unwrap_or_default();
+        let mut response = ok(JSON, Bytes::from(body));
+        *response.status_mut() = status;
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        let message = error.to_string();
+        match error {
+            ReadError::NoEnvironment { .. } | ReadError::NoEntry { .. } | ReadError::Kind { .. } => {
+                Self::not_found(message)
+            }
+            ReadError::Damaged { .. } | ReadError::Document { .. } => Self::internal(message),
+        }
+    }
+}
+
+impl From<Unread> for Refusal {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::Read(error) => error.into(),
+            Unread::Flag { .. } => Self::internal(error.to_string()),
+        }
+    }
+}
+
+/// Why a past revision cannot be read.
+impl From<OpenError> for Refusal {
+    fn from(error: OpenError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpenError::Integrity(error) if error.what == Break::MissingCommit => {
+                Self::new(StatusCode::GONE, Code::Gone, message)
+            }
+            OpenError::Store(_) | OpenError::Empty { .. } => Self::unavailable(message),
+            OpenError::NotMember => Self::new(StatusCode::FORBIDDEN, Code::Denied, message),
+            OpenError::Integrity(_) => Self::internal(message),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Bodies of answers: owns the two shapes there are, bytes at hand and a stream of events.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+
+use super::feed::Cursor;
+use crate::state::State;
+use crate::worker::InProgress;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// Events until the client leaves.
+    Watch(Box<Watching>),
+}
+
+impl Body {
+    /// No bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::Whole(None)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+/// A stream of events, counted while it lives.
+#[derive(Debug)]
+pub struct Watching {
+    cursor: Cursor,
+    state: Arc<State>,
+    _in_progress: InProgress,
+}
+
+impl Watching {
+    pub(super) fn new(cursor: Cursor, state: Arc<State>, in_progress: InProgress) -> Self {
+        state.watchers.fetch_add(1, Ordering::Relaxed);
+        Self {
+            cursor,
+            state,
+            _in_progress: in_progress,
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.state.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Watch(watching) => {
+                let next = watching.cursor.poll_next(context);
+                next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Watch(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Lists: owns `entries` (what there is) and `values` (all of it, as injected).
+
+use std::sync::Arc;
+
+use hyper::Response;
+use strongroom_core::api::wire::{EntryList, EntrySummary};
+use strongroom_core::snapshot::{Entry, Snapshot};
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+use super::json::Wiped;
+use super::route::Query;
+use super::service::Asked;
+use crate::read::{self, Consumer, Form};
+
+fn matching(asked: &Asked<'_>, snapshot: &Snapshot, query: &Query) -> Result<Vec<Arc<Entry>>, Refusal> {
+    let mut entries = snapshot.entries(asked.environment, query.prefix.as_ref())?;
+    entries.retain(|entry| query.kind.is_none_or(|kind| entry.kind == kind));
+    Ok(entries)
+}
+
+/// Answers with descriptions.
+pub(super) fn entries(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    query: &Query,
+) -> Result<Response<Body>, Refusal> {
+    let summaries = matching(asked, snapshot, query)?
+        .into_iter()
+        .map(|entry| EntrySummary {
+            path: entry.path.as_str().to_owned(),
+            kind: entry.kind.into(),
+            version: entry.version.0,
+            revision: entry.revision.0,
+            format: entry.format.into(),
+            labels: entry.labels.clone(),
+            compartment: entry.compartment.as_str().to_owned(),
+            size: entry.size as u64,
+        });
+    let mut response = answer::json(&EntryList {
+        environment: asked.environment.as_str().to_owned(),
+        revision: snapshot.revision().0,
+        entries: summaries.collect(),
+    });
+    answer::name_revision(&mut response, asked.revision_header(snapshot), asked.current);
+    Ok(response)
+}
+
+/// Answers with every value, in memory that is wiped.
+pub(super) fn values(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    query: &Query,
+) -> Result<Response<Body>, Refusal> {
+    let entries = matching(asked, snapshot, query)?;
+    let sizes: usize = entries.iter().map(|entry| entry.size.saturating_add(160)).sum();
+    let mut out = Wiped::with_capacity(sizes.saturating_add(256));
+    out.raw(b"{\"environment\":");
+    out.text(asked.environment.as_str());
+    out.raw(b",\"revision\":");
+    out.number(snapshot.revision().0);
+    out.raw(b",\"stale_since\":");
+    match &asked.current.stale_since {
+        Some(since) => out.text(since),
+        None => out.raw(b"null"),
+    }
+    out.raw(b",\"values\":[");
+    let mut separator: &[u8] = b"";
+    for entry in entries.iter().filter(|entry| read::is_injected(entry.kind)) {
+        let consumer = Consumer::Peer(asked.peer);
+        let written = read::open(
+            consumer,
+            snapshot,
+            asked.environment,
+            entry,
+            Form::Injected,
+            |bytes| {
+                out.raw(separator);
+                value(&mut out, entry, bytes);
+            },
+        )?;
+        if written.is_some() {
+            separator = b",";
+        }
+    }
+    out.raw(b"]}");
+    let mut response = answer::ok(answer::JSON, out.into_bytes());
+    answer::name_revision(&mut response, asked.revision_header(snapshot), asked.current);
+    Ok(response)
+}
+
+fn value(out: &mut Wiped, entry: &Entry, bytes: &[u8]) {
+    out.raw(b"{\"path\":");
+    out.text(entry.path.as_str());
+    out.raw(b",\"kind\":\"");
+    out.raw(entry.kind.as_str().as_bytes());
+    out.raw(b"\",\"version\":");
+    out.number(u64::from(entry.version.0));
+    out.raw(b",\"format\":\"");
+    out.raw(entry.format.as_str().as_bytes());
+    out.raw(b"\",");
+    out.value(bytes);
+    out.raw(b"}");
+}

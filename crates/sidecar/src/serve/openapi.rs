@@ -1,0 +1,184 @@
+//! The description of the API: owns the OpenAPI document, which a test holds against the routes
+//! and against real answers.
+
+use bytes::Bytes;
+use hyper::Response;
+use strongroom_core::api::wire;
+use utoipa::OpenApi;
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+
+/// Answers with the document.
+pub(super) fn document() -> Response<Body> {
+    match Document::openapi().to_json() {
+        Ok(text) => answer::ok(answer::JSON, Bytes::from(text)),
+        Err(_) => Refusal::internal("the document could not be written").into_response(),
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Strongroom sidecar",
+        description = "What a sidecar answers on its Unix socket, over HTTP/1.1 and HTTP/2. Who asks is known from the kernel."
+    ),
+    paths(
+        secret, config, flag, entries, values, status, watch, openapi, healthz, readyz
+    ),
+    components(schemas(wire::RevisionEvent, wire::LaggedEvent))
+)]
+struct Document;
+
+/// Describes one operation each; the handlers are in their own modules.
+macro_rules! described {
+    ($($(#[$meta:meta])* $name:ident;)*) => { $( $(#[$meta])* #[allow(dead_code, reason = "only described")] fn $name() {} )* };
+}
+
+described! {
+    /// Read a secret
+    ///
+    /// JSON, or the bytes alone with `Accept: application/octet-stream`.
+    #[utoipa::path(get, path = "/api/v1/secrets/{path}", tag = "read",
+        params(
+            ("path" = String, Path, description = "The entry's path; its slashes may stay as they are", example = "web/database/password"),
+            ("at" = Option<u64>, Query, description = "Read at this revision"),
+            ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the value is still that one"),
+        ),
+        responses(
+            (status = 200, description = "The secret", headers(
+                ("strongroom-revision" = u64, description = "The revision the answer was read at"),
+                ("strongroom-version" = u32, description = "The entry's version"),
+                ("strongroom-stale-since" = String, description = "Since when the store is out of reach, RFC 3339; absent while it is not"),
+                ("etag" = String, description = "For If-None-Match"),
+            ), content((wire::EntryValue = "application/json"), (String = "application/octet-stream"))),
+            (status = 304, description = "It has not changed"),
+            (status = 400, description = "The path or query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "There is no such entry of this kind", body = wire::Failure),
+            (status = 410, description = "The revision is not available any more", body = wire::Failure),
+            (status = 500, description = "The sealed record does not open", body = wire::Failure),
+        )
+    )]
+    secret;
+
+    /// Read a config document
+    ///
+    /// Merged with the documents of the environments it inherits from.
+    #[utoipa::path(get, path = "/api/v1/configs/{path}", tag = "read",
+        params(
+            ("path" = String, Path, description = "The entry's path"),
+            ("at" = Option<u64>, Query, description = "Read at this revision"),
+            ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the document is still that one"),
+        ),
+        responses(
+            (status = 200, description = "The document", content((wire::EntryValue = "application/json"), (String = "application/octet-stream"))),
+            (status = 304, description = "It has not changed"),
+            (status = 400, description = "The path or query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "There is no such entry of this kind", body = wire::Failure),
+            (status = 410, description = "The revision is not available any more", body = wire::Failure),
+            (status = 500, description = "A layer of the document does not parse", body = wire::Failure),
+        )
+    )]
+    config;
+
+    /// Read a flag's definition
+    #[utoipa::path(get, path = "/api/v1/flags/{key}", tag = "read",
+        params(
+            ("key" = String, Path, description = "The flag's path"),
+            ("at" = Option<u64>, Query, description = "Read at this revision"),
+            ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the definition is still that one"),
+        ),
+        responses(
+            (status = 200, description = "The definition", content((wire::EntryValue = "application/json"), (String = "application/octet-stream"))),
+            (status = 304, description = "It has not changed"),
+            (status = 400, description = "The key or query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "There is no such entry of this kind", body = wire::Failure),
+            (status = 410, description = "The revision is not available any more", body = wire::Failure),
+        )
+    )]
+    flag;
+
+    /// List entries, without values
+    #[utoipa::path(get, path = "/api/v1/entries", tag = "read",
+        params(
+            ("prefix" = Option<String>, Query, description = "Only entries at or under this path"),
+            ("kind" = Option<wire::Kind>, Query, description = "Only entries of this kind"),
+            ("at" = Option<u64>, Query, description = "Read at this revision"),
+        ),
+        responses(
+            (status = 200, description = "The entries, by path", body = wire::EntryList),
+            (status = 400, description = "The query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+        )
+    )]
+    entries;
+
+    /// Read every value of one revision, as injected
+    ///
+    /// Flags are the text of their default variant; policies and schemas are left out.
+    #[utoipa::path(get, path = "/api/v1/values", tag = "read",
+        params(
+            ("prefix" = Option<String>, Query, description = "Only entries at or under this path"),
+            ("kind" = Option<wire::Kind>, Query, description = "Only entries of this kind"),
+            ("at" = Option<u64>, Query, description = "Read at this revision"),
+        ),
+        responses(
+            (status = 200, description = "The values, by path", body = wire::ValueList),
+            (status = 400, description = "The query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 500, description = "A value does not open or a document does not parse", body = wire::Failure),
+        )
+    )]
+    values;
+
+    /// What is served, and how well
+    #[utoipa::path(get, path = "/api/v1/status", tag = "sidecar",
+        responses(
+            (status = 200, description = "The status", body = wire::Status),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+        )
+    )]
+    status;
+
+    /// Follow revisions as server-sent events
+    ///
+    /// The first event comes at once: `revision`, with the changes since `Last-Event-ID` where
+    /// they are known, else with `resync`. `lagged` is sent to a client that was too slow; a
+    /// `revision` event with `resync` follows it. A comment is sent every 15 seconds.
+    #[utoipa::path(get, path = "/api/v1/watch", tag = "read",
+        params(
+            ("prefix" = Option<String>, Query, description = "List only changes at or under this path"),
+            ("last-event-id" = Option<u64>, Header, description = "The last revision that was seen"),
+        ),
+        responses(
+            (status = 200, description = "Events of the schemas RevisionEvent and LaggedEvent", content((String = "text/event-stream"))),
+            (status = 400, description = "The query does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+        )
+    )]
+    watch;
+
+    /// This document
+    #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "sidecar",
+        responses((status = 200, description = "OpenAPI", content_type = "application/json", body = inline(std::collections::BTreeMap<String, serde_json::Value>)))
+    )]
+    openapi;
+
+    /// Whether the process lives
+    #[utoipa::path(get, path = "/healthz", tag = "sidecar",
+        responses((status = 200, description = "It does", body = inline(std::collections::BTreeMap<String, String>)))
+    )]
+    healthz;
+
+    /// Whether everything that is injected was delivered
+    #[utoipa::path(get, path = "/readyz", tag = "sidecar",
+        responses(
+            (status = 200, description = "It was", body = inline(std::collections::BTreeMap<String, String>)),
+            (status = 503, description = "Not yet", body = wire::Failure),
+        )
+    )]
+    readyz;
+}

@@ -1,0 +1,134 @@
+//! Which address means what: owns the routes and their queries. It must not answer them.
+
+use std::borrow::Cow;
+
+use strongroom_core::api::{PREFIX, uri};
+use strongroom_core::id::Revision;
+use strongroom_core::kind::Kind;
+use strongroom_core::name::EntryPath;
+
+use super::answer::Refusal;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// One opened entry of a kind; its path is still as the client wrote it.
+    Entry(Kind, &'a str),
+    /// What there is.
+    Entries,
+    /// Every value.
+    Values,
+    /// The sidecar itself.
+    Status,
+    /// The stream of revisions.
+    Watch,
+    /// The description of all of this.
+    OpenApi,
+    /// Whether the process lives.
+    Healthz,
+    /// Whether everything was delivered.
+    Readyz,
+}
+
+impl<'a> Route<'a> {
+    /// The route of a path.
+    #[must_use]
+    pub fn of(path: &'a str) -> Option<Self> {
+        let Some(rest) = path.strip_prefix(PREFIX) else {
+            return match path {
+                "/healthz" => Some(Self::Healthz),
+                "/readyz" => Some(Self::Readyz),
+                _ => None,
+            };
+        };
+        match rest.split_once('/') {
+            Some(("secrets", path)) => Some(Self::Entry(Kind::Secret, path)),
+            Some(("configs", path)) => Some(Self::Entry(Kind::Config, path)),
+            Some(("flags", path)) => Some(Self::Entry(Kind::Flag, path)),
+            Some(_) => None,
+            None => match rest {
+                "entries" => Some(Self::Entries),
+                "values" => Some(Self::Values),
+                "status" => Some(Self::Status),
+                "watch" => Some(Self::Watch),
+                "openapi.json" => Some(Self::OpenApi),
+                _ => None,
+            },
+        }
+    }
+
+    /// The names its query may have.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Entry(..) => &["at"],
+            Self::Entries | Self::Values => &["prefix", "kind", "at"],
+            Self::Watch => &["prefix"],
+            Self::Status | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
+        }
+    }
+
+    /// Parses the query.
+    ///
+    /// # Errors
+    /// [`Refusal`] for names this route does not have, and values that do not parse.
+    pub fn query(self, query: Option<&str>) -> Result<Query, Refusal> {
+        let mut out = Query::default();
+        let pairs = query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty());
+        for pair in pairs {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !self.parameters().contains(&name) {
+                return Err(self.unknown_parameter());
+            }
+            let value = decode(value)?;
+            match name {
+                "at" => out.at = Some(revision(&value)?),
+                "prefix" => {
+                    let prefix =
+                        EntryPath::new(&value).map_err(|error| Refusal::bad(format!("prefix: {error}")))?;
+                    out.prefix = Some(prefix);
+                }
+                _ => {
+                    let kind = value
+                        .parse()
+                        .map_err(|error| Refusal::bad(format!("kind: {error}")))?;
+                    out.kind = Some(kind);
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn unknown_parameter(self) -> Refusal {
+        match self.parameters() {
+            [] => Refusal::bad("this route takes no query"),
+            known => Refusal::bad(format!(
+                "the query has a name that is not known here; known: {}",
+                known.join(", ")
+            )),
+        }
+    }
+}
+
+fn revision(text: &str) -> Result<Revision, Refusal> {
+    let revision = text.parse().ok().filter(|revision: &Revision| revision.0 > 0);
+    revision.ok_or_else(|| Refusal::bad("at: a revision is a whole number from 1"))
+}
+
+/// Decodes a part of an address.
+pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
+    uri::decode(text).map_err(|error| Refusal::bad(error.to_string()))
+}
+
+/// A query that fits its route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Read at this revision.
+    pub at: Option<Revision>,
+    /// Only entries at or under this path.
+    pub prefix: Option<EntryPath>,
+    /// Only entries of this kind.
+    pub kind: Option<Kind>,
+}

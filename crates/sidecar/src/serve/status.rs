@@ -1,0 +1,53 @@
+//! The sidecar itself: owns `status`, `healthz` and `readyz`.
+
+use std::sync::atomic::Ordering;
+
+use hyper::Response;
+use strongroom_core::api::wire::Status;
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+use super::service::Asked;
+use crate::state::State;
+use crate::time::rfc3339;
+
+/// Answers with what is served and how well.
+pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>, Refusal> {
+    let current = asked.current;
+    let snapshot = &current.snapshot;
+    let mut response = answer::json(&Status {
+        environment: asked.environment.as_str().to_owned(),
+        revision: snapshot.revision().0,
+        hash: snapshot.hash().to_string(),
+        fingerprint: snapshot.fingerprint().to_string(),
+        stale_since: current.stale_since.as_deref().map(str::to_owned),
+        refused: current.refused.as_deref().map(str::to_owned),
+        started: rfc3339(state.started()),
+        entries: snapshot.entries(asked.environment, None)?.len() as u64,
+        watchers: state.watchers.load(Ordering::Relaxed),
+        injections: state.injections(),
+    });
+    answer::name_revision(&mut response, current.revision_header.clone(), current);
+    Ok(response)
+}
+
+/// Answers that the process lives.
+pub(super) fn healthz() -> Response<Body> {
+    answer::json(&serde_json::json!({"status": "ok"}))
+}
+
+/// Answers whether everything that is injected was delivered once.
+pub(super) fn readyz(asked: &Asked<'_>, state: &State) -> Result<Response<Body>, Refusal> {
+    if !state.is_ready() {
+        return Err(Refusal::unavailable(
+            "not everything that is injected was delivered yet: see /api/v1/status",
+        ));
+    }
+    let mut response = answer::json(&serde_json::json!({"status": "ready"}));
+    answer::name_revision(
+        &mut response,
+        asked.current.revision_header.clone(),
+        asked.current,
+    );
+    Ok(response)
+}

@@ -1,0 +1,169 @@
+//! One opened entry: owns `secrets/`, `configs/` and `flags/`, the path every read takes that
+//! must be fast.
+
+use std::sync::Arc;
+
+use hyper::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::{Response, StatusCode};
+use strongroom_core::config::Format;
+use strongroom_core::id::Revision;
+use strongroom_core::kind::Kind;
+use strongroom_core::name::EntryPath;
+use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
+
+use super::answer::{self, Refusal, VERSION};
+use super::body::Body;
+use super::json::Wiped;
+use super::route;
+use super::service::Asked;
+use crate::change;
+use crate::read::{self, Consumer, Form};
+
+/// Answers with one entry of `snapshot`.
+pub(super) fn entry(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    kind: Kind,
+    path: &str,
+) -> Result<Response<Body>, Refusal> {
+    let path = EntryPath::new(&route::decode(path)?).map_err(|error| Refusal::bad(error.to_string()))?;
+    let entry = find(asked, snapshot, kind, &path)?;
+    let raw = wants_octets(asked.headers);
+    let etag = etag(asked, snapshot, &entry, raw);
+    let revision = asked.revision_header(snapshot);
+    if is_known(asked.headers, &etag) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        name(&mut response, &entry, etag, revision, asked);
+        return Ok(response);
+    }
+    let consumer = Consumer::Peer(asked.peer);
+    let body = read::open(
+        consumer,
+        snapshot,
+        asked.environment,
+        &entry,
+        Form::Whole,
+        |bytes| {
+            if raw {
+                copied(bytes)
+            } else {
+                described(asked, snapshot.revision(), &entry, bytes)
+            }
+        },
+    )?;
+    // only an injected flag can have nothing to deliver
+    let body = body.unwrap_or_default();
+    let content_type = if raw { answer::OCTETS } else { answer::JSON };
+    let mut response = answer::ok(content_type, body.into_bytes());
+    name(&mut response, &entry, etag, revision, asked);
+    Ok(response)
+}
+
+fn find(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    wanted: Kind,
+    path: &EntryPath,
+) -> Result<Arc<Entry>, Refusal> {
+    let entry = snapshot.entry(asked.environment, path)?;
+    if entry.kind == wanted {
+        return Ok(entry);
+    }
+    let error = ReadError::Kind {
+        environment: asked.environment.clone(),
+        path: path.clone(),
+        found: entry.kind,
+        wanted,
+    };
+    Err(error.into())
+}
+
+fn name(
+    response: &mut Response<Body>,
+    entry: &Entry,
+    etag: HeaderValue,
+    revision: HeaderValue,
+    asked: &Asked<'_>,
+) {
+    let headers = response.headers_mut();
+    headers.insert(VERSION, HeaderValue::from(entry.version.0));
+    headers.insert(ETAG, etag);
+    answer::name_revision(response, revision, asked.current);
+}
+
+/// What the bytes are, then the bytes, in memory that is wiped.
+fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, bytes: &[u8]) -> Wiped {
+    let names = asked
+        .environment
+        .as_str()
+        .len()
+        .saturating_add(entry.path.as_str().len());
+    let mut out = Wiped::with_capacity(bytes.len().saturating_add(names).saturating_add(192));
+    out.raw(b"{\"environment\":");
+    out.text(asked.environment.as_str());
+    out.raw(b",\"path\":");
+    out.text(entry.path.as_str());
+    out.raw(b",\"kind\":\"");
+    out.raw(entry.kind.as_str().as_bytes());
+    out.raw(b"\",\"version\":");
+    out.number(u64::from(entry.version.0));
+    out.raw(b",\"revision\":");
+    out.number(revision.0);
+    out.raw(b",\"format\":\"");
+    out.raw(entry.format.as_str().as_bytes());
+    out.raw(b"\",");
+    out.value(bytes);
+    out.raw(b"}");
+    out
+}
+
+fn copied(bytes: &[u8]) -> Wiped {
+    let mut out = Wiped::with_capacity(bytes.len());
+    out.raw(bytes);
+    out
+}
+
+/// The revisions of the version and, where a document is merged, of every layer; then the form,
+/// because JSON and bytes are two representations.
+fn etag(asked: &Asked<'_>, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
+    let mut out = Wiped::with_capacity(32);
+    out.raw(b"\"");
+    out.number(entry.revision.0);
+    if entry.kind == Kind::Config && entry.format != Format::Text {
+        let layers = change::layer_versions(snapshot, asked.environment, &entry.path);
+        for layer in layers.into_iter().filter(|layer| *layer != entry.revision.0) {
+            out.raw(b".");
+            out.number(layer);
+        }
+    }
+    out.raw(if raw { b"r\"" } else { b"j\"" });
+    // digits, dots and quotes are legal in a header
+    HeaderValue::from_maybe_shared(out.into_bytes()).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// True when the client named `etag`, or any, in `If-None-Match`.
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let Some(named) = headers.get(IF_NONE_MATCH) else {
+        return false;
+    };
+    let (Ok(named), Ok(etag)) = (named.to_str(), etag.to_str()) else {
+        return false;
+    };
+    named
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
+}
+
+/// True when the client accepts bytes and does not accept JSON by name.
+pub(super) fn wants_octets(headers: &HeaderMap) -> bool {
+    let Some(accept) = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()) else {
+        return false;
+    };
+    let names = |wanted: &str| {
+        let mut ranges = accept.split(',').filter_map(|range| range.split(';').next());
+        ranges.any(|range| range.trim().eq_ignore_ascii_case(wanted))
+    };
+    names("application/octet-stream") && !names("application/json")
+}

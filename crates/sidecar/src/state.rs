@@ -1,0 +1,190 @@
+//! What every thread of the sidecar shares: owns the snapshot that is served, the rules that a
+//! reload changes, and the counters that `status` shows. It must not know HTTP routes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use hyper::header::HeaderValue;
+use strongroom_core::Vault;
+use strongroom_core::ambient::Timestamp;
+use strongroom_core::api::wire;
+use strongroom_core::name::EnvironmentName;
+use strongroom_core::snapshot::Snapshot;
+
+use crate::past::Past;
+use crate::settings::{Limits, Settings};
+use crate::time::rfc3339;
+
+/// What is served now: swapped whole, so that one answer never mixes two revisions.
+#[derive(Debug)]
+pub struct Current {
+    /// The verified state.
+    pub snapshot: Arc<Snapshot>,
+    /// Since when the store is out of reach, in RFC 3339.
+    pub stale_since: Option<Arc<str>>,
+    /// Why the store's newest revision was refused.
+    pub refused: Option<Arc<str>>,
+    /// The revision, ready for a header.
+    pub revision_header: HeaderValue,
+    /// The staleness, ready for a header.
+    pub stale_header: Option<HeaderValue>,
+}
+
+impl Current {
+    /// Serves `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, stale_since: Option<Timestamp>, refused: Option<Arc<str>>) -> Self {
+        let stale_since: Option<Arc<str>> = stale_since.map(|since| rfc3339(since).into());
+        Self {
+            revision_header: HeaderValue::from(snapshot.revision().0),
+            stale_header: stale_since
+                .as_deref()
+                .and_then(|since| HeaderValue::from_str(since).ok()),
+            snapshot,
+            stale_since,
+            refused,
+        }
+    }
+}
+
+/// What a reload of the settings changes for connections.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The uids that may connect.
+    pub allow_uids: Vec<u32>,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl Rules {
+    /// Those of `settings`; without a list only this process's own uid is allowed.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let own = || vec![rustix::process::geteuid().as_raw()];
+        Self {
+            allow_uids: settings.socket.allow_uids.clone().unwrap_or_else(own),
+            limits: settings.limits,
+        }
+    }
+
+    /// True when `uid` may connect.
+    #[must_use]
+    pub fn allows(&self, uid: u32) -> bool {
+        self.allow_uids.contains(&uid)
+    }
+}
+
+/// Shared by all threads.
+pub struct State {
+    environment: EnvironmentName,
+    vault: ArcSwap<Vault>,
+    current: ArcSwap<Current>,
+    rules: ArcSwap<Rules>,
+    started: Timestamp,
+    ready: AtomicBool,
+    injections: Mutex<Vec<wire::Injection>>,
+    /// Past snapshots.
+    pub past: Past,
+    /// How many watchers are connected.
+    pub watchers: AtomicU64,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Serves `environment` of `vault` from `started` on.
+    #[must_use]
+    pub fn new(vault: Arc<Vault>, environment: EnvironmentName, rules: Rules, started: Timestamp) -> Self {
+        let freshness = vault.freshness();
+        let current = Current::new(vault.snapshot(), freshness.stale_since, freshness.refused);
+        Self {
+            environment,
+            vault: ArcSwap::new(vault),
+            current: ArcSwap::from_pointee(current),
+            rules: ArcSwap::from_pointee(rules),
+            started,
+            ready: AtomicBool::new(false),
+            injections: Mutex::default(),
+            past: Past::default(),
+            watchers: AtomicU64::new(0),
+        }
+    }
+
+    /// The environment that is served.
+    #[must_use]
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.environment
+    }
+
+    /// When this sidecar started.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// What is served now.
+    #[must_use]
+    pub fn current(&self) -> Guard<Arc<Current>> {
+        self.current.load()
+    }
+
+    /// Serves something else from now on.
+    pub fn serve(&self, current: Current) {
+        self.current.store(Arc::new(current));
+    }
+
+    /// The open vault.
+    #[must_use]
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.load_full()
+    }
+
+    /// Reads the past from another vault from now on.
+    pub fn replace_vault(&self, vault: Arc<Vault>) {
+        self.vault.store(vault);
+        self.past.forget();
+    }
+
+    /// The rules that hold now.
+    #[must_use]
+    pub fn rules(&self) -> Guard<Arc<Rules>> {
+        self.rules.load()
+    }
+
+    /// Replaces the rules.
+    pub fn rule(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// True once everything that is injected was delivered.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Says whether everything that is injected was delivered.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// What is injected, for `status`.
+    #[must_use]
+    pub fn injections(&self) -> Vec<wire::Injection> {
+        self.injections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Replaces what `status` shows of injections.
+    pub fn set_injections(&self, injections: Vec<wire::Injection>) {
+        *self.injections.lock().unwrap_or_else(PoisonError::into_inner) = injections;
+    }
+}
