@@ -1,0 +1,69 @@
+//! How many connections there are: owns the count of all and of each uid.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Counts connections.
+#[derive(Debug, Default)]
+pub struct Quota {
+    counts: Mutex<Counts>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    of_uid: HashMap<u32, usize>,
+}
+
+impl Quota {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there are fewer than `most` connections. Only one task waits.
+    pub(super) async fn wait_for_room(&self, most: usize) {
+        while self.lock().all >= most {
+            self.freed.notified().await;
+        }
+    }
+
+    /// Counts one more connection of `uid`, unless it has `most`.
+    pub(super) fn admit(self: &Arc<Self>, uid: u32, most: usize) -> Option<Permit> {
+        let mut counts = self.lock();
+        let of_uid = counts.of_uid.entry(uid).or_insert(0);
+        if *of_uid >= most {
+            return None;
+        }
+        *of_uid = of_uid.saturating_add(1);
+        counts.all = counts.all.saturating_add(1);
+        Some(Permit {
+            quota: Arc::clone(self),
+            uid,
+        })
+    }
+}
+
+/// One counted connection; dropped, it is not counted any more.
+#[derive(Debug)]
+pub struct Permit {
+    quota: Arc<Quota>,
+    uid: u32,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut counts = self.quota.lock();
+        counts.all = counts.all.saturating_sub(1);
+        if let Some(of_uid) = counts.of_uid.get_mut(&self.uid) {
+            *of_uid = of_uid.saturating_sub(1);
+            if *of_uid == 0 {
+                counts.of_uid.remove(&self.uid);
+            }
+        }
+        drop(counts);
+        self.quota.freed.notify_one();
+    }
+}
