@@ -1,0 +1,104 @@
+//! A directory of files as a consumer: owns opening it, delivering into it and what follows a
+//! switch.
+
+use std::path::Path;
+
+use strongroom_core::inject::Wanted;
+use strongroom_core::inject::files::{Directory, FilesSettings};
+use strongroom_core::snapshot::Snapshot;
+
+use super::{Report, action, wanted};
+use crate::read;
+use crate::settings::{Files, OnFiles};
+use crate::state::State;
+
+#[derive(Debug)]
+pub(super) struct Target {
+    settings: Files,
+    wanted: Wanted,
+    directory: Option<Directory>,
+    revision: Option<u64>,
+    /// The files switched, and what follows has not worked yet.
+    is_due: bool,
+}
+
+impl Target {
+    pub(super) fn new(settings: Files) -> Self {
+        Self {
+            wanted: wanted(&settings.selection, settings.names.iter().map(|(_, path)| path)),
+            settings,
+            directory: None,
+            revision: None,
+            is_due: false,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Files {
+        &self.settings
+    }
+
+    pub(super) fn is_at(&self, directory: &Path) -> bool {
+        self.settings.directory == directory
+    }
+
+    /// Removes what was delivered.
+    pub(super) fn clear(mut self) {
+        let directory = self.directory.take();
+        if let Some(Err(error)) = directory.map(|mut directory| directory.clear()) {
+            tracing::warn!(%error, "files that are not wanted any more were not removed");
+        }
+    }
+
+    fn open(&mut self) -> Result<&mut Directory, String> {
+        if self.directory.is_none() {
+            let directory = Directory::open(FilesSettings {
+                directory: self.settings.directory.clone(),
+                prefix: self.settings.selection.prefix.clone(),
+                derive: self.settings.selection.derive,
+                names: self.settings.names.clone(),
+                mode: self.settings.mode,
+                uid: self.settings.uid,
+                gid: self.settings.gid,
+            });
+            let directory = directory.map_err(|error| error.to_string())?;
+            directory.notes().iter().for_each(|note| tracing::warn!("{note}"));
+            self.directory = Some(directory);
+        }
+        self.directory.as_mut().ok_or_else(String::new)
+    }
+}
+
+impl super::Target for Target {
+    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
+        if self.revision != Some(snapshot.revision().0) {
+            let target = self.settings.directory.display().to_string();
+            let material = read::material(&target, snapshot, state.environment(), &self.wanted);
+            let material = material.map_err(|error| error.to_string())?;
+            material
+                .require(&self.settings.selection.required)
+                .map_err(|error| error.to_string())?;
+            let applied = self.open()?.apply(&material).map_err(|error| error.to_string())?;
+            applied.notes.iter().for_each(|note| tracing::warn!("{note}"));
+            self.revision = Some(applied.revision);
+            self.is_due |= applied.switched;
+        }
+        if self.is_due {
+            match &self.settings.on_change {
+                OnFiles::Nothing => {}
+                OnFiles::Signal { signal, pidfile } => action::signal(*signal, pidfile)?,
+                OnFiles::Command(command) => action::run(command)?,
+            }
+            self.is_due = false;
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            kind: "files",
+            target: self.settings.directory.display().to_string(),
+            revision: self.revision,
+            problem: None,
+        }
+    }
+}

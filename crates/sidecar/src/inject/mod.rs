@@ -1,0 +1,257 @@
+//! Injections: owns the thread that delivers each served revision into directories and to the
+//! process, one after the other, and tries again what failed. It must not know the socket.
+
+mod action;
+mod files;
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::api::wire;
+use strongroom_core::inject::Wanted;
+use strongroom_core::snapshot::Snapshot;
+
+use crate::bell::Bell;
+use crate::settings::{Files, Process, Selection, Settings};
+use crate::state::State;
+use crate::time::rfc3339;
+
+/// Pauses between attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the settings want to be injected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Plan {
+    files: Vec<Files>,
+    process: Option<Process>,
+}
+
+impl Plan {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            files: settings.files.clone(),
+            process: settings.process.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Order {
+    Plan(Plan),
+    Stop(std::sync::mpsc::Sender<()>),
+}
+
+/// The injecting thread, from outside.
+#[derive(Debug)]
+pub struct Injector(Arc<Bell<Order>>);
+
+impl Injector {
+    /// Injects what `settings` want, beginning at once.
+    ///
+    /// # Errors
+    /// The system's, when there is no thread.
+    pub fn start(settings: &Settings, state: Arc<State>, ambient: Ambient) -> std::io::Result<Self> {
+        let bell: Arc<Bell<Order>> = Arc::default();
+        let mut inside = Inside {
+            bell: Arc::clone(&bell),
+            state,
+            ambient,
+            files: Vec::new(),
+            process: None,
+        };
+        inside.plan(Plan::of(settings));
+        inside.show();
+        std::thread::Builder::new()
+            .name("inject".into())
+            .stack_size(512 * 1024)
+            .spawn(move || inside.run())?;
+        Ok(Self(bell))
+    }
+
+    /// Says that another revision is served.
+    pub fn ring(&self) {
+        self.0.ring();
+    }
+
+    /// Injects what other settings want; what is the same in both goes on undisturbed.
+    pub fn plan(&self, settings: &Settings) {
+        self.0.send(Order::Plan(Plan::of(settings)));
+    }
+
+    /// Stops the process and ends the thread; waits for it at most `patience`.
+    pub fn stop(&self, patience: Duration) {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.0.send(Order::Stop(sender));
+        // when it takes longer, the process is left to the caller's end
+        let _ = receiver.recv_timeout(patience);
+    }
+}
+
+/// One consumer of whole revisions.
+trait Target {
+    /// Delivers a revision unless it is there already.
+    ///
+    /// # Errors
+    /// Why not, for people; it is tried again.
+    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String>;
+
+    /// What it is and how far.
+    fn report(&self) -> Report;
+}
+
+/// How far a consumer is.
+#[derive(Clone, Debug, Default)]
+struct Report {
+    kind: &'static str,
+    target: String,
+    revision: Option<u64>,
+    problem: Option<String>,
+}
+
+/// One consumer with what became of it.
+#[derive(Debug)]
+struct Delivery<T> {
+    target: T,
+    since: Option<(u64, Timestamp)>,
+    problem: Option<String>,
+}
+
+impl<T: Target> Delivery<T> {
+    fn new(target: T) -> Self {
+        Self {
+            target,
+            since: None,
+            problem: None,
+        }
+    }
+
+    fn deliver(&mut self, state: &State, snapshot: &Snapshot, now: Timestamp) {
+        let result = self.target.deliver(state, snapshot);
+        let report = self.target.report();
+        if let Err(problem) = &result
+            && self.problem.as_ref() != Some(problem)
+        {
+            tracing::error!(kind = report.kind, target = report.target, %problem, "not delivered; it is tried again");
+        }
+        self.problem = result.err();
+        if let Some(revision) = report.revision
+            && self.since.is_none_or(|(before, _)| before != revision)
+        {
+            self.since = Some((revision, now));
+            tracing::info!(kind = report.kind, target = report.target, revision, "delivered");
+        }
+    }
+
+    fn shown(&self) -> wire::Injection {
+        let report = self.target.report();
+        wire::Injection {
+            kind: report.kind.to_owned(),
+            target: report.target,
+            revision: report.revision,
+            since: self.since.map(|(_, since)| rfc3339(since)),
+            problem: self.problem.clone().or(report.problem),
+        }
+    }
+}
+
+/// The thread's own side.
+struct Inside {
+    bell: Arc<Bell<Order>>,
+    state: Arc<State>,
+    ambient: Ambient,
+    files: Vec<Delivery<files::Target>>,
+    process: Option<Delivery<process::Target>>,
+}
+
+impl Inside {
+    fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let snapshot = Arc::clone(&self.state.current().snapshot);
+            self.deliver(&snapshot);
+            self.show();
+            let failed = self.files.iter().any(|one| one.problem.is_some())
+                || self.process.as_ref().is_some_and(|one| one.problem.is_some());
+            let wait = failed.then_some(pause);
+            pause = if failed {
+                pause.saturating_mul(2).min(LONGEST_PAUSE)
+            } else {
+                FIRST_PAUSE
+            };
+            match self.bell.wait(wait) {
+                None => {}
+                Some(Order::Plan(plan)) => self.plan(plan),
+                Some(Order::Stop(done)) => {
+                    if let Some(process) = &mut self.process {
+                        process.target.stop();
+                    }
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, snapshot: &Snapshot) {
+        let now = self.ambient.now();
+        for files in &mut self.files {
+            files.deliver(&self.state, snapshot, now);
+        }
+        if let Some(process) = &mut self.process {
+            process.deliver(&self.state, snapshot, now);
+        }
+    }
+
+    fn show(&self) {
+        let files = self.files.iter().map(Delivery::shown);
+        let shown: Vec<wire::Injection> = files.chain(self.process.iter().map(Delivery::shown)).collect();
+        self.state
+            .set_ready(self.state.is_ready() || shown.iter().all(|one| one.revision.is_some()));
+        self.state.set_injections(shown);
+    }
+
+    fn plan(&mut self, plan: Plan) {
+        let mut old = std::mem::take(&mut self.files);
+        for settings in plan.files {
+            match old.iter().position(|one| *one.target.settings() == settings) {
+                Some(at) => self.files.push(old.swap_remove(at)),
+                None => {
+                    // the directory's lock must be free before it is opened with other settings
+                    if let Some(at) = old.iter().position(|one| one.target.is_at(&settings.directory)) {
+                        drop(old.swap_remove(at));
+                    }
+                    self.files.push(Delivery::new(files::Target::new(settings)));
+                }
+            }
+        }
+        // plaintext nobody wants any more does not stay
+        old.into_iter().for_each(|one| one.target.clear());
+        let kept = self
+            .process
+            .take()
+            .filter(|one| Some(one.target.settings()) == plan.process.as_ref());
+        self.process = kept.or_else(|| {
+            let process = plan.process?;
+            Some(Delivery::new(process::Target::new(
+                process,
+                Arc::clone(&self.bell),
+            )))
+        });
+    }
+}
+
+/// The entries a consumer may use and those it names.
+fn wanted<'a>(
+    selection: &'a Selection,
+    named: impl Iterator<Item = &'a strongroom_core::name::EntryPath>,
+) -> Wanted {
+    let mut wanted = Wanted::default();
+    if selection.derive {
+        wanted.add_prefix(selection.prefix.as_ref());
+    }
+    named.chain(&selection.required).for_each(|path| wanted.add(path));
+    wanted
+}

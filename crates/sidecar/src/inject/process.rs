@@ -1,0 +1,182 @@
+//! A supervised process as a consumer: owns the thread that supervises it and what it reported.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use strongroom_core::inject::env::EnvSettings;
+use strongroom_core::inject::process::{
+    self, Backoff, Group, Handle, ProcessSettings, Report as Told, Signal,
+};
+use strongroom_core::inject::{Material, Wanted};
+use strongroom_core::snapshot::Snapshot;
+
+use super::{Order, Report, wanted};
+use crate::bell::Bell;
+use crate::read;
+use crate::settings::{OnChange, Process};
+use crate::state::State;
+
+/// What the supervisor said, shared with its thread.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The revision the process has.
+    revision: Option<u64>,
+    /// Why it has no newer one.
+    problem: Option<String>,
+    /// It was never started, because of `problem`.
+    failed_to_start: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Target {
+    settings: Process,
+    wanted: Wanted,
+    bell: Arc<Bell<Order>>,
+    heard: Arc<Mutex<Heard>>,
+    running: Option<(Handle, JoinHandle<()>)>,
+    /// The revision that was handed over last.
+    handed: Option<u64>,
+}
+
+impl Target {
+    pub(super) fn new(settings: Process, bell: Arc<Bell<Order>>) -> Self {
+        Self {
+            wanted: wanted(&settings.selection, settings.env.iter().map(|(_, path)| path)),
+            settings,
+            bell,
+            heard: Arc::default(),
+            running: None,
+            handed: None,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Process {
+        &self.settings
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process in good order.
+    pub(super) fn stop(&mut self) {
+        if let Some((handle, thread)) = self.running.take() {
+            handle.stop();
+            let _ = thread.join();
+        }
+    }
+
+    fn start(&mut self, first: Material) -> Result<(), String> {
+        let (handle, updates) = process::channel();
+        let settings = self.process_settings();
+        let heard = Arc::clone(&self.heard);
+        let bell = Arc::clone(&self.bell);
+        let thread = std::thread::Builder::new()
+            .name("process".into())
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                let tell = |change: &mut dyn FnMut(&mut Heard)| {
+                    change(&mut heard.lock().unwrap_or_else(PoisonError::into_inner));
+                    bell.ring();
+                };
+                let ended = process::supervise(settings, first, updates, &mut |report| {
+                    tracing::info!("process: {report}");
+                    match report {
+                        Told::Started { revision, .. } | Told::Delivered { revision, .. } => {
+                            tell(&mut |heard| {
+                                heard.revision = Some(revision);
+                                heard.problem = None;
+                            })
+                        }
+                        Told::Refused { reason, .. } => {
+                            tell(&mut |heard| heard.problem = Some(reason.to_string()))
+                        }
+                        _ => {}
+                    }
+                });
+                tell(&mut |heard| match &ended {
+                    Ok(exit) => heard.problem = Some(format!("it ended: {exit}")),
+                    Err(error) => {
+                        heard.failed_to_start = heard.revision.is_none();
+                        heard.problem = Some(error.to_string());
+                    }
+                });
+            });
+        let thread = thread.map_err(|error| format!("no thread to supervise it: {error}"))?;
+        self.running = Some((handle, thread));
+        Ok(())
+    }
+
+    fn process_settings(&self) -> ProcessSettings {
+        let settings = &self.settings;
+        ProcessSettings {
+            env: EnvSettings {
+                prefix: settings.selection.prefix.clone(),
+                derive: settings.selection.derive,
+                names: settings.env.clone(),
+            },
+            clean_env: settings.clean_env,
+            required: settings.selection.required.clone(),
+            on_change: match &settings.on_change {
+                OnChange::Restart => process::OnChange::Restart,
+                OnChange::Nothing => process::OnChange::Nothing,
+                OnChange::Signal(signal) => process::OnChange::Signal(*signal),
+                OnChange::Command(command) => {
+                    process::OnChange::Run(command.iter().map(OsString::from).collect())
+                }
+            },
+            restart: settings.restart,
+            backoff: Backoff::default(),
+            stop_signal: Signal::TERM,
+            grace: settings.grace,
+            pass_signals: false,
+            group: Group::Own,
+            no_new_privs: true,
+            ..ProcessSettings::new(&settings.command)
+        }
+    }
+}
+
+impl super::Target for Target {
+    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
+        let failed_to_start = std::mem::take(&mut self.heard().failed_to_start);
+        if failed_to_start {
+            self.stop();
+            self.handed = None;
+            // the caller waits before it tries again
+            return Err(self.heard().problem.clone().unwrap_or_default());
+        }
+        if self.handed == Some(snapshot.revision().0) {
+            return Ok(());
+        }
+        let program = self.report().target;
+        let material = read::material(&program, snapshot, state.environment(), &self.wanted);
+        let material = material.map_err(|error| error.to_string())?;
+        self.handed = Some(material.revision);
+        match &self.running {
+            // a process that ended for good stays ended
+            Some((handle, _)) => {
+                let _ = handle.deliver(material);
+                Ok(())
+            }
+            None => self.start(material),
+        }
+    }
+
+    fn report(&self) -> Report {
+        let heard = self.heard();
+        Report {
+            kind: "process",
+            target: self.settings.command.first().cloned().unwrap_or_default(),
+            revision: heard.revision,
+            problem: heard.problem.clone(),
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
