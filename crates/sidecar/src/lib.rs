@@ -1,1 +1,35 @@
-//! x
+//! The sidecar: opens what its identity may and injects it into containers, live. Owns settings,
+//! the socket, following the store and injections.
+//!
+//! ```text
+//! store -> follow -> state (one snapshot) -> serve (socket) | inject (files, process)
+//!                 \-> keep (verified revision, sealed copy)
+//! ```
+//!
+//! Every plaintext passes [`read`]. Threads: one runs the listener and signals, a few serve
+//! connections, one follows the store, one injects, one keeps.
+
+pub mod args;
+pub mod bell;
+pub mod change;
+pub mod error;
+pub mod follow;
+pub mod harden;
+pub mod home;
+pub mod inject;
+pub mod keep;
+pub mod listen;
+pub mod log;
+pub mod mirror;
+pub mod notify;
+pub mod past;
+pub mod peer;
+pub mod read;
+pub mod reload;
+pub mod run;
+pub mod serve;
+pub mod settings;
+pub mod source;
+pub mod state;
+pub mod time;
+pub mod worker;

@@ -1,0 +1,104 @@
+//! Why a sidecar does not start: owns the exit code of every reason.
+
+use strongroom_core::crypto::identity::IdentityError;
+use strongroom_core::store::StoreError;
+use strongroom_core::vault::{OpenError, TrustError};
+
+use crate::listen::ListenError;
+use crate::settings::Problems;
+
+/// Why a sidecar does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings file cannot be read.
+    #[error("{file}: {source}")]
+    SettingsFile {
+        /// The file.
+        file: String,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The settings are not valid.
+    #[error("{file} is not valid:\n{problems}")]
+    Settings {
+        /// The file.
+        file: String,
+        /// All of them.
+        problems: Problems,
+    },
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The passphrase's file cannot be used.
+    #[error("passphrase file {file}: {problem}")]
+    Passphrase {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The state directory cannot be used.
+    #[error("state directory {directory}: {problem}")]
+    State {
+        /// The directory.
+        directory: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The trust file cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The store does not open, and there is no copy that does.
+    #[error("{error}{copy}")]
+    Open {
+        /// Why the store does not.
+        error: OpenError,
+        /// Why the copy does not, if there is one.
+        copy: String,
+    },
+    /// The environment is not there.
+    #[error("there is no environment {name:?} in this store; it has: {known}")]
+    Environment {
+        /// The one of the settings.
+        name: String,
+        /// Those that are there.
+        known: String,
+    },
+    /// The socket cannot be served.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system refused.
+    #[error("could not {action}: {source}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+}
+
+impl StartError {
+    /// 1 failed, 2 usage, 3 denied, 4 integrity, 5 unreachable.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::SettingsFile { .. } | Self::Settings { .. } => 2,
+            Self::Identity(IdentityError::Mode { .. } | IdentityError::WrongPassphrase { .. })
+            | Self::Identity(IdentityError::NeedsPassphrase { .. }) => 3,
+            Self::Open { error, .. } => match error {
+                OpenError::NotMember => 3,
+                OpenError::Integrity(_) => 4,
+                OpenError::Store(StoreError::Damaged { .. } | StoreError::Newer { .. }) => 4,
+                OpenError::Store(StoreError::Location { .. }) => 2,
+                OpenError::Store(_) | OpenError::Empty { .. } => 5,
+            },
+            Self::Identity(_)
+            | Self::Passphrase { .. }
+            | Self::State { .. }
+            | Self::Trust(_)
+            | Self::Environment { .. }
+            | Self::Listen(_)
+            | Self::System { .. } => 1,
+        }
+    }
+}

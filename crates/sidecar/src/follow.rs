@@ -1,0 +1,188 @@
+//! From a commit to everyone who waits for it: owns the order. The snapshot is swapped first,
+//! then watchers are told, then slow work is rung for (injections, the sealed copy).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_core::Vault;
+use strongroom_core::ambient::Timestamp;
+use strongroom_core::id::Revision;
+use strongroom_core::snapshot::Changed;
+use strongroom_core::vault::{Event, OpenError, Revised};
+
+use crate::bell::Bell;
+use crate::change;
+use crate::inject::Injector;
+use crate::serve::feed::Update;
+use crate::source::{Opened, Source};
+use crate::state::{Current, State};
+use crate::worker::Workers;
+
+/// Pauses between attempts to reach a store that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What follows the store, in a thread of its own.
+#[derive(Debug)]
+pub struct Follower {
+    /// What is served.
+    pub state: Arc<State>,
+    /// Who serves it.
+    pub workers: Arc<Workers>,
+    /// Who injects it.
+    pub injector: Arc<Injector>,
+    /// Rung for the sealed copy.
+    pub copy: Arc<Bell<()>>,
+    /// How to open the store.
+    pub source: Arc<Source>,
+}
+
+impl Follower {
+    /// Follows for as long as the process lives.
+    ///
+    /// # Errors
+    /// The system's, when there is no thread.
+    pub fn start(self, opened: Opened) -> std::io::Result<()> {
+        std::thread::Builder::new()
+            .name("follow".into())
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                if let Some(error) = opened.instead_of {
+                    self.reach(&error);
+                }
+                loop {
+                    self.follow(&self.state.vault());
+                }
+            })?;
+        Ok(())
+    }
+
+    /// Serves the copy and tries the store until it opens.
+    fn reach(&self, error: &OpenError) {
+        let since = self.source.ambient.now();
+        tracing::warn!(%error, "the store cannot be used: serving the sealed copy");
+        self.serve_copy(since, error);
+        let mut pause = FIRST_PAUSE;
+        let mut last = error.to_string();
+        let vault = loop {
+            std::thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            match self.source.open_store() {
+                Ok(Ok(vault)) => break vault,
+                Ok(Err(error)) => {
+                    if error.to_string() != last {
+                        last = error.to_string();
+                        tracing::warn!(%error, "the store cannot be used yet");
+                        self.serve_copy(since, &error);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the store was not opened"),
+            }
+        };
+        tracing::info!(location = self.source.location, "the store is back");
+        self.state.replace_vault(vault);
+    }
+
+    fn serve_copy(&self, since: Timestamp, error: &OpenError) {
+        let snapshot = self.state.vault().snapshot();
+        let reason = error.to_string().into();
+        let (stale, refused) = match error {
+            // the store answers; what it says is refused
+            OpenError::Integrity(_) | OpenError::NotMember => (None, Some(reason)),
+            OpenError::Store(_) | OpenError::Empty { .. } => (Some(since), None),
+        };
+        self.state.serve(Current::new(snapshot, stale, refused));
+    }
+
+    /// Follows one vault until it is gone.
+    fn follow(&self, vault: &Arc<Vault>) {
+        let mut watch = vault.watch();
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = vault.follow() {
+            tracing::warn!(%error, "the store cannot be followed yet");
+            std::thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+        // what happened before the watch began
+        self.apply(vault, Steps::default());
+        while let Some(event) = watch.next_blocking() {
+            let mut steps = Steps::default();
+            match event {
+                Event::Revised(step) => {
+                    // the vault may be further already: the events up to there are on their way
+                    steps.0.push(step);
+                    while !steps.reach(vault.snapshot().revision()) {
+                        match watch.next_blocking() {
+                            Some(Event::Revised(step)) => steps.0.push(step),
+                            _ => break,
+                        }
+                    }
+                }
+                Event::Refused { reason } => {
+                    tracing::error!(%reason, "a revision was refused: the last good one is served");
+                }
+                Event::StoreLost { reason, .. } => {
+                    tracing::warn!(%reason, "the store is out of reach: the last good revision is served");
+                }
+                Event::StoreBack => tracing::info!("the store is back"),
+                Event::Lagged => {}
+            }
+            self.apply(vault, steps);
+        }
+    }
+
+    /// Serves what the vault has now, and tells everyone when it is something else.
+    fn apply(&self, vault: &Vault, steps: Steps) {
+        let before = Arc::clone(&self.state.current().snapshot);
+        let freshness = vault.freshness();
+        let now = vault.snapshot();
+        let is_new = now.hash() != before.hash();
+        self.state.serve(Current::new(
+            Arc::clone(&now),
+            freshness.stale_since,
+            freshness.refused,
+        ));
+        if !is_new {
+            return;
+        }
+        let environment = self.state.environment();
+        let changes = match steps.between(before.revision(), now.revision()) {
+            Some(changed) => change::of_changes(&before, &now, environment, &changed),
+            None => change::of_everything(&before, &now, environment),
+        };
+        tracing::info!(
+            revision = now.revision().0,
+            changes = changes.len(),
+            "serving a new revision"
+        );
+        let update = Update::new(now.revision().0, before.revision().0, changes);
+        self.workers.update(&Arc::new(update));
+        self.injector.ring();
+        self.copy.ring();
+    }
+}
+
+/// Steps that were applied one after the other.
+#[derive(Debug, Default)]
+struct Steps(Vec<Arc<Revised>>);
+
+impl Steps {
+    fn reach(&self, revision: Revision) -> bool {
+        self.0.last().is_some_and(|last| last.revision >= revision)
+    }
+
+    /// Everything that changed from one revision to the other; `None` when these steps do not
+    /// lead exactly there.
+    fn between(&self, from: Revision, to: Revision) -> Option<Vec<Changed>> {
+        let mut at = from;
+        let mut changed = Vec::new();
+        for step in self.0.iter().skip_while(|step| step.revision <= from) {
+            if step.from != at {
+                return None;
+            }
+            at = step.revision;
+            changed.extend(step.changes.iter().cloned());
+        }
+        (at == to).then_some(changed)
+    }
+}

@@ -1,0 +1,136 @@
+//! Changed settings: owns noticing that the file changed, and applying what can be applied
+//! without a restart. It must not touch connections that stay allowed.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+use tokio::sync::Notify;
+
+use crate::inject::Injector;
+use crate::log::Level;
+use crate::settings::{Settings, Surroundings};
+use crate::state::{Rules, State};
+use crate::worker::Workers;
+
+/// Editors and deployments write in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Notices changes of `file` by watching its directory, in a thread of its own: also when it is
+/// replaced by a rename, or when the directory is a mounted volume that is switched by its
+/// `..data` link. The bell rings when the file may have changed and has settled.
+///
+/// # Errors
+/// The system's: then only SIGHUP reloads.
+pub fn notice(file: &Path) -> io::Result<Arc<Notify>> {
+    let directory = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let inotify = inotify::init(CreateFlags::CLOEXEC)?;
+    let events = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::CREATE | WatchFlags::DELETE;
+    inotify::add_watch(&inotify, directory, events)?;
+    let name = file.file_name().unwrap_or_default().as_bytes().to_vec();
+    let bell = Arc::new(Notify::new());
+    let rung = Arc::clone(&bell);
+    std::thread::Builder::new()
+        .name("settings".into())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            while let Ok(ours) = concerns(&inotify, &name) {
+                if ours {
+                    std::thread::sleep(SETTLE);
+                    rung.notify_one();
+                }
+            }
+            tracing::warn!("changes of the settings file are not noticed any more: send SIGHUP");
+        })?;
+    Ok(bell)
+}
+
+/// Waits for events; true when one of them concerns the file.
+fn concerns(inotify: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
+    let mut room = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(inotify, &mut room);
+    let mut ours = false;
+    loop {
+        let event = match reader.next() {
+            Err(Errno::INTR) => continue,
+            event => event?,
+        };
+        let of = event.file_name().map(CStr::to_bytes).unwrap_or_default();
+        ours |= of == name || of.starts_with(b"..") || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+        if reader.is_buffer_empty() {
+            return Ok(ours);
+        }
+    }
+}
+
+/// What a reload acts on.
+#[derive(Debug)]
+pub struct Reload<'a> {
+    /// The settings file and what it depends on.
+    pub around: &'a Surroundings,
+    /// The settings that hold.
+    pub settings: Settings,
+    /// What is served.
+    pub state: &'a State,
+    /// Who serves it.
+    pub workers: &'a Workers,
+    /// Who injects it.
+    pub injector: &'a Injector,
+    /// The log.
+    pub level: &'a Level,
+}
+
+impl Reload<'_> {
+    /// Reads the file again and applies it. Settings that are not valid are refused whole.
+    pub fn reload(&mut self) {
+        let new = match Settings::load(self.around) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, "the settings were not changed");
+                return;
+            }
+        };
+        if new == self.settings {
+            return;
+        }
+        let held = self.settings.needs_restart(&new);
+        if !held.is_empty() {
+            tracing::warn!(
+                keys = held.join(", "),
+                "these settings changed and take effect at the next start only"
+            );
+        }
+        let new = self.settings.with_reloadable_of(new);
+        self.level.set(new.log);
+        self.state.rule(Rules::of(&new));
+        self.workers.ruled();
+        if (&new.files, &new.process) != (&self.settings.files, &self.settings.process) {
+            self.injector.plan(&new);
+        }
+        self.apply_to_socket(&new);
+        self.settings = new;
+        tracing::info!("the settings were reloaded");
+    }
+
+    fn apply_to_socket(&self, new: &Settings) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (old, new) = (&self.settings.socket, &new.socket);
+        if (old.mode, old.group) == (new.mode, new.group) {
+            return;
+        }
+        let owned = std::os::unix::fs::lchown(&new.path, None, new.group);
+        let mode = std::fs::Permissions::from_mode(new.mode);
+        if let Err(error) = owned.and_then(|()| std::fs::set_permissions(&new.path, mode)) {
+            tracing::warn!(%error, "the socket's group and mode were not changed");
+        }
+    }
+}

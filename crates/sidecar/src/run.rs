@@ -1,0 +1,253 @@
+//! From start to end: owns the order in which everything is set up, the signals, readiness and
+//! the drain.
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::bell::Bell;
+use crate::error::StartError;
+use crate::follow::Follower;
+use crate::home::Home;
+use crate::inject::Injector;
+use crate::keep::Keeper;
+use crate::listen::{self, Bound, Quota};
+use crate::log::Level;
+use crate::mirror::Mirror;
+use crate::notify::Manager;
+use crate::reload::Reload;
+use crate::settings::{Settings, Surroundings};
+use crate::source::{Opened, Source};
+use crate::state::{Rules, State};
+use crate::worker::Workers;
+use crate::{harden, log};
+
+/// How often readiness is looked at before it is told.
+const LOOK: Duration = Duration::from_millis(10);
+
+fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
+    move |source| StartError::System { action, source }
+}
+
+/// Runs a sidecar until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`StartError`] when it does not start.
+pub fn run(
+    settings: Settings,
+    around: Surroundings,
+    activated: Option<UnixListener>,
+) -> Result<(), StartError> {
+    harden::process().map_err(system("forbid core dumps"))?;
+    let level = log::start(settings.log);
+    let bound = match activated {
+        Some(listener) => listen::take_over(listener),
+        None => listen::bind(&settings.socket)?,
+    };
+    let home = Home::open(&settings.state)?;
+    let source = Arc::new(Source::new(&settings, &home)?);
+    let opened = source.open()?;
+    check_environment(&settings, &opened)?;
+    let started = source.ambient.now();
+    let vault = Arc::clone(&opened.vault);
+    let state = Arc::new(State::new(
+        vault,
+        settings.environment.clone(),
+        Rules::of(&settings),
+        started,
+    ));
+    let count = settings.limits.workers.unwrap_or_else(cores);
+    let workers = Workers::start(count, &state).map_err(system("start a worker"))?;
+    let sidecar = Sidecar {
+        injector: Arc::new(
+            Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
+                .map_err(system("start the injecting thread"))?,
+        ),
+        workers: Arc::new(workers),
+        state,
+        manager: Manager::of_process(),
+    };
+    sidecar.follow(&settings, &home, source, opened)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(system("start the listener"))?;
+    runtime.block_on(sidecar.serve(bound, settings, &around, &level))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+fn check_environment(settings: &Settings, opened: &Opened) -> Result<(), StartError> {
+    let environments = opened.vault.snapshot().environments();
+    if environments
+        .iter()
+        .any(|environment| environment.name == settings.environment)
+    {
+        return Ok(());
+    }
+    let known: Vec<&str> = environments
+        .iter()
+        .map(|environment| environment.name.as_str())
+        .collect();
+    Err(StartError::Environment {
+        name: settings.environment.as_str().to_owned(),
+        known: if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        },
+    })
+}
+
+struct Sidecar {
+    state: Arc<State>,
+    workers: Arc<Workers>,
+    injector: Arc<Injector>,
+    manager: Manager,
+}
+
+impl Sidecar {
+    fn follow(
+        &self,
+        settings: &Settings,
+        home: &Home,
+        source: Arc<Source>,
+        opened: Opened,
+    ) -> Result<(), StartError> {
+        let bell: Arc<Bell<()>> = Arc::default();
+        let keeper = Keeper {
+            state: Arc::clone(&self.state),
+            source: Arc::clone(&source),
+            trust: home.trust(),
+            mirror: settings.offline_copy.then(|| Mirror::new(home.copy())),
+        };
+        keeper
+            .start(Arc::clone(&bell))
+            .map_err(system("start the keeping thread"))?;
+        let follower = Follower {
+            state: Arc::clone(&self.state),
+            workers: Arc::clone(&self.workers),
+            injector: Arc::clone(&self.injector),
+            copy: bell,
+            source,
+        };
+        follower
+            .start(opened)
+            .map_err(system("start the following thread"))
+    }
+
+    async fn serve(
+        &self,
+        bound: Bound,
+        settings: Settings,
+        around: &Surroundings,
+        level: &Level,
+    ) -> Result<(), StartError> {
+        let listener = bound.listener().map_err(system("listen"))?;
+        let mut signals = Signals::new().map_err(system("listen for signals"))?;
+        let quota: Arc<Quota> = Arc::default();
+        let mut reload = Reload {
+            around,
+            settings,
+            state: &self.state,
+            workers: &self.workers,
+            injector: &self.injector,
+            level,
+        };
+        let revision = self.state.current().snapshot.revision().0;
+        let path = reload.settings.socket.path.display().to_string();
+        tracing::info!(revision, environment = %self.state.environment(), socket = path, "serving");
+        tokio::select! {
+            () = listen::accept(&listener, &quota, &self.workers, &self.state) => {}
+            () = self.tell_ready() => {}
+            () = self.feed_watchdog() => {}
+            () = self.reload_on_change(&mut reload, &mut signals.hup) => {}
+            _ = signals.term.recv() => {}
+            _ = signals.int.recv() => {}
+        }
+        // no new clients: the socket is gone before the drain begins
+        drop((listener, bound));
+        let patience = reload.settings.limits.drain_timeout;
+        tokio::select! {
+            () = self.drain(patience) => {}
+            _ = signals.term.recv() => {}
+            _ = signals.int.recv() => {}
+        }
+        Ok(())
+    }
+
+    /// Tells the service manager once everything was delivered; then never ends.
+    async fn tell_ready(&self) {
+        while !self.state.is_ready() {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.manager.tell("READY=1\nSTATUS=serving");
+        std::future::pending().await
+    }
+
+    /// Tells the service manager that every worker still answers.
+    async fn feed_watchdog(&self) {
+        let Some(interval) = Manager::watchdog() else {
+            return std::future::pending().await;
+        };
+        loop {
+            if tokio::time::timeout(interval, self.workers.ping()).await.is_ok() {
+                self.manager.tell("WATCHDOG=1");
+                tokio::time::sleep(interval).await;
+            }
+        }
+    }
+
+    async fn reload_on_change(&self, reload: &mut Reload<'_>, hup: &mut Signal) {
+        let noticed = crate::reload::notice(&reload.around.file).unwrap_or_else(|error| {
+            tracing::warn!(%error, "changes of the settings file are not noticed: send SIGHUP");
+            Arc::default()
+        });
+        loop {
+            tokio::select! {
+                _ = hup.recv() => {}
+                () = noticed.notified() => {}
+            }
+            self.manager.tell(&Manager::reloading());
+            reload.reload();
+            self.manager.tell("READY=1");
+        }
+    }
+
+    async fn drain(&self, patience: Duration) {
+        self.manager.tell("STOPPING=1\nSTATUS=draining");
+        tracing::info!("draining");
+        if tokio::time::timeout(patience, self.workers.drain())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some requests did not end in time");
+        }
+        let injector = Arc::clone(&self.injector);
+        // the process has its own grace
+        let stopped = tokio::task::spawn_blocking(move || injector.stop(Duration::from_secs(3600)));
+        let _ = stopped.await;
+        tracing::info!("stopped");
+    }
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+}

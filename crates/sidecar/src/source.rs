@@ -1,0 +1,174 @@
+//! Where the state comes from: owns opening the store with the identity, and falling back on the
+//! sealed copy when the store cannot be used. It must not serve anything.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use strongroom_core::Vault;
+use strongroom_core::ambient::Ambient;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::secret::Secret;
+use strongroom_core::store::{self, SqliteStore, Store, StoreError};
+use strongroom_core::vault::{OpenError, OpenOptions, Trust};
+use zeroize::Zeroizing;
+
+use crate::error::StartError;
+use crate::home::Home;
+use crate::settings::Settings;
+
+/// What is needed to open the store again and again.
+#[derive(Debug)]
+pub struct Source {
+    /// The store's location.
+    pub location: String,
+    identity: Arc<Identity>,
+    fingerprint: Option<strongroom_core::id::Hash>,
+    trust: std::path::PathBuf,
+    copy: Option<std::path::PathBuf>,
+    /// Clock and randomness.
+    pub ambient: Ambient,
+}
+
+/// An open vault and where it came from.
+#[derive(Debug)]
+pub struct Opened {
+    /// The vault.
+    pub vault: Arc<Vault>,
+    /// Why it is the copy's, when it is.
+    pub instead_of: Option<OpenError>,
+}
+
+impl Source {
+    /// Reads the identity.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(settings: &Settings, home: &Home) -> Result<Self, StartError> {
+        Ok(Self {
+            location: settings.store.clone(),
+            identity: Arc::new(identity(settings)?),
+            fingerprint: settings.fingerprint,
+            trust: home.trust(),
+            copy: settings.offline_copy.then(|| home.copy()),
+            ambient: Ambient::system(),
+        })
+    }
+
+    /// The store itself, for copying it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn store(&self) -> Result<Box<dyn Store>, StoreError> {
+        store::open(&self.location, false)
+    }
+
+    /// Opens the store; when it cannot be used, the copy.
+    ///
+    /// # Errors
+    /// [`StartError`] when neither opens.
+    pub fn open(&self) -> Result<Opened, StartError> {
+        let error = match self.open_store()? {
+            Ok(vault) => {
+                return Ok(Opened {
+                    vault,
+                    instead_of: None,
+                });
+            }
+            Err(error) => error,
+        };
+        let copy = self
+            .copy
+            .as_deref()
+            .filter(|copy| may_fall_back(&error) && copy.exists());
+        let Some(copy) = copy else {
+            return Err(StartError::Open {
+                error,
+                copy: String::new(),
+            });
+        };
+        match self.open_copy(copy)? {
+            Ok(vault) => Ok(Opened {
+                vault,
+                instead_of: Some(error),
+            }),
+            Err(of_copy) => Err(StartError::Open {
+                error,
+                copy: format!("\nthe sealed copy does not open either: {of_copy}"),
+            }),
+        }
+    }
+
+    /// Opens the store and nothing else.
+    ///
+    /// # Errors
+    /// [`StartError::Trust`]; inside, why the store does not open.
+    pub fn open_store(&self) -> Result<Result<Arc<Vault>, OpenError>, StartError> {
+        let options = self.options()?;
+        let opened = store::open(&self.location, false).map_err(OpenError::from);
+        Ok(opened.and_then(|store| self.open_vault(store.into(), options)))
+    }
+
+    fn open_copy(&self, copy: &Path) -> Result<Result<Arc<Vault>, OpenError>, StartError> {
+        let options = self.options()?;
+        let opened = SqliteStore::open(copy, true).map_err(OpenError::from);
+        Ok(opened.and_then(|store| self.open_vault(Arc::new(store), options)))
+    }
+
+    fn open_vault(&self, store: Arc<dyn Store>, options: OpenOptions) -> Result<Arc<Vault>, OpenError> {
+        Vault::open(store, Arc::clone(&self.identity), options).map(Arc::new)
+    }
+
+    fn options(&self) -> Result<OpenOptions, StartError> {
+        Ok(OpenOptions {
+            fingerprint: self.fingerprint,
+            trust: Trust::load(&self.trust)?,
+            ambient: self.ambient.clone(),
+        })
+    }
+}
+
+/// A store that is away, damaged or tampered with is served through; a store that says that this
+/// identity may not read is obeyed.
+fn may_fall_back(error: &OpenError) -> bool {
+    match error {
+        OpenError::Store(StoreError::Location { .. }) | OpenError::NotMember => false,
+        OpenError::Store(_) | OpenError::Empty { .. } | OpenError::Integrity(_) => true,
+    }
+}
+
+fn identity(settings: &Settings) -> Result<Identity, StartError> {
+    let mut problem = None;
+    let identity = Identity::read_file(&settings.identity, || {
+        let file = settings.passphrase.as_deref()?;
+        passphrase(file).map_err(|error| problem = Some(error)).ok()
+    });
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(identity?),
+    }
+}
+
+/// The first line ending is not part of a passphrase: editors and `echo` add it.
+fn passphrase(file: &Path) -> Result<Secret, StartError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let failed = |problem: String| StartError::Passphrase {
+        file: file.display().to_string(),
+        problem,
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
+    if metadata.mode() & 0o077 != 0 {
+        let mode = metadata.mode() & 0o7777;
+        return Err(failed(format!(
+            "it may be read by others (mode {mode:04o}): run `chmod 600` on it"
+        )));
+    }
+    let bytes = std::fs::read(file)
+        .map(Zeroizing::new)
+        .map_err(|error| failed(error.to_string()))?;
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    if text.is_empty() {
+        return Err(failed("it is empty".into()));
+    }
+    Ok(Secret::new(text.to_vec()))
+}

@@ -1,0 +1,16 @@
+//! The sidecar as its users meet it: the real binary, a real store, real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    unreachable_pub,
+    missing_docs
+)]
+
+mod http;
+mod process;
+mod scene;
+
+mod reads;
