@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use strongroom_core::Vault;
 use strongroom_core::crypto::identity::{Identity, IdentityError};
-use strongroom_core::id::Hash;
+use strongroom_core::id::{Hash, Revision};
+use strongroom_core::snapshot::Snapshot;
 use strongroom_core::store;
 use strongroom_core::vault::{OpenOptions, Trust};
 
@@ -37,6 +38,26 @@ impl Opened {
                 "the verified revision could not be remembered, so a roll-back would go unseen: {problem}"
             ));
         }
+    }
+}
+
+impl Opened {
+    /// Checks that a revision was ever reached. A number from the command line that was not is a
+    /// slip of the hand and no sign of a damaged store.
+    pub(crate) fn check_revision(&self, revision: Revision) -> Result<Revision, CliError> {
+        let newest = self.vault.snapshot().revision();
+        if revision.0 == 0 || revision > newest {
+            return Err(CliError::failed(format!(
+                "there is no revision {revision}: the store is at revision {newest}"
+            ))
+            .hint("`strongroom history` lists those there are"));
+        }
+        Ok(revision)
+    }
+
+    /// The verified state at a past revision.
+    pub(crate) fn at(&self, revision: Revision) -> Result<Snapshot, CliError> {
+        Ok(self.vault.at(self.check_revision(revision)?)?)
     }
 }
 

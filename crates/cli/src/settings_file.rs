@@ -68,9 +68,8 @@ pub(crate) fn read(path: &Path, home: Option<&Path>) -> Result<SettingsFile, Cli
         .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
         .map_err(|error| CliError::io(path.display(), &error))?;
     let mut file: SettingsFile = toml::from_str(&text).map_err(|error| refused(path, &text, &error))?;
-    let dir = std::path::absolute(path.parent().unwrap_or(Path::new(".")))
-        .map_err(|error| CliError::io(path.display(), &error))?;
-    file.path = path.to_path_buf();
+    file.path = std::path::absolute(path).map_err(|error| CliError::io(path.display(), &error))?;
+    let dir = file.path.parent().unwrap_or(Path::new("/")).to_path_buf();
     let paths = [&mut file.identity, &mut file.passphrase_file, &mut file.trust_dir];
     for value in paths.into_iter().flatten() {
         *value = resolve(value, &dir, home);

@@ -66,9 +66,9 @@ type Entries = BTreeMap<(EnvironmentName, EntryPath), Arc<Entry>>;
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let opened = open::reader(&context.settings)?;
-    let from = opened.vault.at(args.from)?;
+    let from = opened.at(args.from)?;
     let to = match args.to {
-        Some(revision) => Arc::new(opened.vault.at(revision)?),
+        Some(revision) => Arc::new(opened.at(revision)?),
         None => opened.vault.snapshot(),
     };
     let (before, after) = (entries(&from, args)?, entries(&to, args)?);

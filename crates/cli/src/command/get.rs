@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let opened = open::reader(&context.settings)?;
     let (reading, revision) = match (args.version, args.at) {
         (Some(version), _) => read_version(&opened.vault, &environment, &path, version)?,
-        (None, Some(revision)) => (opened.vault.at(revision)?.read(&environment, &path)?, revision),
+        (None, Some(revision)) => (opened.at(revision)?.read(&environment, &path)?, revision),
         (None, None) => {
             let snapshot = opened.vault.snapshot();
             (snapshot.read(&environment, &path)?, snapshot.revision())

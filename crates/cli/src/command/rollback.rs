@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     let opened = open::writer(&context.settings)?;
     let wanted = entry.as_ref().map(|(environment, path)| (environment, path));
-    let mut change = opened.vault.rollback(wanted, args.to)?;
+    let mut change = opened.vault.rollback(wanted, opened.check_revision(args.to)?)?;
     if !args.change.message.is_empty() {
         change.message.clone_from(&args.change.message);
     }

@@ -1,0 +1,86 @@
+//! The reference `docs/cli.md` names every command and every option that `--help` has, and no
+//! option that is not there.
+
+use std::collections::BTreeSet;
+
+use crate::desk::Desk;
+
+/// The commands listed in a help text.
+fn commands(help: &str) -> Vec<String> {
+    let listed = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("    "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The long options defined in a help text.
+fn options(help: &str) -> BTreeSet<String> {
+    help.lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with('-'))
+        .flat_map(|line| line.split([' ', ',', '=']))
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(|word| word.trim_end_matches(['.', ',']).to_owned())
+        .collect()
+}
+
+fn walk(desk: &Desk, path: &[String], found: &mut Vec<(String, BTreeSet<String>)>) {
+    let mut arguments = path.to_vec();
+    arguments.push("--help".to_owned());
+    let help = desk.ok(&arguments);
+    found.push((path.join(" "), options(&help)));
+    for command in commands(&help) {
+        walk(desk, &[path, &[command]].concat(), found);
+    }
+}
+
+#[test]
+fn the_reference_is_complete_and_true() {
+    let desk = Desk::bare();
+    let mut found = Vec::new();
+    walk(&desk, &[], &mut found);
+    assert!(found.len() > 25, "only {} commands were found", found.len());
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md")).unwrap();
+    let global = found[0].1.clone();
+    let mut missing = Vec::new();
+    for (command, options) in &found {
+        let heading = if command.is_empty() {
+            "## Options of every command".to_owned()
+        } else {
+            format!("### `{command}`")
+        };
+        let Some((_, rest)) = page.split_once(&format!("{heading}\n")) else {
+            missing.push(heading);
+            continue;
+        };
+        let section = rest.split("\n##").next().unwrap_or_default();
+        for option in options
+            .iter()
+            .filter(|option| command.is_empty() || !global.contains(*option))
+        {
+            if !section.contains(&format!("`{option}`"))
+                && !section.contains(&format!("`{option} "))
+                && !section.contains(&format!(" {option}`"))
+            {
+                missing.push(format!("{command} {option}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/cli.md lacks {missing:#?}");
+    let all: BTreeSet<&String> = found.iter().flat_map(|(_, options)| options).collect();
+    let named = page
+        .split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+        .filter(|word| word.starts_with("--") && word.len() > 2);
+    let invented: BTreeSet<&str> = named.filter(|word| !all.contains(&word.to_string())).collect();
+    assert!(
+        invented.is_empty(),
+        "docs/cli.md names options that are not there: {invented:?}"
+    );
+}

@@ -1,0 +1,160 @@
+//! history, diff, rollback: the past is there, redacted, and can be gone back to.
+
+use crate::desk::{CANARY, Desk};
+
+/// Revisions 3 to 6: a secret twice, a config document twice.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.feed(["put", "prod", "web/a", "-m", "first"], format!("{CANARY}1"))
+        .ok();
+    desk.feed(["put", "prod", "web/a", "-m", "second"], format!("{CANARY}22"))
+        .ok();
+    let app = format!("a = 1\n[b]\nc = '{CANARY}'\n");
+    desk.feed(
+        ["put", "prod", "web/app", "--kind", "config", "--format", "toml"],
+        app,
+    )
+    .ok();
+    desk.put("prod", "web/app", format!("[b]\nc = '{CANARY}x'\nd = 1\n"));
+    desk
+}
+
+#[test]
+fn history_tells_who_changed_what_and_why() {
+    let desk = desk();
+    let commits = desk.json(["history", "prod", "web/a"])["commits"].clone();
+    let told: Vec<_> = commits
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|past| {
+            (
+                past["revision"].as_u64(),
+                past["author"].as_str(),
+                past["message"].as_str(),
+                past["changes"][0]["action"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some(4), Some("alice"), Some("second"), Some("updated")),
+            (Some(3), Some("alice"), Some("first"), Some("created")),
+        ]
+    );
+    assert!(commits[0]["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(desk.json(["history"])["commits"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        desk.json(["history", "--limit", "2"])["commits"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    desk.run(["history", "prod", "no"])
+        .refused(1, "there is no entry");
+    desk.run(["history", "nope", "a"])
+        .refused(1, "there is no environment");
+}
+
+#[test]
+fn a_message_cannot_steer_the_terminal() {
+    let desk = Desk::new();
+    desk.feed(["put", "prod", "a", "-m", "x\u{1b}[31mred\nline"], "1")
+        .ok();
+    let text = desk.ok(["history", "prod", "a"]);
+    assert!(text.contains("x?[31mred?line"), "{text:?}");
+}
+
+#[test]
+fn diff_names_what_changed_and_never_a_value() {
+    let desk = desk();
+    let text = desk.ok(["diff", "4"]);
+    assert!(
+        text.contains("+ prod web/app") && !text.contains("web/a "),
+        "{text}"
+    );
+    let text = desk.ok(["diff", "3", "4"]);
+    assert!(
+        text.contains("~ prod web/a  (secret) version 1 -> 2, 14 -> 15 bytes"),
+        "{text}"
+    );
+    let text = desk.ok(["diff", "5", "6"]);
+    for line in ["- a", "~ b.c", "+ b.d"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let all = desk.ok(["diff", "1"]) + &desk.json(["diff", "5", "6"]).to_string();
+    assert!(!all.contains(CANARY), "{all}");
+    let entries = desk.json(["diff", "1", "6", "--prefix", "web/app", "-e", "prod"])["entries"].clone();
+    assert_eq!(entries.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&entries[0]["action"], &entries[0]["after"]["version"]),
+        (&"created".into(), &2.into())
+    );
+    desk.ok(["delete", "prod", "web/a"]);
+    assert!(desk.ok(["diff", "6"]).contains("- prod web/a"));
+    assert_eq!(desk.ok(["diff", "7"]), "no difference\n");
+    desk.run(["diff", "1", "99"])
+        .refused(1, "there is no revision 99: the store is at revision 7");
+    desk.run(["diff", "0"]).refused(1, "there is no revision 0");
+    desk.run(["diff", "1", "-e", "nope"])
+        .refused(1, "there is no environment");
+}
+
+#[test]
+fn rollback_is_a_new_commit_of_one_entry_or_all() {
+    let desk = desk();
+    desk.ok(["rollback", "prod", "web/a", "--to", "3"]);
+    assert_eq!(desk.ok(["get", "prod", "web/a"]), format!("{CANARY}1"));
+    assert_eq!(desk.json(["show", "prod", "web/a"])["version"], 3);
+    assert_eq!(
+        desk.json(["history", "--limit", "1"])["commits"][0]["message"],
+        "rollback to revision 3"
+    );
+    desk.ok(["delete", "prod", "web/app"]);
+    desk.ok(["rollback", "--all", "--to", "6", "-m", "all back"]);
+    assert_eq!(desk.ok(["get", "prod", "web/a"]), format!("{CANARY}22"));
+    assert_eq!(desk.json(["show", "prod", "web/app"])["format"], "toml");
+    desk.ok(["rollback", "--all", "--to", "2"]);
+    assert_eq!(desk.json(["list"])["entries"], serde_json::json!([]));
+    // The past stays readable after all of this.
+    assert_eq!(
+        desk.ok(["get", "prod", "web/a", "--at", "4"]),
+        format!("{CANARY}22")
+    );
+    desk.run(["rollback", "prod", "web/a", "--to", "99"])
+        .refused(1, "there is no revision 99");
+    desk.run(["rollback", "--to", "3"])
+        .refused(2, "one entry, ENV PATH, or everything");
+    desk.run(["rollback", "prod", "web/a", "--all", "--to", "3"])
+        .refused(2, "one entry, ENV PATH, or everything");
+    desk.run(["rollback", "prod", "never/was", "--to", "3"])
+        .refused(1, "there is no entry");
+}
+
+#[test]
+fn one_version_or_one_revision_is_read_back() {
+    let desk = desk();
+    assert_eq!(
+        desk.ok(["get", "prod", "web/a", "--version", "1"]),
+        format!("{CANARY}1")
+    );
+    let past = desk.json(["get", "prod", "web/a", "--version", "1"]);
+    assert_eq!(
+        (past["version"].as_u64(), past["revision"].as_u64()),
+        (Some(1), Some(3))
+    );
+    assert_eq!(
+        desk.ok(["get", "prod", "web/a", "--at", "3"]),
+        format!("{CANARY}1")
+    );
+    desk.run(["get", "prod", "web/a", "--version", "9"])
+        .refused(1, "there is no version 9");
+    desk.run(["get", "prod", "web/a", "--at", "2"])
+        .refused(1, "there is no entry");
+    desk.run(["get", "prod", "web/a", "--at", "99"])
+        .refused(1, "there is no revision 99");
+    desk.run(["get", "prod", "web/a", "--at", "3", "--version", "1"])
+        .refused(2, "cannot be used with");
+}

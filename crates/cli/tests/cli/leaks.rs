@@ -1,0 +1,131 @@
+//! The canary: a value goes through every command and turns up nowhere but where it belongs.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::desk::{CANARY, Desk};
+
+/// Every file below `dir` that holds the canary.
+fn holding(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(holding(&path));
+        } else if kind.is_file()
+            && std::fs::read(&path).is_ok_and(|bytes| {
+                bytes
+                    .windows(CANARY.len())
+                    .any(|window| window == CANARY.as_bytes())
+            })
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_value_turns_up_nowhere_but_where_it_belongs() {
+    let desk = Desk::new();
+    let temp = desk.file("tmp");
+    std::fs::create_dir(&temp).unwrap();
+    desk.ok(["environment", "add", "dev", "--parent", "prod"]);
+    let run = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        // `Ran` looks at stderr.
+        let ran = crate::desk::Ran::of(
+            command
+                .env("TMPDIR", &temp)
+                .env("RUST_BACKTRACE", "full")
+                .env("RUST_LOG", "trace")
+                .output()
+                .unwrap(),
+        );
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    desk.put("prod", "web/a", CANARY);
+    desk.feed(
+        ["put", "prod", "web/app", "--kind", "config", "--format", "json"],
+        format!(r#"{{"k":"{CANARY}"}}"#),
+    )
+    .ok();
+    desk.feed(["put", "prod", "web/app"], format!(r#"{{"k":"{CANARY}2"}}"#))
+        .ok();
+    desk.feed(["put", "prod", "web/app"], format!(r#"{{"k":"{CANARY}"#))
+        .refused(1, "");
+    desk.feed(["put", "dev", "web/app"], format!("[\"{CANARY}\"]"))
+        .ok();
+    let quiet: &[&[&str]] = &[
+        &["list"],
+        &["list", "prod", "--json"],
+        &["show", "prod", "web/a", "--json"],
+        &["history", "--json"],
+        &["history", "prod", "web/a"],
+        &["diff", "1", "--json"],
+        &["diff", "4", "5"],
+        &["status", "--json"],
+        &["verify", "--json"],
+        &["member", "list"],
+        &["compartment", "list"],
+        &["environment", "list"],
+        &["rollback", "prod", "web/app", "--to", "4", "--dry-run"],
+        &["rollback", "prod", "web/app", "--to", "4", "--json"],
+        &["delete", "prod", "web", "-r", "--dry-run"],
+        &["get", "prod", "web/nothing"],
+        &["get", "prod", "web/a", "--version", "7"],
+        &["export", "prod", "--to", "/nowhere/x"],
+        &["run", "prod", "--prefix", "web", "--", "true"],
+        &["run", "prod", "--prefix", "web", "--", "/nowhere/program"],
+    ];
+    for arguments in quiet {
+        let out = run(arguments);
+        assert!(!out.contains(CANARY), "{arguments:?}: {out}");
+    }
+    // The value itself is printed by these, and goes nowhere else.
+    assert!(run(&["get", "prod", "web/a"]).contains(CANARY));
+    assert!(run(&["export", "prod"]).contains(CANARY));
+    assert_eq!(
+        holding(desk.path()),
+        Vec::<PathBuf>::new(),
+        "in clear on the disk"
+    );
+}
+
+#[test]
+fn a_running_command_shows_no_value_in_the_process_list() {
+    let desk = Desk::new();
+    let mut child = desk
+        .command(["put", "prod", "a"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(CANARY.as_bytes()).unwrap();
+    stdin.flush().unwrap();
+    let proc = |name: &str| std::fs::read(format!("/proc/{}/{name}", child.id())).unwrap_or_default();
+    for name in ["cmdline", "environ"] {
+        assert!(!String::from_utf8_lossy(&proc(name)).contains(CANARY), "{name}");
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_edited_value_is_not_in_the_arguments_of_the_editor() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let seen = desk.file("seen").display().to_string();
+    let file = desk.write(
+        "ed.sh",
+        format!("#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ > {seen}\n"),
+    );
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = desk.command(["edit", "prod", "a"]);
+    crate::desk::Ran::of(command.env("VISUAL", &file).output().unwrap()).ok();
+    assert!(desk.file("seen").exists());
+    assert_eq!(holding(desk.path()), Vec::<PathBuf>::new());
+}

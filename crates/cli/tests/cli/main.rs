@@ -1,0 +1,28 @@
+//! The command line as a person or a script meets it: the real binary, real stores in scratch
+//! directories, real terminals. One test binary; each module is one subject.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod desk;
+mod pty;
+
+mod canonical;
+mod docs;
+mod edit;
+mod entries;
+mod history;
+mod identity;
+mod integrity;
+mod leaks;
+mod names;
+mod settings;
+mod structure;
+mod terminal;
+mod transfer;
+mod watch;

@@ -1,0 +1,115 @@
+//! A real terminal, made by script(1): owns typing when a question is there and reading all that
+//! a person would see. It must not know what a test asserts.
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::desk::{BINARY, Desk};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A program on a terminal.
+pub(crate) struct Pty {
+    child: Child,
+    keyboard: ChildStdin,
+    screen: Arc<Mutex<Vec<u8>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Pty {
+    /// Starts `strongroom LINE` through a shell on a terminal of its own.
+    pub(crate) fn start(desk: &Desk, line: &str) -> Self {
+        Self::start_with(desk, line, |_| {})
+    }
+
+    pub(crate) fn start_with(
+        desk: &Desk,
+        line: &str,
+        prepare: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
+        let mut command = desk.other("script");
+        command
+            .args([
+                "--quiet",
+                "--return",
+                "--flush",
+                "--command",
+                &format!("{BINARY} {line}"),
+                "/dev/null",
+            ])
+            .env("TERM", "dumb")
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().expect("script(1) of util-linux is installed");
+        let keyboard = child.stdin.take().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let screen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&screen);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count) = out.read(&mut buffer) {
+                if count == 0 {
+                    break;
+                }
+                seen.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self {
+            child,
+            keyboard,
+            screen,
+            reader: Some(reader),
+        }
+    }
+
+    /// All that was shown so far.
+    pub(crate) fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until `words` were shown.
+    pub(crate) fn expect(&mut self, words: &str) {
+        let begin = Instant::now();
+        while !self.screen().contains(words) {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "{words:?} was never shown: {}",
+                self.screen()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits for a question, then types an answer and Enter.
+    pub(crate) fn answer(&mut self, question: &str, text: &str) {
+        self.expect(question);
+        // The question is written a moment before the echo is switched off.
+        std::thread::sleep(Duration::from_millis(300));
+        write!(self.keyboard, "{text}\r").unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Waits for the end: the exit code and all that was shown.
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end: {}", self.screen());
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.reader.take().unwrap().join().unwrap();
+        (status.code().unwrap_or(-1), self.screen())
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

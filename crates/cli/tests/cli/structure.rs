@@ -1,0 +1,117 @@
+//! Members, compartments, environments: who opens what, and what it costs when one leaves.
+
+use crate::desk::{CANARY, Desk, Ran};
+
+fn as_member(desk: &Desk, identity: &std::path::Path, arguments: &[&str]) -> Ran {
+    let mut command = desk.command(arguments);
+    Ran::of(command.env("STRONGROOM_IDENTITY", identity).output().unwrap())
+}
+
+#[test]
+fn members_open_their_compartments_and_no_other() {
+    let desk = Desk::new();
+    desk.ok(["environment", "add", "dev"]);
+    desk.put("prod", "a", CANARY);
+    desk.put("dev", "b", "dev value");
+    let web = desk.member("web", "reader", &["dev"]);
+    assert_eq!(as_member(&desk, &web, &["get", "dev", "b"]).ok(), "dev value");
+    as_member(&desk, &web, &["get", "prod", "a"]).refused(1, "that this identity opens");
+    assert!(!as_member(&desk, &web, &["list"]).ok().contains("prod"));
+    as_member(&desk, &web, &["put", "dev", "b", "--value", "x"]).refused(3, "may not do that");
+    as_member(&desk, &web, &["environment", "add", "x"]).refused(3, "may not do that");
+    as_member(&desk, &web, &["member", "remove", "alice"]).refused(3, "may not do that");
+    desk.ok(["member", "grant", "web", "--compartment", "prod"]);
+    assert_eq!(as_member(&desk, &web, &["get", "prod", "a"]).ok(), CANARY);
+    let status: serde_json::Value =
+        serde_json::from_str(&as_member(&desk, &web, &["status", "--json"]).ok()).unwrap();
+    assert_eq!(
+        (status["member"].as_str(), status["role"].as_str()),
+        (Some("web"), Some("reader"))
+    );
+    assert_eq!(status["opens"], serde_json::json!(["common", "dev", "prod"]));
+}
+
+#[test]
+fn roles_bound_what_a_member_changes() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "1");
+    let writer = desk.member("writer", "writer", &["prod"]);
+    let rotator = desk.member("rotator", "rotator", &["prod"]);
+    as_member(&desk, &writer, &["put", "prod", "b", "--value", "1"]).ok();
+    as_member(&desk, &writer, &["compartment", "add", "x"]).refused(3, "may not do that");
+    as_member(&desk, &rotator, &["put", "prod", "a", "--value", "2"]).ok();
+    as_member(&desk, &rotator, &["delete", "prod", "a"]).refused(3, "may not do that");
+    let names: Vec<_> = desk.json(["member", "list"])["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| {
+            format!(
+                "{}:{}",
+                member["name"].as_str().unwrap(),
+                member["role"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(names, ["alice:admin", "rotator:rotator", "writer:writer"]);
+    desk.run(["member", "add", "x", "--role", "king", "--public", "x"])
+        .refused(2, "a role is one of");
+}
+
+#[test]
+fn removing_a_member_says_what_to_rotate() {
+    let desk = Desk::new();
+    desk.put("prod", "db/password", CANARY);
+    let web = desk.member("web", "reader", &["prod"]);
+    let removed = desk.json(["member", "remove", "web"]);
+    assert_eq!(removed["exposed"][0]["path"], "db/password");
+    as_member(&desk, &web, &["get", "prod", "db/password"]).refused(3, "not a member");
+    let term = |desk: &Desk| desk.json(["compartment", "list"])["compartments"][1]["term"].as_u64();
+    assert_eq!(term(&desk), Some(2), "the key did not change");
+    desk.member("web2", "reader", &["prod"]);
+    let text = desk.ok(["member", "remove", "web2"]);
+    assert!(
+        text.contains("rotate these secrets") && text.contains("prod db/password  version 1"),
+        "{text}"
+    );
+    desk.run(["member", "remove", "nobody"]).refused(1, "");
+}
+
+#[test]
+fn a_compartment_splits_an_environment() {
+    let desk = Desk::new();
+    desk.ok(["compartment", "add", "payments"]);
+    desk.feed(["put", "prod", "pay/key", "--compartment", "payments"], CANARY)
+        .ok();
+    let web = desk.member("web", "reader", &["prod"]);
+    as_member(&desk, &web, &["get", "prod", "pay/key"]).refused(1, "that this identity opens");
+    assert_eq!(desk.json(["show", "prod", "pay/key"])["compartment"], "payments");
+    let list = desk.ok(["compartment", "list"]);
+    assert!(list.contains("payments") && list.contains("alice, web"), "{list}");
+    desk.run(["compartment", "add", "payments"]).refused(1, "");
+    desk.feed(["put", "prod", "x", "--compartment", "nope"], "x")
+        .refused(1, "");
+}
+
+#[test]
+fn environments_inherit_from_a_parent_that_is_there() {
+    let desk = Desk::new();
+    desk.ok([
+        "environment",
+        "add",
+        "staging",
+        "--parent",
+        "prod",
+        "--compartment",
+        "prod",
+    ]);
+    let list = desk.json(["environment", "list"])["environments"].clone();
+    assert_eq!(
+        list[1],
+        serde_json::json!({"name": "staging", "parent": "prod", "compartment": "prod"})
+    );
+    desk.run(["environment", "add", "x", "--parent", "nope"])
+        .refused(1, "");
+    desk.run(["environment", "add", "prod"]).refused(1, "");
+    assert!(desk.ok(["environment", "list"]).contains("staging      prod"));
+}

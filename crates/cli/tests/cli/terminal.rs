@@ -1,0 +1,134 @@
+//! At a terminal: questions are asked, hidden text stays hidden, secrets are not splashed about.
+
+use crate::desk::{CANARY, Desk};
+use crate::pty::Pty;
+
+#[test]
+fn a_value_is_asked_for_without_echo_and_the_plan_is_confirmed() {
+    let desk = Desk::new();
+    let mut pty = Pty::start(&desk, "put prod web/a");
+    pty.answer("Value of prod web/a: ", CANARY);
+    pty.expect("+ ");
+    pty.answer("Commit this? [y/N]", "y");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains(CANARY), "the value was echoed: {screen}");
+    assert!(screen.contains("prod web/a  (secret) new, version 1"), "{screen}");
+    assert_eq!(
+        desk.ok(["get", "prod", "web/a"]),
+        CANARY,
+        "typed text has no newline"
+    );
+}
+
+#[test]
+fn no_is_the_default_answer() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "1");
+    let mut pty = Pty::start(&desk, "delete prod a");
+    pty.answer("Commit this? [y/N]", "");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("nothing was changed"));
+    assert_eq!(desk.ok(["get", "prod", "a"]), "1");
+    let (code, screen) = Pty::start(&desk, "delete prod a --yes").end();
+    assert_eq!(code, 0, "{screen}");
+    desk.run(["get", "prod", "a"]).refused(1, "there is no entry");
+}
+
+#[test]
+fn a_terminal_gets_a_newline_and_colours_and_no_control_characters() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "value");
+    desk.put("prod", "bell", "x\u{1b}]0;title\u{7}");
+    let (code, screen) = Pty::start(&desk, "get prod a").end();
+    assert_eq!((code, screen.as_str()), (0, "value\r\n"));
+    let (code, screen) = Pty::start(&desk, "get prod bell").end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(
+        screen.contains("control characters") && !screen.contains('\u{7}'),
+        "{screen}"
+    );
+    let (_, screen) = Pty::start_with(&desk, "history", |command| {
+        command.env("TERM", "xterm");
+    })
+    .end();
+    assert!(screen.contains("\u{1b}[1mrevision"), "{screen:?}");
+    let (_, screen) = Pty::start_with(&desk, "history", |command| {
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
+    })
+    .end();
+    assert!(!screen.contains('\u{1b}'), "{screen:?}");
+}
+
+#[test]
+fn secrets_are_not_exported_to_a_terminal() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let (code, screen) = Pty::start(&desk, "export prod").end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(!screen.contains(CANARY) && screen.contains("--yes"), "{screen}");
+    let (code, screen) = Pty::start(&desk, "export prod --yes").end();
+    assert_eq!((code, screen.as_str()), (0, format!("A={CANARY}\r\n").as_str()));
+    desk.feed(
+        ["put", "prod", "b", "--kind", "config", "--format", "text"],
+        "plain",
+    )
+    .ok();
+    let (code, _) = Pty::start(&desk, "export prod --kind config").end();
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_passphrase_is_chosen_twice_and_asked_for_on_use() {
+    let desk = Desk::bare();
+    let mut pty = Pty::start(&desk, "init --admin alice");
+    pty.answer("New passphrase", CANARY);
+    pty.answer("The same again", CANARY);
+    let (code, screen) = pty.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains(CANARY));
+    let mut pty = Pty::start(&desk, "member list");
+    pty.answer("Passphrase of", CANARY);
+    let (code, screen) = pty.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("alice") && !screen.contains(CANARY));
+    let mut pty = Pty::start(&desk, "member list");
+    pty.answer("Passphrase of", "something else");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("does not open identity file"));
+}
+
+#[test]
+fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
+    let desk = Desk::bare();
+    let mut pty = Pty::start(&desk, "identity new id");
+    pty.answer("New passphrase", "short");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("shorter than 12"));
+    let mut pty = Pty::start(&desk, "identity new id");
+    pty.answer("New passphrase", "long enough, surely");
+    pty.answer("The same again", "long enough, surly");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("differ") && !desk.file("id").exists());
+    let mut pty = Pty::start(&desk, "identity new id");
+    pty.answer("New passphrase", "");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 0, "{screen}");
+    let made = screen
+        .split("The passphrase is  ")
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(made.len(), 29, "{made}");
+    let mut pty = Pty::start(&desk, "identity show id");
+    pty.answer("Passphrase of", &made);
+    let (code, screen) = pty.end();
+    assert!(code == 0 && screen.contains("age1"), "{screen}");
+}

@@ -1,0 +1,203 @@
+//! import, export, render: many values at once, whole or not at all.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::desk::{CANARY, Desk};
+
+#[test]
+fn dotenv_comes_in_and_goes_out_the_same() {
+    let desk = Desk::new();
+    let text = format!("A={CANARY}\nB='two words $5'\nexport C=\"line\\nline\\'\"\n").replace("\\'", "'");
+    desk.feed(["import", "prod", "--prefix", "web"], &text).ok();
+    assert_eq!(desk.json(["list"])["revision"], 3, "one commit");
+    assert_eq!(desk.ok(["get", "prod", "web/C"]), "line\nline'");
+    let out = desk.ok(["export", "prod", "--prefix", "web"]);
+    assert_eq!(out, format!("A={CANARY}\nB='two words $5'\nC=\"line\\nline'\"\n"));
+    desk.ok(["environment", "add", "dev"]);
+    desk.feed(["import", "dev", "-p", "web"], &out).ok();
+    assert_eq!(desk.ok(["export", "dev", "-p", "web"]), out);
+    // The same again is no commit.
+    assert!(
+        desk.feed(["import", "dev", "-p", "web"], &out)
+            .ok()
+            .contains("nothing to change")
+    );
+}
+
+#[test]
+fn nested_documents_become_paths_and_come_back() {
+    let desk = Desk::new();
+    let json = desk.write(
+        "in.json",
+        format!(r#"{{"db":{{"user":"u","port":5432,"password":"{CANARY}"}},"tls":true}}"#),
+    );
+    desk.ok(["import", "prod", "--prefix", "web", "-f", json.to_str().unwrap()]);
+    assert_eq!(desk.ok(["get", "prod", "web/db/port"]), "5432");
+    let out: serde_json::Value =
+        serde_json::from_str(&desk.ok(["export", "prod", "--format", "json", "-p", "web"])).unwrap();
+    assert_eq!(
+        out,
+        serde_json::json!({"db": {"user": "u", "port": "5432", "password": CANARY}, "tls": "true"})
+    );
+    let toml = desk.ok(["export", "prod", "--format", "toml", "-p", "web"]);
+    desk.ok(["environment", "add", "dev"]);
+    let file = desk.write("in.toml", &toml);
+    desk.ok(["import", "dev", "--prefix", "web", "-f", file.to_str().unwrap()]);
+    assert_eq!(desk.ok(["export", "dev", "--format", "toml", "-p", "web"]), toml);
+    assert!(
+        desk.ok(["export", "prod", "-p", "web/db"])
+            .starts_with("PASSWORD=")
+    );
+}
+
+#[test]
+fn flag_files_are_taken_definition_by_definition() {
+    let desk = Desk::new();
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on"}"#;
+    let file = desk.write(
+        "f.json",
+        format!(r#"{{"flags":{{"new-ui":{flag},"old-ui":{flag}}}}}"#),
+    );
+    desk.ok([
+        "import",
+        "prod",
+        "-p",
+        "web",
+        "--kind",
+        "flag",
+        "-f",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(desk.json(["show", "prod", "web/old-ui"])["kind"], "flag");
+    assert_eq!(
+        desk.ok(["export", "prod", "-p", "web"]),
+        "NEW_UI=true\nOLD_UI=true\n"
+    );
+    desk.feed(["import", "prod", "--kind", "flag"], "A=1")
+        .refused(2, "JSON or TOML");
+    let bad = desk.write("g.json", r#"{"x":{"state":"ON"}}"#);
+    desk.run(["import", "prod", "--kind", "flag", "-f", bad.to_str().unwrap()])
+        .refused(1, "state");
+}
+
+#[test]
+fn what_cannot_be_imported_changes_nothing() {
+    let desk = Desk::new();
+    let before = desk.json(["status"])["revision"].clone();
+    for (format, text, words) in [
+        ("dotenv", format!("A=1\nB={CANARY}$HOME"), "line 2"),
+        ("dotenv", format!("A=1\nA={CANARY}"), "second time"),
+        ("json", format!("{{\"a\": {CANARY}}}"), "not JSON"),
+        (
+            "json",
+            format!("{{\"a\": null, \"b\": \"{CANARY}\"}}"),
+            "null is no value",
+        ),
+        ("json", format!("{{\"a/{CANARY}\": 1}}"), "a key holds `/`"),
+        (
+            "json",
+            format!("{{\"a\": {{\"{CANARY} x\": 1}}}}"),
+            "under a: a key is no path",
+        ),
+        ("toml", format!("a = {CANARY}"), "line 1"),
+        ("toml", String::new(), "nothing to import"),
+        ("json", "[]".to_owned(), "not an object"),
+    ] {
+        desk.feed(["import", "prod", "--format", format], text)
+            .refused(1, words);
+    }
+    desk.feed(["import", "prod", "--format", "yaml"], "a: 1")
+        .refused(2, "a file format is one of");
+    desk.feed(["import", "prod"], [0xff, 0xfe])
+        .refused(1, "not UTF-8");
+    desk.run(["import", "prod", "-f", "nowhere"])
+        .refused(1, "nowhere");
+    assert_eq!(desk.json(["status"])["revision"], before);
+}
+
+#[test]
+fn an_exported_file_is_private_and_new() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let wrote = desk.json(["export", "prod", "--to", "out.env"]);
+    assert_eq!(
+        (wrote["values"].as_u64(), wrote["revision"].as_u64()),
+        (Some(1), Some(3))
+    );
+    let file = desk.file("out.env");
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("A={CANARY}\n"));
+    desk.run(["export", "prod", "--to", "out.env"])
+        .refused(1, "exists");
+    std::os::unix::fs::symlink(&file, desk.file("link.env")).unwrap();
+    desk.run(["export", "prod", "--to", "link.env"])
+        .refused(1, "exists");
+    desk.put("prod", "a", "2");
+    desk.ok(["export", "prod", "--to", "out.env", "--yes"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "A=2\n");
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn what_a_format_cannot_hold_is_refused() {
+    let desk = Desk::new();
+    desk.put("prod", "bin", [0xff, 0x00]);
+    desk.run(["export", "prod"]).refused(1, "binary");
+    desk.ok(["delete", "prod", "bin"]);
+    desk.put("prod", "nul", [b'a', 0]);
+    desk.run(["export", "prod"]).refused(1, "NUL");
+    desk.ok(["delete", "prod", "nul"]);
+    desk.put("prod", "a", "1");
+    desk.put("prod", "a/b", "2");
+    desk.run(["export", "prod", "--format", "json"])
+        .refused(1, "both a value and a table");
+    desk.put("prod", "a_b", "3");
+    desk.run(["export", "prod"]).refused(1, "A_B");
+}
+
+#[test]
+fn render_switches_a_directory_of_files() {
+    let desk = Desk::new();
+    desk.put("prod", "web/db/password", CANARY);
+    desk.put("prod", "web/blob", [0, 255]);
+    desk.put("prod", "other/x", "1");
+    let rendered = desk.json(["render", "prod", "--prefix", "web", "--to", "files"]);
+    assert_eq!(
+        (rendered["files"].as_u64(), rendered["switched"].as_bool()),
+        (Some(2), Some(true))
+    );
+    assert_eq!(
+        std::fs::read(desk.file("files/db/password")).unwrap(),
+        CANARY.as_bytes()
+    );
+    assert_eq!(std::fs::read(desk.file("files/blob")).unwrap(), [0, 255]);
+    let mode = std::fs::metadata(desk.file("files/blob"))
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777;
+    assert_eq!(mode, 0o400);
+    assert_eq!(
+        desk.json(["render", "prod", "-p", "web", "--to", "files"])["switched"],
+        false
+    );
+    desk.put("prod", "web/blob", "new");
+    assert!(
+        desk.ok(["render", "prod", "-p", "web", "--to", "files"])
+            .contains("2 files of revision")
+    );
+    assert_eq!(std::fs::read(desk.file("files/blob")).unwrap(), b"new");
+    std::os::unix::fs::symlink(desk.file("files"), desk.file("link")).unwrap();
+    let ran = desk.run(["render", "prod", "--to", "link"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let open = desk.file("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(desk.run(["render", "prod", "--to", "open"]).code, 3);
+}
