@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use strongroom_cli::run::words;
 use strongroom_core::inject::files::{Applied, Directory, FilesSettings};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// The permission bits of the files, octal
-    #[arg(long, value_name = "MODE", default_value = "0400", value_parser = mode)]
+    #[arg(long, value_name = "MODE", default_value = "0400", value_parser = words::mode)]
     mode: u32,
 }
 
@@ -77,11 +78,4 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         if switched { "" } else { ", as they were already" },
     );
     context.output.answer(&rendered, &text)
-}
-
-fn mode(text: &str) -> Result<u32, &'static str> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o777 && text.len() <= 4 => Ok(mode),
-        _ => Err("a mode is octal, from 0 to 777"),
-    }
 }

@@ -21,6 +21,7 @@ mod identity;
 mod integrity;
 mod leaks;
 mod names;
+mod run;
 mod settings;
 mod structure;
 mod terminal;
