@@ -17,7 +17,8 @@ Examples:
 const SHOW_EXAMPLES: &str = "\
 Examples:
   strongroom identity show ./web.identity
-  strongroom member add web --public \"$(strongroom identity show ./web.identity)\" --role reader --compartment prod";
+  strongroom member add web --role reader --compartment prod \\
+      --public \"$(strongroom identity show ./web.identity)\"";
 
 /// Make an identity, or show its public half
 #[derive(Debug, clap::Subcommand)]

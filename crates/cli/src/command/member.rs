@@ -17,7 +17,8 @@ Roles: admin everything; writer all entries of its compartments; rotator new ver
 there; reader nothing but reading.
 
 Examples:
-  strongroom member add web --public \"$(strongroom identity show ./web.identity)\" --role reader --compartment prod
+  strongroom member add web --role reader --compartment prod \\
+      --public \"$(strongroom identity show ./web.identity)\"
   strongroom member add bob --public age1...:KEY --role writer --compartment dev --compartment prod";
 const REMOVE_EXAMPLES: &str = "\
 Every compartment the member opened gets a new key. What it could read before cannot be taken

@@ -26,7 +26,7 @@ All values are of one revision. When required entries are missing, all are liste
 Examples:
   strongroom run prod --prefix web -- ./server
   strongroom run prod --prefix web --on-change restart -- ./server --port 80
-  strongroom run prod --prefix web --files /run/web/files --on-change signal:HUP -- nginx -g 'daemon off;'
+  strongroom run prod --prefix web --files /run/web/files --on-change signal:HUP -- nginx
   strongroom run --socket /run/strongroom/sidecar.sock -- env
 
 Exits with the code of CMD, 128+N if signal N ended it, 126 not executable, 127 not found.";
