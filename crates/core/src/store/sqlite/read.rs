@@ -11,7 +11,7 @@ use crate::id::{Hash, Revision};
 use crate::store::{Head, StoredCommit};
 
 /// One pass is quicker than look-ups when more than one in this many objects is wanted.
-const SCAN_ABOVE: usize = 8;
+const SCAN_ABOVE: usize = 20;
 
 pub(super) fn head(connection: &Connection) -> Result<Option<Head>, Fail> {
     let mut statement =
