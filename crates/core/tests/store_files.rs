@@ -424,6 +424,45 @@ fn a_store_at_rest_is_whole_in_its_one_file() {
     assert_eq!(reader.head().unwrap(), Some(head));
 }
 
+#[test]
+fn a_backup_put_in_its_place_is_found_by_open_readers_and_writers() {
+    let (directory, path, store) = store();
+    let head = store.head().unwrap();
+    drop(store);
+    let backup = directory.path().join("backup.db");
+    fs::copy(&path, &backup).unwrap();
+    let writer = SqliteStore::open(&path, true).unwrap();
+    let reader = SqliteStore::open(&path, false).unwrap();
+    for revision in 2..20 {
+        append_until_in(&writer, "lost by the restore", &[object(revision, 5_000)]);
+    }
+    // As docs/operations.md says, though the writer is still there with a full `-wal` file.
+    fs::remove_file(companion(&path, "-wal")).unwrap();
+    fs::remove_file(companion(&path, "-shm")).unwrap();
+    fs::rename(&backup, &path).unwrap();
+    assert_eq!(reader.head().unwrap(), head);
+    assert_eq!(objects(&reader, &[object(2, 5_000).hash]), []);
+    append_until_in(&writer, "second again", &[object(3, 5_000)]);
+    assert_eq!(reader.head().unwrap().unwrap().revision, Revision(2));
+    writer.check().unwrap();
+    drop(writer);
+    SqliteStore::open(&path, true).unwrap().check().unwrap();
+}
+
+#[test]
+fn a_program_that_only_reads_leaves_the_companions() {
+    let (_directory, path, store) = store();
+    drop(store);
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let other = rusqlite::Connection::open_with_flags(&path, flags).unwrap();
+    let count: i64 = other
+        .query_row("SELECT count(*) FROM commits", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 1);
+    drop(other);
+    assert!(companion(&path, "-wal").exists() && companion(&path, "-shm").exists());
+}
+
 fn write_until_there_is_no_room(path: &Path) {
     let limit = rustix::process::Rlimit {
         current: Some(400_000),
