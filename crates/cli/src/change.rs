@@ -79,8 +79,7 @@ pub(crate) fn carry_out(
     change: &Change,
     options: &ChangeOptions,
 ) -> Result<(), CliError> {
-    let ask = output::is_interactive() && !options.yes;
-    if ask || options.dry_run {
+    if options.dry_run || prompt::is_attended(options.yes)? {
         let planned = opened.vault.plan(change)?;
         if options.dry_run {
             return report_plan(context, opened, change, &planned);
@@ -227,7 +226,8 @@ struct PlannedJson {
     unchanged: bool,
 }
 
-fn report_plan(
+/// Shows the plan as the answer; nothing was changed.
+pub(crate) fn report_plan(
     context: &Context,
     opened: &Opened,
     change: &Change,

@@ -2,6 +2,9 @@
 //! expand or read differently is refused with its line, never guessed: a password must arrive as
 //! it was written. (Libraries for it expand `$NAME` and repeat the line in their errors.)
 
+use std::collections::HashSet;
+use std::io::{self, Write};
+
 use strongroom_core::secret::Secret;
 
 /// One `NAME=VALUE`.
@@ -29,10 +32,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Assignment>, DotenvError> {
         line: 1,
     };
     let mut found: Vec<Assignment> = Vec::new();
+    let mut names = HashSet::new();
     while !reader.rest.is_empty() {
         let line = reader.line;
         if let Some((name, value)) = reader.assignment()? {
-            if found.iter().any(|earlier| earlier.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(DotenvError {
                     line,
                     problem: "the name is there a second time",
@@ -97,8 +101,7 @@ impl Reader<'_> {
             return self.fail("after the name comes `=`, without blanks");
         }
         let value = match self.rest.chars().next() {
-            Some('\'') => self.single_quoted()?,
-            Some('"') => self.double_quoted()?,
+            Some(quote @ ('\'' | '"')) => self.quoted(quote)?,
             Some(blank) if is_blank(blank) => {
                 self.take_while(is_blank);
                 if matches!(self.rest.chars().next(), Some('#' | '\n' | '\r') | None) {
@@ -139,58 +142,50 @@ impl Reader<'_> {
         Ok(Secret::new(value))
     }
 
-    fn single_quoted(&mut self) -> Result<Secret, DotenvError> {
+    fn quoted(&mut self, quote: char) -> Result<Secret, DotenvError> {
         let begin = self.line;
         self.next();
-        let mut value = zeroize::Zeroizing::new(String::with_capacity(self.rest.len()));
+        // Room for all of it, so that the text never moves.
+        let mut value = zeroize::Zeroizing::new(String::with_capacity(self.length_up_to(quote)));
         loop {
-            match self.next() {
-                Some('\'') => return Ok(Secret::new(std::mem::take(&mut *value).into_bytes())),
-                Some(letter) => value.push(letter),
-                None => {
-                    return Err(DotenvError {
-                        line: begin,
-                        problem: "the quote is not closed",
-                    });
+            let Some(letter) = self.next() else {
+                return Err(DotenvError {
+                    line: begin,
+                    problem: "the quote is not closed",
+                });
+            };
+            match letter {
+                close if close == quote => return Ok(Secret::new(std::mem::take(&mut *value).into_bytes())),
+                '\\' if quote == '"' => value.push(self.escape()?),
+                '$' if quote == '"' && self.rest.starts_with(begins_a_name) => {
+                    return self
+                        .fail("`$NAME` would be expanded by others: write `\\$` or use single quotes");
                 }
+                letter => value.push(letter),
             }
         }
     }
 
-    fn double_quoted(&mut self) -> Result<Secret, DotenvError> {
-        let begin = self.line;
-        self.next();
-        let mut value = zeroize::Zeroizing::new(String::with_capacity(self.rest.len()));
-        loop {
-            match self.next() {
-                Some('"') => return Ok(Secret::new(std::mem::take(&mut *value).into_bytes())),
-                Some('\\') => match self.next() {
-                    Some('n') => value.push('\n'),
-                    Some('r') => value.push('\r'),
-                    Some('t') => value.push('\t'),
-                    Some(letter @ ('\\' | '"' | '$' | '`')) => value.push(letter),
-                    _ => {
-                        return self
-                            .fail("inside double quotes only \\n \\r \\t \\\\ \\\" \\$ \\` are known");
-                    }
-                },
-                Some('$')
-                    if self.rest.starts_with(|next: char| {
-                        next == '{' || next == '_' || next.is_ascii_alphabetic()
-                    }) =>
-                {
-                    return self
-                        .fail("`$NAME` would be expanded by others: write `\\$` or use single quotes");
-                }
-                Some(letter) => value.push(letter),
-                None => {
-                    return Err(DotenvError {
-                        line: begin,
-                        problem: "the quote is not closed",
-                    });
-                }
-            }
+    fn escape(&mut self) -> Result<char, DotenvError> {
+        match self.next() {
+            Some('n') => Ok('\n'),
+            Some('r') => Ok('\r'),
+            Some('t') => Ok('\t'),
+            Some(letter @ ('\\' | '"' | '$' | '`')) => Ok(letter),
+            _ => self.fail("inside double quotes only \\n \\r \\t \\\\ \\\" \\$ \\` are known"),
         }
+    }
+
+    /// How many bytes there are before the closing quote.
+    fn length_up_to(&self, quote: char) -> usize {
+        let mut escaped = false;
+        self.rest
+            .find(|letter| {
+                let closes = letter == quote && !escaped;
+                escaped = quote == '"' && letter == '\\' && !escaped;
+                closes
+            })
+            .unwrap_or(0)
     }
 
     fn end_of_line(&mut self) -> Result<(), DotenvError> {
@@ -210,34 +205,33 @@ impl Reader<'_> {
     }
 }
 
+fn begins_a_name(letter: char) -> bool {
+    letter == '{' || letter == '_' || letter.is_ascii_alphabetic()
+}
+
 fn is_blank(letter: char) -> bool {
     letter == ' ' || letter == '\t'
 }
 
-/// Appends `NAME=VALUE` and a newline, quoted so that every reader understands the same.
-pub(crate) fn write(out: &mut String, name: &str, value: &str) {
+/// Writes `NAME=VALUE` and a newline, quoted so that every reader understands the same.
+pub(crate) fn write(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
-    out.push_str(name);
-    out.push('=');
     if value.bytes().all(plain) {
-        out.push_str(value);
-    } else if !value.contains(['\'', '\n', '\r']) {
-        out.push('\'');
-        out.push_str(value);
-        out.push('\'');
-    } else {
-        out.push('"');
-        for letter in value.chars() {
-            match letter {
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\\' | '"' | '$' | '`' => out.extend(['\\', letter]),
-                letter => out.push(letter),
-            }
-        }
-        out.push('"');
+        return writeln!(out, "{name}={value}");
     }
-    out.push('\n');
+    if !value.contains(['\'', '\n', '\r']) {
+        return writeln!(out, "{name}='{value}'");
+    }
+    write!(out, "{name}=\"")?;
+    for letter in value.chars() {
+        match letter {
+            '\n' => out.write_all(b"\\n")?,
+            '\r' => out.write_all(b"\\r")?,
+            '\\' | '"' | '$' | '`' => write!(out, "\\{letter}")?,
+            letter => write!(out, "{letter}")?,
+        }
+    }
+    out.write_all(b"\"\n")
 }
 
 #[cfg(test)]
@@ -318,10 +312,11 @@ mod tests {
             " x ",
             "é\t'",
         ];
-        let mut text = String::new();
+        let mut text = Vec::new();
         for (index, value) in values.iter().enumerate() {
-            write(&mut text, &format!("N{index}"), value);
+            write(&mut text, &format!("N{index}"), value).unwrap();
         }
+        let text = String::from_utf8(text).unwrap();
         let read: Vec<_> = read(&text).into_iter().map(|(_, value)| value).collect();
         assert_eq!(read, values);
     }

@@ -17,7 +17,7 @@ use strongroom_core::ambient::Ambient;
 use strongroom_core::secret::Secret;
 
 use crate::error::CliError;
-use crate::value;
+use crate::{prompt, value};
 
 const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
@@ -173,6 +173,7 @@ fn memory_dir() -> Result<PathBuf, CliError> {
 /// Handles SIGINT, SIGTERM and SIGHUP until the process ends: they go to the editor while it runs,
 /// and otherwise wipe and end.
 fn watch_signals(shared: &Arc<Mutex<Shared>>) -> Result<(), CliError> {
+    prompt::release_interrupt();
     let mut signals =
         Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| CliError::io("signals", &error))?;
     let shared = Arc::clone(shared);

@@ -17,6 +17,7 @@ mod settings_file;
 mod tree;
 mod usage;
 mod value;
+mod wiped;
 
 use std::process::ExitCode;
 

@@ -2,13 +2,14 @@
 //! colours. Answers go to stdout, everything else to stderr. Colours only reach a terminal.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use strongroom_core::ambient::Timestamp;
 
 use crate::error::CliError;
+use crate::wiped::Wiped;
 
 /// Headings and titles.
 pub(crate) const STRONG: Style = Style::new().bold();
@@ -40,11 +41,11 @@ impl Output {
 
     /// Writes one JSON document and a newline.
     pub(crate) fn json(self, value: &impl Serialize) -> Result<(), CliError> {
-        let mut out = zeroize::Zeroizing::new(
-            serde_json::to_vec_pretty(value).map_err(|error| CliError::failed(error.to_string()))?,
-        );
-        out.push(b'\n');
-        raw(&out)
+        let mut out = Wiped::default();
+        serde_json::to_writer_pretty(&mut out, value).map_err(|error| CliError::failed(error.to_string()))?;
+        out.write_all(b"\n")
+            .map_err(|error| CliError::io("a buffer", &error))?;
+        raw(out.as_bytes())
     }
 
     /// Writes one line of JSON, for streams of events.
@@ -107,11 +108,6 @@ pub(crate) fn show_error(error: &CliError, json: bool) {
     if let Some(hint) = &error.hint {
         note(&format!("{STRONG}next:{STRONG:#} {hint}\n"));
     }
-}
-
-/// True when a person sits at both ends of this process.
-pub(crate) fn is_interactive() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Rows under headings, aligned.

@@ -4,7 +4,12 @@
 use std::io::{BufRead, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use signal_hook::SigId;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag::register_conditional_default;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::secret::Secret;
 
@@ -18,10 +23,49 @@ const GROUPS: usize = 5;
 
 /// Asks for hidden text.
 pub(crate) fn hidden(question: &str) -> Result<Secret, CliError> {
-    match rpassword::prompt_password(question) {
+    let deadly = interrupt();
+    // Ctrl-C must not end the process before the terminal is set right again.
+    deadly.store(false, Ordering::SeqCst);
+    let answer = rpassword::prompt_password(question);
+    deadly.store(true, Ordering::SeqCst);
+    match answer {
         Ok(text) => Ok(Secret::new(text.into_bytes())),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => std::process::exit(130),
         Err(error) => Err(CliError::io("the terminal", &error)),
     }
+}
+
+/// SIGINT after a hidden question was asked: ends the process unless the flag is false.
+static INTERRUPT: OnceLock<(Option<SigId>, Arc<AtomicBool>)> = OnceLock::new();
+
+fn interrupt() -> &'static AtomicBool {
+    let (_, deadly) = INTERRUPT.get_or_init(|| {
+        let deadly = Arc::new(AtomicBool::new(true));
+        let handler = register_conditional_default(SIGINT, Arc::clone(&deadly));
+        (handler.ok(), deadly)
+    });
+    deadly
+}
+
+/// Leaves SIGINT to a command that handles it from here on, and asks no hidden question any more.
+pub(crate) fn release_interrupt() {
+    if let Some((Some(handler), _)) = INTERRUPT.get() {
+        signal_hook::low_level::unregister(*handler);
+    }
+}
+
+/// True when a plan is to be shown and confirmed: a person sits at stdin.
+pub(crate) fn is_attended(assume_yes: bool) -> Result<bool, CliError> {
+    if assume_yes || !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    if !std::io::stderr().is_terminal() {
+        return Err(
+            CliError::usage("this changes the store, and the question would go to a file")
+                .hint("leave stderr on the terminal, or add --yes"),
+        );
+    }
+    Ok(true)
 }
 
 /// True when somebody can be asked: one of the standard streams is a terminal.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use strongroom_core::crypto::seal::MAX_PLAINTEXT;
 use strongroom_core::secret::Secret;
-use zeroize::Zeroizing;
 
 use crate::error::CliError;
+use crate::wiped::Wiped;
 use crate::{output, prompt};
 
 /// The options that name the source of a value.
@@ -30,7 +30,7 @@ impl ValueOptions {
                 "--value shows the value to everybody who lists processes, and your shell may keep it in its \
                  history; give it on stdin or with --file instead",
             );
-            return bounded(Zeroizing::new(value.into_bytes()), "the value");
+            return bounded(Secret::new(value.into_bytes()), "the value");
         }
         match self.file {
             Some(path) if path != Path::new("-") => read_file(&path),
@@ -47,39 +47,21 @@ pub(crate) fn read_file(path: &Path) -> Result<Secret, CliError> {
     read_bounded(file, &name)
 }
 
-/// Reads to the end, at most 1 MiB, leaving no copy behind in grown buffers.
+/// Reads to the end, at most 1 MiB.
 pub(crate) fn read_bounded(mut from: impl Read, name: &str) -> Result<Secret, CliError> {
-    let mut bytes = Zeroizing::new(vec![0_u8; 4096]);
-    let mut filled = 0;
-    loop {
-        let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) else {
-            if filled > MAX_PLAINTEXT {
-                return bounded(bytes, name);
-            }
-            let mut larger = Zeroizing::new(vec![0_u8; filled * 2]);
-            if let Some(start) = larger.get_mut(..filled) {
-                start.copy_from_slice(&bytes);
-            }
-            bytes = larger;
-            continue;
-        };
-        match from.read(room) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(CliError::io(name, &error)),
-        }
-    }
-    bytes.truncate(filled);
-    bounded(bytes, name)
+    let mut bytes = Wiped::default();
+    bytes
+        .read_to_end(&mut from, MAX_PLAINTEXT)
+        .map_err(|error| CliError::io(name, &error))?;
+    bounded(bytes.into_secret(), name)
 }
 
-fn bounded(mut bytes: Zeroizing<Vec<u8>>, name: &str) -> Result<Secret, CliError> {
-    if bytes.len() > MAX_PLAINTEXT {
+fn bounded(value: Secret, name: &str) -> Result<Secret, CliError> {
+    if value.len() > MAX_PLAINTEXT {
         return Err(CliError::failed(format!(
             "{name} is longer than 1048576 bytes (1 MiB): nothing was stored"
         ))
         .hint("keep large files elsewhere, and their key or address here"));
     }
-    Ok(Secret::new(std::mem::take(&mut *bytes)))
+    Ok(value)
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let seen = seen.as_deref();
     let own = seen.filter(|entry| entry.environment == environment);
     let kind = args.entry.kind(seen);
-    let format = args.entry.format(kind, seen, None);
+    let format = args.entry.format(kind, seen, None)?;
     let before = starting_text(&snapshot, seen, own, format)?;
     if before.expose(|bytes| std::str::from_utf8(bytes).is_err()) {
         return Err(
@@ -109,18 +109,16 @@ fn attempt(
     options: &ChangeOptions,
     scratch: &Scratch,
 ) -> Result<Next, CliError> {
-    let interactive = output::is_interactive() && !options.yes;
+    let interactive = prompt::is_attended(options.yes)?;
     let planned = match opened.vault.plan(change) {
         Ok(planned) => planned,
         Err(error) => return refused(error, interactive, scratch),
     };
-    let plan = change::plan_text(opened, change, &planned);
     if options.dry_run {
-        output::note(&format!("{plan}Nothing was changed.\n"));
-        return Ok(Next::Done);
+        return change::report_plan(context, opened, change, &planned).map(|()| Next::Done);
     }
     if interactive {
-        output::note(&plan);
+        output::note(&change::plan_text(opened, change, &planned));
         match prompt::choose("Commit this? [y]es, [e]dit again, [d]iscard", 'e')? {
             'y' => {}
             'd' => return Err(CliError::failed("discarded: nothing was changed")),

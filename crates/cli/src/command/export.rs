@@ -14,6 +14,7 @@ use super::import::FileFormat;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::tree::Node;
+use crate::wiped::Wiped;
 use crate::{dotenv, material, open, output};
 
 const EXAMPLES: &str = "\
@@ -85,11 +86,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     context.output.answer(&json, &said)
 }
 
-fn document(
-    material: &Material,
-    format: FileFormat,
-    prefix: Option<&EntryPath>,
-) -> Result<Zeroizing<String>, CliError> {
+fn document(material: &Material, format: FileFormat, prefix: Option<&EntryPath>) -> Result<Wiped, CliError> {
     let mut binary = material
         .values
         .iter()
@@ -118,19 +115,21 @@ fn document(
         CliError::failed(format!("{path} would be both a value and a table"))
             .hint("export with a longer --prefix, or in the dotenv format")
     })?;
-    let mut text = Zeroizing::new(match format {
-        FileFormat::Toml => {
-            toml::to_string(&node).map_err(|_| CliError::failed("the document could not be written"))?
-        }
-        _ => serde_json::to_string_pretty(&node).map_err(|error| CliError::failed(error.to_string()))?,
-    });
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    Ok(text)
+    let mut out = Wiped::default();
+    let written = match format {
+        FileFormat::Toml => toml::to_string(&node)
+            .map(Zeroizing::new)
+            .map_err(|_| "the document could not be written".to_owned())
+            .and_then(|text| out.write_all(text.as_bytes()).map_err(|error| error.to_string())),
+        _ => serde_json::to_writer_pretty(&mut out, &node)
+            .map_err(|error| error.to_string())
+            .and_then(|()| out.write_all(b"\n").map_err(|error| error.to_string())),
+    };
+    written.map_err(CliError::failed)?;
+    Ok(out)
 }
 
-fn dotenv_document(material: &Material, prefix: Option<&EntryPath>) -> Result<Zeroizing<String>, CliError> {
+fn dotenv_document(material: &Material, prefix: Option<&EntryPath>) -> Result<Wiped, CliError> {
     let settings = EnvSettings {
         prefix: prefix.cloned(),
         ..EnvSettings::default()
@@ -138,21 +137,16 @@ fn dotenv_document(material: &Material, prefix: Option<&EntryPath>) -> Result<Ze
     let variables = settings
         .variables(material)
         .map_err(|error| CliError::failed(error.to_string()))?;
-    // Large enough for every value quoted, so that the text never moves.
-    let room = material
-        .values
-        .iter()
-        .map(|value| 2 * value.bytes.len() + value.path.as_str().len() + 8)
-        .sum();
-    let mut text = Zeroizing::new(String::with_capacity(room));
+    let mut out = Wiped::default();
     for (name, value) in variables.iter() {
-        value.expose(|bytes| {
-            if let Ok(value) = std::str::from_utf8(bytes) {
-                dotenv::write(&mut text, name.as_str(), value);
-            }
-        });
+        value
+            .expose(|bytes| {
+                let text = std::str::from_utf8(bytes).unwrap_or_default();
+                dotenv::write(&mut out, name.as_str(), text)
+            })
+            .map_err(|error| CliError::io("a buffer", &error))?;
     }
-    Ok(text)
+    Ok(out)
 }
 
 /// A new file that only the own user reads. Replaced only when asked, and then whole.

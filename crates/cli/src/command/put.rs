@@ -74,20 +74,27 @@ impl EntryOptions {
     }
 
     /// The format: as given, as it is, by the file's ending, else text.
-    pub(crate) fn format(&self, kind: Kind, before: Option<&Entry>, file: Option<&Path>) -> Format {
+    pub(crate) fn format(
+        &self,
+        kind: Kind,
+        before: Option<&Entry>,
+        file: Option<&Path>,
+    ) -> Result<Format, CliError> {
         if kind != Kind::Config {
-            return self.format.unwrap_or(Format::Text);
+            return match self.format {
+                None => Ok(Format::Text),
+                Some(_) => Err(CliError::usage(format!(
+                    "--format is for config documents, and this is a {kind}"
+                ))
+                .hint("add --kind config, or leave --format out")),
+            };
         }
-        self.format
-            .or(before
-                .filter(|entry| entry.kind == kind)
-                .map(|entry| entry.format))
-            .unwrap_or_else(|| {
-                let ending = file.and_then(Path::extension).and_then(|ending| ending.to_str());
-                ending
-                    .and_then(|ending| ending.parse().ok())
-                    .unwrap_or(Format::Text)
-            })
+        let is = before
+            .filter(|entry| entry.kind == kind)
+            .map(|entry| entry.format);
+        let ending = file.and_then(Path::extension).and_then(|ending| ending.to_str());
+        let by_ending = ending.and_then(|ending| ending.parse().ok());
+        Ok(self.format.or(is).or(by_ending).unwrap_or(Format::Text))
     }
 
     /// The labels: those there are with the given ones set or taken away; `None` leaves them.
@@ -124,7 +131,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let kind = args.entry.kind(seen);
     let edit = Put {
         kind,
-        format: args.entry.format(kind, seen, args.value.file.as_deref()),
+        format: args.entry.format(kind, seen, args.value.file.as_deref())?,
         labels: args.entry.labels(own)?,
         compartment: args.entry.compartment.clone(),
         expect: match (args.create, args.expect_version) {

@@ -16,8 +16,8 @@ use strongroom_core::vault::{Event, Watch};
 
 use crate::context::Context;
 use crate::error::{CliError, Exit};
-use crate::material;
 use crate::open::{self, Opened};
+use crate::{material, prompt};
 
 const EXAMPLES: &str = "\
 A variable is named after its path: with --prefix web, web/database/password is DATABASE_PASSWORD.
@@ -114,6 +114,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CliError> {
     };
     let first = material::open(&opened.vault.snapshot(), &environment, &wanted)?;
     let told = first.revision;
+    // From here on signals are for the command.
+    prompt::release_interrupt();
     let source = Store {
         opened,
         environment,

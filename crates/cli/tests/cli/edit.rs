@@ -85,6 +85,23 @@ fn unchanged_or_given_up_commits_nothing() {
 }
 
 #[test]
+fn a_plan_of_an_edit_is_the_answer() {
+    let desk = Desk::new();
+    let plan = edit(
+        &desk,
+        &format!("echo {CANARY} > \"$1\""),
+        &["prod", "a", "--dry-run", "--json"],
+    )
+    .json();
+    assert_eq!(
+        (&plan["dry_run"], &plan["changes"][0]["action"]),
+        (&true.into(), &"created".into())
+    );
+    assert!(!scratch(&desk).exists());
+    desk.run(["get", "prod", "a"]).refused(1, "there is no entry");
+}
+
+#[test]
 fn a_new_entry_is_begun_empty() {
     let desk = Desk::new();
     edit(

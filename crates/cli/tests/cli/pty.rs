@@ -19,7 +19,7 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts `strongroom LINE` through a shell on a terminal of its own.
+    /// Starts `strongroom LINE` on a terminal of its own.
     pub(crate) fn start(desk: &Desk, line: &str) -> Self {
         Self::start_with(desk, line, |_| {})
     }
@@ -29,16 +29,15 @@ impl Pty {
         line: &str,
         prepare: impl FnOnce(&mut std::process::Command),
     ) -> Self {
+        // No shell stays in between: Ctrl-C would end it too.
+        Self::shell(desk, &format!("exec {BINARY} {line}"), prepare)
+    }
+
+    /// Starts a shell on a terminal of its own.
+    pub(crate) fn shell(desk: &Desk, script: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Self {
         let mut command = desk.other("script");
         command
-            .args([
-                "--quiet",
-                "--return",
-                "--flush",
-                "--command",
-                &format!("{BINARY} {line}"),
-                "/dev/null",
-            ])
+            .args(["--quiet", "--return", "--flush", "--command", script, "/dev/null"])
             .env("TERM", "dumb")
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped());
@@ -85,10 +84,15 @@ impl Pty {
 
     /// Waits for a question, then types an answer and Enter.
     pub(crate) fn answer(&mut self, question: &str, text: &str) {
-        self.expect(question);
+        self.press(question, &format!("{text}\r"));
+    }
+
+    /// Waits for words, then presses keys.
+    pub(crate) fn press(&mut self, words: &str, keys: &str) {
+        self.expect(words);
         // The question is written a moment before the echo is switched off.
         std::thread::sleep(Duration::from_millis(300));
-        write!(self.keyboard, "{text}\r").unwrap();
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
     }
 

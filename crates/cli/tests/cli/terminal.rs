@@ -1,6 +1,6 @@
 //! At a terminal: questions are asked, hidden text stays hidden, secrets are not splashed about.
 
-use crate::desk::{CANARY, Desk};
+use crate::desk::{BINARY, CANARY, Desk};
 use crate::pty::Pty;
 
 #[test]
@@ -131,4 +131,84 @@ fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
     pty.answer("Passphrase of", &made);
     let (code, screen) = pty.end();
     assert!(code == 0 && screen.contains("age1"), "{screen}");
+}
+
+#[test]
+fn an_interrupted_question_leaves_the_terminal_as_it_was() {
+    let desk = Desk::bare();
+    let mut pty = Pty::shell(
+        &desk,
+        &format!("{BINARY} identity new id; echo ended $?; stty -a"),
+        |_| {},
+    );
+    pty.press("New passphrase", "\u{3}");
+    let (_, screen) = pty.end();
+    assert!(screen.contains("ended 130"), "{screen}");
+    assert!(
+        screen.contains(" echo ") && !screen.contains("-echo "),
+        "{screen}"
+    );
+    assert!(!desk.file("id").exists());
+}
+
+#[test]
+fn ctrl_c_still_ends_a_command_that_asked_for_a_passphrase() {
+    let desk = Desk::bare();
+    let mut pty = Pty::start(&desk, "init --admin alice");
+    pty.answer("New passphrase", CANARY);
+    pty.answer("The same again", CANARY);
+    assert_eq!(pty.end().0, 0);
+    let mut pty = Pty::start(&desk, "watch");
+    pty.answer("Passphrase of", CANARY);
+    pty.press("watching sqlite:", "\u{3}");
+    assert_eq!(pty.end().0, 130);
+    let mut pty = Pty::start(&desk, "environment add prod --yes");
+    pty.answer("Passphrase of", CANARY);
+    assert_eq!(pty.end().0, 0);
+    // A command of its own decides: it hears Ctrl-C and ends with a code of its choice.
+    let mut pty = Pty::start(
+        &desk,
+        "run prod -- sh -c 'trap \"exit 9\" INT; echo waiting; while :; do sleep 0.1; done'",
+    );
+    pty.answer("Passphrase of", CANARY);
+    pty.press("waiting", "\u{3}");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 9, "{screen}");
+}
+
+#[test]
+fn ctrl_c_at_the_question_of_edit_wipes_the_text() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let seen = desk.file("seen");
+    let file = desk.write(
+        "ed.sh",
+        format!(
+            "#!/bin/sh\nprintf '%s' \"$1\" > {}; echo more >> \"$1\"\n",
+            seen.display()
+        ),
+    );
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut pty = Pty::start_with(&desk, "edit prod a", |command| {
+        command.env("EDITOR", &file);
+    });
+    pty.press("Commit this?", "\u{3}");
+    assert_eq!(pty.end().0, 130);
+    let edited = std::fs::read_to_string(&seen).unwrap();
+    assert!(!std::path::Path::new(&edited).parent().unwrap().exists());
+    assert_eq!(desk.json(["show", "prod", "a"])["version"], 1);
+}
+
+#[test]
+fn a_question_that_nobody_sees_is_not_taken_for_a_yes() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "1");
+    let (code, _) = Pty::start(&desk, "delete prod a 2>said").end();
+    assert_eq!(code, 2);
+    assert!(
+        std::fs::read_to_string(desk.file("said"))
+            .unwrap()
+            .contains("--yes")
+    );
+    assert_eq!(desk.ok(["get", "prod", "a"]), "1");
 }

@@ -81,6 +81,21 @@ fn flag_files_are_taken_definition_by_definition() {
 }
 
 #[test]
+fn thousands_of_entries_are_one_commit() {
+    let desk = Desk::new();
+    let text: String = (0..3000)
+        .map(|index| format!("K{index}='{CANARY} {index}'\n"))
+        .collect();
+    desk.feed(["import", "prod", "--prefix", "many"], &text).ok();
+    let list = desk.json(["list", "prod"]);
+    assert_eq!(
+        (list["entries"].as_array().unwrap().len(), &list["revision"]),
+        (3000, &3.into())
+    );
+    assert_eq!(desk.ok(["get", "prod", "many/K2999"]), format!("{CANARY} 2999"));
+}
+
+#[test]
 fn what_cannot_be_imported_changes_nothing() {
     let desk = Desk::new();
     let before = desk.json(["status"])["revision"].clone();
