@@ -232,13 +232,13 @@ pub struct ValueList {
     /// RFC 3339 time since when the store is out of reach.
     pub stale_since: Option<String>,
     /// The values, by path: flags as the text of their default variant, config merged.
-    pub values: Vec<Value>,
+    pub values: Vec<InjectedValue>,
 }
 
 /// One value as injected.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Value {
+pub struct InjectedValue {
     /// Its path.
     pub path: String,
     /// What it is.
@@ -255,7 +255,7 @@ pub struct Value {
     pub value_base64: Option<Plain>,
 }
 
-impl Value {
+impl InjectedValue {
     /// The value's bytes.
     ///
     /// # Errors

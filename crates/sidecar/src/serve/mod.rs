@@ -58,7 +58,6 @@ where
                 .header_read_timeout(None)
                 .max_header_size(header_bytes)
                 .max_buf_size(header_bytes.max(8192))
-                .pipeline_flush(true)
                 .half_close(false);
             let served = builder.serve_connection(stream, service);
             until_drained(served, &connection, http1::Connection::graceful_shutdown).await

@@ -112,6 +112,8 @@ described! {
             (status = 200, description = "The entries, by path", body = wire::EntryList),
             (status = 400, description = "The query does not parse", body = wire::Failure),
             (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "The revision is not there yet, or the environment is gone", body = wire::Failure),
+            (status = 410, description = "The revision is not available any more", body = wire::Failure),
         )
     )]
     entries;
@@ -129,6 +131,8 @@ described! {
             (status = 200, description = "The values, by path", body = wire::ValueList),
             (status = 400, description = "The query does not parse", body = wire::Failure),
             (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "The revision is not there yet, or the environment is gone", body = wire::Failure),
+            (status = 410, description = "The revision is not available any more", body = wire::Failure),
             (status = 500, description = "A value does not open or a document does not parse", body = wire::Failure),
         )
     )]

@@ -30,6 +30,22 @@ pub enum Route<'a> {
     Readyz,
 }
 
+impl Route<'static> {
+    /// Every route with its address, as the OpenAPI document writes it.
+    pub const TEMPLATES: &'static [(&'static str, Self)] = &[
+        ("/api/v1/secrets/{path}", Self::Entry(Kind::Secret, "x")),
+        ("/api/v1/configs/{path}", Self::Entry(Kind::Config, "x")),
+        ("/api/v1/flags/{key}", Self::Entry(Kind::Flag, "x")),
+        ("/api/v1/entries", Self::Entries),
+        ("/api/v1/values", Self::Values),
+        ("/api/v1/status", Self::Status),
+        ("/api/v1/watch", Self::Watch),
+        ("/api/v1/openapi.json", Self::OpenApi),
+        ("/healthz", Self::Healthz),
+        ("/readyz", Self::Readyz),
+    ];
+}
+
 impl<'a> Route<'a> {
     /// The route of a path.
     #[must_use]
@@ -58,7 +74,8 @@ impl<'a> Route<'a> {
     }
 
     /// The names its query may have.
-    fn parameters(self) -> &'static [&'static str] {
+    #[must_use]
+    pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],

@@ -149,8 +149,4 @@ impl Events {
             }
         }
     }
-
-    pub fn stream(&self) -> &UnixStream {
-        self.0.0.get_ref()
-    }
 }

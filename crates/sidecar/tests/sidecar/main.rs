@@ -13,4 +13,11 @@ mod http;
 mod process;
 mod scene;
 
+mod connections;
+mod inject;
+mod lifecycle;
+mod offline;
+mod openapi;
 mod reads;
+mod settings;
+mod watch;

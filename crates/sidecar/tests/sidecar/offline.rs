@@ -1,0 +1,305 @@
+//! A storage that is away, lies, or is someone else's.
+
+use std::sync::Arc;
+
+use strongroom_core::ambient::Ambient;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::id::{Hash, Revision};
+use strongroom_core::kind::Kind;
+use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
+
+use crate::http::Events;
+use crate::process::{Sidecar, ends, until};
+use crate::scene::{Scene, put};
+
+/// Everything SQLite keeps for one database.
+const PARTS: [&str; 3] = ["store.db", "store.db-wal", "store.db-shm"];
+
+fn take_away(scene: &Scene) {
+    for part in PARTS {
+        let _ = std::fs::rename(scene.file(part), scene.file(format!("{part}.away")));
+    }
+}
+
+fn bring_back(scene: &Scene) {
+    for part in PARTS.iter().rev() {
+        let _ = std::fs::rename(scene.file(format!("{part}.away")), scene.file(part));
+    }
+}
+
+/// Waits until the sealed copy holds what is served.
+fn copied(scene: &Scene) {
+    until("the copy is complete", || {
+        let copy = SqliteStore::open(&scene.file("web.state/copy.db"), false).ok()?;
+        (copy.head().ok()??.revision.0 == scene.revision()).then_some(())
+    });
+    until("the revision is written down", || {
+        let trust = std::fs::read_to_string(scene.file("web.state/trust")).ok()?;
+        trust
+            .contains(&format!("revision {}\n", scene.revision()))
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_sidecar_restarts_without_its_store_and_catches_up_when_it_is_back() {
+    let scene = Scene::with_token();
+    scene.commit(vec![put("base", "web/app", Kind::Config, b"{\"a\":1}")]);
+    let sidecar = Sidecar::start(&scene, "");
+    sidecar.serves(scene.secret("web/token", "two"));
+    copied(&scene);
+    sidecar.kill();
+    take_away(&scene);
+    let sidecar = Sidecar::start(&scene, "");
+    let answer = sidecar.get("/api/v1/secrets/web/token");
+    assert_eq!(answer.json()["value"], "two");
+    let since = until("staleness is stated", || {
+        sidecar
+            .get("/api/v1/secrets/web/token")
+            .header("strongroom-stale-since")
+            .map(str::to_owned)
+    });
+    assert!(since.ends_with('Z') && since.contains('T'), "{since}");
+    for target in ["entries", "values", "status", "configs/web/app", "watch"] {
+        if target == "watch" {
+            continue;
+        }
+        let answer = sidecar.get(&format!("/api/v1/{target}"));
+        assert_eq!(answer.header("strongroom-stale-since"), Some(&*since), "{target}");
+    }
+    assert_eq!(sidecar.status()["stale_since"], *since);
+    assert_eq!(sidecar.get("/api/v1/values").json()["stale_since"], *since);
+    // the past is in the copy too
+    let past = sidecar.get(&format!("/api/v1/secrets/web/token?at={}", scene.revision() - 2));
+    assert_eq!(past.json()["value"], "one");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    bring_back(&scene);
+    until("it is not stale any more", || {
+        sidecar.status()["stale_since"].is_null().then_some(())
+    });
+    let revision = scene.secret("web/token", "three");
+    assert_eq!(events.next().unwrap().id, Some(revision));
+    assert_eq!(sidecar.secret("web/token"), "three");
+    sidecar.terminate();
+}
+
+#[test]
+fn commits_made_while_the_sidecar_was_offline_are_told_as_changes() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    copied(&scene);
+    sidecar.kill();
+    let from = scene.revision();
+    let revision = scene.secret("web/token", "two");
+    take_away(&scene);
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/token"), "one");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    bring_back(&scene);
+    let event = events.next().unwrap();
+    assert_eq!(
+        (event.id, event.data["from"].as_u64()),
+        (Some(revision), Some(from))
+    );
+    assert_eq!(event.data["changes"][0]["path"], "web/token");
+    sidecar.terminate();
+}
+
+#[test]
+fn a_store_that_goes_away_is_served_through() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    take_away(&scene);
+    until("staleness is stated", || {
+        sidecar.status()["stale_since"].is_string().then_some(())
+    });
+    assert_eq!(sidecar.secret("web/token"), "one");
+    bring_back(&scene);
+    until("it is back", || {
+        sidecar.status()["stale_since"].is_null().then_some(())
+    });
+    sidecar.serves(scene.secret("web/token", "two"));
+    assert_eq!(sidecar.secret("web/token"), "two");
+    assert_eq!(sidecar.get("/readyz").status, 200);
+}
+
+#[test]
+fn a_forged_revision_is_refused_and_the_last_good_one_serves_also_after_a_restart() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    copied(&scene);
+    let good = scene.revision();
+    let store = SqliteStore::open(&scene.file("store.db"), true).unwrap();
+    let head = store.head().unwrap();
+    let bytes = b"not signed by anyone".to_vec();
+    let forged = StoredCommit {
+        head: Head {
+            revision: Revision(good + 1),
+            hash: Hash::of(&bytes),
+        },
+        bytes,
+    };
+    store.append(head, &forged, &[]).unwrap();
+    until("it is reported", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    sidecar.logs("refused");
+    assert_eq!(sidecar.status()["revision"], good);
+    assert_eq!(sidecar.secret("web/token"), "one");
+    sidecar.kill();
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/token"), "one");
+    until("it is reported again", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    assert_eq!(sidecar.status()["revision"], good);
+    sidecar.terminate();
+}
+
+#[test]
+fn without_a_copy_a_store_that_is_away_or_forged_or_foreign_starts_nothing() {
+    let scene = Scene::with_token();
+    let settings = scene.settings("");
+    let original = std::fs::read_to_string(&settings).unwrap();
+    let with = |line: &str| std::fs::write(&settings, format!("{line}\n{original}")).unwrap();
+    with("offline_copy = false");
+    let sidecar = Sidecar::launch(crate::process::command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
+    sidecar.terminate();
+    assert!(!scene.file("web.state/copy.db").exists());
+    take_away(&scene);
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("store.db"), "{said}");
+    bring_back(&scene);
+    with(&format!("fingerprint = \"{}\"", "0".repeat(64)));
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("fingerprint"), "{said}");
+    std::fs::write(&settings, &original).unwrap();
+    let stranger = Identity::generate(&Ambient::system()).unwrap();
+    std::fs::remove_file(scene.file("web.identity")).unwrap();
+    stranger.write_file(&scene.file("web.identity"), None).unwrap();
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("not a member"), "{said}");
+}
+
+#[test]
+fn identities_and_passphrases_are_checked() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use strongroom_core::secret::Secret;
+    let scene = Scene::with_token();
+    let settings = scene.settings("");
+    let mode = |file: &str, mode: u32| {
+        std::fs::set_permissions(scene.file(file), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("web.identity", 0o640);
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    mode("web.identity", 0o600);
+    let identity = Identity::read_file(&scene.file("web.identity"), || None).unwrap();
+    std::fs::remove_file(scene.file("web.identity")).unwrap();
+    identity
+        .write_file(
+            &scene.file("web.identity"),
+            Some(&Secret::new(b"correct horse".to_vec())),
+        )
+        .unwrap();
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("needs its passphrase"), "{said}");
+    let original = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("passphrase = \"phrase\"\n{original}")).unwrap();
+    std::fs::write(scene.file("phrase"), "wrong canary\n").unwrap();
+    mode("phrase", 0o644);
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    mode("phrase", 0o600);
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+    std::fs::write(scene.file("phrase"), "correct horse\n").unwrap();
+    let mut start = crate::process::command(&settings);
+    let sidecar = Sidecar::launch(
+        std::mem::replace(&mut start, std::process::Command::new("true")),
+        scene.file("web/s.sock"),
+    );
+    sidecar.ready();
+    assert_eq!(sidecar.secret("web/token"), "one");
+    sidecar.terminate();
+    // the same as a credential of the service manager
+    std::fs::write(
+        &settings,
+        format!("passphrase = \"credential:phrase\"\n{original}"),
+    )
+    .unwrap();
+    assert_eq!(ends(&settings, &["--check"]).0, Some(2));
+    let mut start = crate::process::command(&settings);
+    start.env("CREDENTIALS_DIRECTORY", scene.file(""));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    sidecar.ready();
+    sidecar.terminate();
+}
+
+#[test]
+fn what_is_kept_is_sealed_and_private() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scene = Scene::new();
+    scene.commit(vec![put(
+        "prod",
+        "web/canary-name",
+        Kind::Secret,
+        b"canary-value",
+    )]);
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/canary-name"), "canary-value");
+    copied(&scene);
+    sidecar.terminate();
+    let mut files = 0;
+    for file in std::fs::read_dir(scene.file("web.state")).unwrap() {
+        let file = file.unwrap().path();
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(
+            !bytes.windows(6).any(|window| window == b"canary"),
+            "{}",
+            file.display()
+        );
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().mode() & 0o077,
+            0,
+            "{}",
+            file.display()
+        );
+        files += 1;
+    }
+    assert!(files >= 3);
+}
+
+#[test]
+fn a_copy_of_another_store_is_replaced_and_a_damaged_one_too() {
+    let scene = Scene::with_token();
+    let other = Scene::with_token();
+    std::fs::create_dir(scene.file("web.state")).unwrap();
+    std::fs::copy(other.file("store.db"), scene.file("web.state/copy.db")).unwrap();
+    let sidecar = Sidecar::start(&scene, "");
+    copied(&scene);
+    sidecar.terminate();
+    std::fs::write(
+        scene.file("web.state/copy.db"),
+        "not a database, whatever it may say",
+    )
+    .unwrap();
+    let sidecar = Sidecar::start(&scene, "");
+    sidecar.serves(scene.secret("web/token", "two"));
+    copied(&scene);
+    sidecar.terminate();
+    let store: Arc<SqliteStore> = SqliteStore::open(&scene.file("web.state/copy.db"), false)
+        .unwrap()
+        .into();
+    assert_eq!(store.head().unwrap().unwrap().revision.0, scene.revision());
+}

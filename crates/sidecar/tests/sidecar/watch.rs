@@ -1,0 +1,246 @@
+//! The stream of revisions.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use serde_json::json;
+use strongroom_core::kind::Kind;
+use strongroom_core::vault::Edit;
+use strongroom_sidecar::change::Change;
+use strongroom_sidecar::serve::feed::{Cursor, Feed, Update};
+
+use crate::http::Events;
+use crate::process::{Sidecar, until};
+use crate::scene::{Scene, environment, path, put};
+
+#[test]
+fn a_watcher_learns_where_it_stands_and_then_every_step() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let first = scene.revision();
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    let event = events.next().unwrap();
+    assert_eq!((event.name.as_str(), event.id), ("revision", Some(first)));
+    assert_eq!(
+        event.data,
+        json!({"revision": first, "from": null, "resync": true, "changes": []})
+    );
+    until("it is counted", || {
+        (sidecar.status()["watchers"] == 1).then_some(())
+    });
+    let second = scene.commit(vec![
+        put("prod", "web/token", Kind::Secret, b"two"),
+        put("prod", "web/new", Kind::Secret, b"x"),
+    ]);
+    let event = events.next().unwrap();
+    assert_eq!((event.name.as_str(), event.id), ("revision", Some(second)));
+    let changes = json!([
+        {"path": "web/new", "kind": "secret", "action": "created", "version": 1},
+        {"path": "web/token", "kind": "secret", "action": "updated", "version": 2},
+    ]);
+    assert_eq!(
+        event.data,
+        json!({"revision": second, "from": first, "resync": false, "changes": changes})
+    );
+    // what an event names is served already
+    assert_eq!(sidecar.secret("web/token"), "two");
+    let third = scene.commit(vec![Edit::Delete {
+        environment: environment("prod"),
+        path: path("web/new"),
+    }]);
+    let event = events.next().unwrap();
+    assert_eq!(
+        (event.id, &event.data["changes"][0]["action"]),
+        (Some(third), &json!("deleted"))
+    );
+    drop(events);
+    until("it is not counted any more", || {
+        (sidecar.status()["watchers"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_watcher_resumes_where_it_was() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let first = scene.revision();
+    let resume = |last: &str| {
+        Events::open(
+            &sidecar.socket,
+            "/api/v1/watch",
+            &[&format!("last-event-id: {last}")],
+        )
+    };
+    let event = resume(&first.to_string()).next().unwrap();
+    assert_eq!(
+        event.data,
+        json!({"revision": first, "from": first, "resync": false, "changes": []})
+    );
+    let second = scene.secret("web/token", "two");
+    let third = scene.secret("web/other", "x");
+    sidecar.serves(third);
+    let mut events = resume(&first.to_string());
+    let mut seen = Vec::new();
+    let mut at = first;
+    while at < third {
+        let event = events.next().unwrap();
+        assert_eq!(
+            (&event.data["resync"], event.data["from"].as_u64()),
+            (&json!(false), Some(at))
+        );
+        at = event.id.unwrap();
+        seen.extend(
+            event.data["changes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|c| c["path"].as_str().unwrap().to_owned()),
+        );
+    }
+    // both commits may have been one step
+    seen.sort();
+    assert_eq!(seen, ["web/other", "web/token"]);
+    let event = resume(&second.to_string()).next().unwrap();
+    assert_eq!((event.id, &event.data["resync"]), (Some(third), &json!(false)));
+    for unknown in ["1", "99999", "x", "-1"] {
+        let event = resume(unknown).next().unwrap();
+        assert_eq!(
+            (event.id, &event.data["resync"]),
+            (Some(third), &json!(true)),
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn a_prefix_and_the_environment_decide_which_changes_are_listed() {
+    let scene = Scene::with_token();
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on"}"#;
+    scene.commit(vec![put("prod", "web/own", Kind::Flag, flag.as_bytes())]);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch?prefix=web/a", &[]);
+    let mut all = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    all.next().unwrap();
+    let revision = scene.commit(vec![
+        put("prod", "web/a/b", Kind::Secret, b"x"),
+        put("prod", "web/ab", Kind::Secret, b"x"),
+        put("base", "web/a", Kind::Config, b"{}"),
+        put("base", "web/secret", Kind::Secret, b"not inherited"),
+        // the nearer definition hides this one
+        put("base", "web/own", Kind::Flag, flag.as_bytes()),
+    ]);
+    let paths = |events: &mut Events| -> Vec<String> {
+        let event = events.next().unwrap();
+        assert_eq!(event.id, Some(revision));
+        event.data["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(paths(&mut events), ["web/a", "web/a/b"]);
+    assert_eq!(paths(&mut all), ["web/a", "web/a/b", "web/ab"]);
+    // a revision without a change here is told too: what is served has its number
+    let elsewhere = scene.commit(vec![put("base", "web/secret", Kind::Secret, b"again")]);
+    let event = events.next().unwrap();
+    assert_eq!((event.id, &event.data["changes"]), (Some(elsewhere), &json!([])));
+}
+
+#[test]
+fn a_thousand_watchers_hear_of_one_commit() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut watchers: Vec<Events> = (0..1000)
+        .map(|_| {
+            let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+            events.next().unwrap();
+            events
+        })
+        .collect();
+    let revision = scene.secret("web/token", "two");
+    for events in &mut watchers {
+        assert_eq!(events.next().unwrap().id, Some(revision));
+    }
+}
+
+fn update(from: u64) -> Arc<Update> {
+    let change = Change {
+        path: path("web/token"),
+        kind: Kind::Secret,
+        action: strongroom_core::snapshot::Action::Updated,
+        version: 2,
+    };
+    Arc::new(Update::new(from + 1, from, vec![change]))
+}
+
+fn next(cursor: &mut Cursor) -> Option<String> {
+    match cursor.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(bytes)) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_slow_watcher_is_told_and_nothing_is_kept_for_it() {
+    let feed = Feed::new(1);
+    let mut cursor = feed.watch(None, None);
+    assert!(next(&mut cursor).unwrap().contains("\"resync\":true"));
+    assert_eq!(next(&mut cursor), None);
+    for from in 1..=1000 {
+        feed.push(update(from));
+    }
+    let told = next(&mut cursor).unwrap();
+    assert!(
+        told.starts_with("event: lagged\ndata: {\"missed\":1000}\n\nevent: revision\nid: 1001\n"),
+        "{told}"
+    );
+    assert!(told.contains("\"resync\":true"));
+    assert_eq!(next(&mut cursor), None);
+    feed.push(update(1001));
+    assert!(next(&mut cursor).unwrap().contains("\"from\":1001"));
+    // a resume from before what is kept
+    assert!(
+        next(&mut feed.watch(None, Some(1)))
+            .unwrap()
+            .contains("\"resync\":true")
+    );
+    assert!(
+        next(&mut feed.watch(None, Some(1000)))
+            .unwrap()
+            .contains("\"from\":1000")
+    );
+}
+
+#[test]
+fn watchers_hear_signs_of_life_and_the_end() {
+    let feed = Feed::new(1);
+    let mut cursor = feed.watch(None, Some(1));
+    assert!(next(&mut cursor).unwrap().contains("\"from\":1"));
+    feed.beat();
+    assert_eq!(next(&mut cursor).as_deref(), Some(": keep-alive\n\n"));
+    assert_eq!(next(&mut cursor), None);
+    feed.close();
+    assert_eq!(
+        cursor.poll_next(&mut Context::from_waker(Waker::noop())),
+        Poll::Ready(None)
+    );
+}
+
+#[test]
+fn a_very_large_change_is_a_resync() {
+    let scene = Scene::new();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    let many = (0..1001)
+        .map(|n| put("prod", &format!("many/{n}"), Kind::Secret, b"x"))
+        .collect();
+    let revision = scene.commit(many);
+    let event = events.next().unwrap();
+    assert_eq!(
+        event.data,
+        json!({"revision": revision, "from": null, "resync": true, "changes": []})
+    );
+}
