@@ -10,13 +10,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use strongroom_core::id::{Hash, Revision};
-use strongroom_core::store::{AppendError, Head, Store, StoredCommit, StoredObject};
+use strongroom_core::store::{AppendError, Head, SqliteStore, Store, StoredCommit, StoredObject};
+use tempfile::TempDir;
 
 /// Long enough for anything that arrives at all.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -75,6 +76,20 @@ pub(crate) fn objects(store: &dyn Store, wanted: &[Hash]) -> Vec<StoredObject> {
         })
         .unwrap();
     found
+}
+
+/// The file that SQLite keeps beside `path`.
+pub(crate) fn companion(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+/// A store with one commit in a new directory.
+pub(crate) fn store() -> (TempDir, PathBuf, SqliteStore) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let store = SqliteStore::create(&path).unwrap();
+    append_until_in(&store, "first", &[object(1, 50)]);
+    (directory, path, store)
 }
 
 /// The variable that tells a child its job.
