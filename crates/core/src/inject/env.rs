@@ -40,13 +40,13 @@ impl Default for EnvSettings {
     }
 }
 
-/// A variable's name: ASCII letters, digits and `_`, not beginning with a digit, at most 255 bytes.
+/// A variable's name: ASCII letters, digits and `_`, not beginning with a digit, at most 1024 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VariableName(Box<str>);
 
 /// The text cannot be a variable's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a variable's name is 1 to 255 ASCII letters, digits and _, and does not begin with a digit")]
+#[error("a variable's name is 1 to 1024 ASCII letters, digits and _, and does not begin with a digit")]
 pub struct VariableNameError;
 
 impl VariableName {
@@ -55,7 +55,7 @@ impl VariableName {
     /// # Errors
     /// [`VariableNameError`].
     pub fn new(text: &str) -> Result<Self, VariableNameError> {
-        let valid = (1..=255).contains(&text.len())
+        let valid = (1..=1024).contains(&text.len())
             && !text.starts_with(|first: char| first.is_ascii_digit())
             && text
                 .bytes()

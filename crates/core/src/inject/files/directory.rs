@@ -1,7 +1,7 @@
 //! One target directory: owns the switch from one revision to the next and tidying up. It must
 //! not know how a tree of files is written.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::CStr;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::os::fd::OwnedFd;
@@ -11,25 +11,28 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use super::error::{Failed, Trying as _};
-use super::names::REVISION;
+use super::names::{Files, REVISION};
+use super::tidy::is_data_name;
 use super::tree::{self, Access};
 use super::{FilesError, FilesSettings, Note, at, target};
 use crate::inject::Material;
 
 /// The symlink that is switched.
-const DATA: &str = "..data";
-/// Names of directories and symlinks that are not in use yet begin like this.
-const NEXT: &str = "..next-";
+pub(super) const DATA: &str = "..data";
+/// Names of symlinks that are not in use yet begin like this.
+pub(super) const NEXT: &str = "..next-";
 
 /// A directory that this process alone delivers files into.
 #[derive(Debug)]
 pub struct Directory {
-    settings: FilesSettings,
-    path: PathBuf,
-    fd: OwnedFd,
-    access: Access,
-    durable: bool,
-    notes: Vec<Note>,
+    pub(super) settings: FilesSettings,
+    pub(super) path: PathBuf,
+    pub(super) fd: OwnedFd,
+    pub(super) access: Access,
+    pub(super) durable: bool,
+    pub(super) notes: Vec<Note>,
+    /// Data directories that were replaced and may still be there, oldest first.
+    pub(super) replaced: VecDeque<Box<CStr>>,
 }
 
 /// The files of one revision, written but not in use yet: [`Directory::switch`] or
@@ -100,7 +103,17 @@ impl Directory {
             access,
             durable,
             notes: Vec::new(),
+            replaced: VecDeque::new(),
         };
+        if !matches!(
+            at::kind(&directory.fd, DATA),
+            Ok(FileType::Symlink) | Err(Errno::NOENT)
+        ) {
+            return Err(FilesError::Occupied {
+                directory: directory.path.clone(),
+                name: DATA.to_owned(),
+            });
+        }
         let failed = directory.recover();
         failed.map_err(|failed| FilesError::from_failed(failed, &directory.path))?;
         Ok(directory)
@@ -170,13 +183,18 @@ impl Directory {
             return Ok(prepared);
         }
         let name = format!("..{}-{:016x}", material.revision, unique());
-        let written = self.write_tree(&name, |root| {
-            tree::write(root, &files, material.revision, self.access, self.durable)
-        });
-        if let Err(failed) = written {
-            self.remove(&name);
-            return Err(FilesError::from_failed(failed, &self.path));
+        let mut written = self.write_tree(&name, &files, material.revision);
+        if matches!(
+            written,
+            Err(Failed {
+                errno: Errno::NOSPC,
+                ..
+            })
+        ) && self.drop_replaced()
+        {
+            written = self.write_tree(&name, &files, material.revision);
         }
+        written.map_err(|failed| FilesError::from_failed(failed, &self.path))?;
         prepared.data = Some(name);
         Ok(prepared)
     }
@@ -186,6 +204,7 @@ impl Directory {
     /// # Errors
     /// [`FilesError`]; the revision before stays in use, whole.
     pub fn switch(&mut self, prepared: Prepared) -> Result<Applied, FilesError> {
+        let before = at::read_link(&self.fd, DATA).ok().flatten();
         if let Err(failed) = self.try_switch(&prepared) {
             let error = FilesError::from_failed(failed, &self.path);
             self.discard(prepared);
@@ -197,6 +216,9 @@ impl Directory {
             files: prepared.files,
             notes: Vec::new(),
         };
+        if let Some(before) = before.filter(|name| applied.switched && is_data_name(name)) {
+            self.expire(before);
+        }
         applied.notes = self.tidy(&prepared.tops).1;
         Ok(applied)
     }
@@ -213,6 +235,7 @@ impl Directory {
     /// # Errors
     /// [`FilesError`] when files could not be removed.
     pub fn clear(&mut self) -> Result<(), FilesError> {
+        self.replaced.clear();
         match rustix::fs::unlinkat(&self.fd, DATA, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => {
@@ -294,17 +317,6 @@ impl Directory {
         })
     }
 
-    /// True for a link of this layout that nobody else can redirect.
-    fn is_own_link(&self, name: &str) -> bool {
-        let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else {
-            return false;
-        };
-        let own = rustix::process::geteuid().as_raw();
-        (stat.st_uid == own || stat.st_uid == 0)
-            && matches!(at::read_link(&self.fd, name), Ok(Some(target))
-                if target.to_bytes() == format!("{DATA}/{name}").as_bytes())
-    }
-
     /// The data directory that is in use, by name, and open.
     fn current(&self) -> Result<Option<(Box<CStr>, OwnedFd)>, Errno> {
         let Some(name) = at::read_link(&self.fd, DATA)? else {
@@ -320,94 +332,21 @@ impl Directory {
         }
     }
 
-    fn write_tree(
-        &self,
-        name: &str,
-        write: impl FnOnce(&OwnedFd) -> Result<(), Failed>,
-    ) -> Result<(), Failed> {
-        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).trying("make directories")?;
-        let root = at::open_directory(&self.fd, name).trying("open directories")?;
-        write(&root)
-    }
-
-    fn recover(&mut self) -> Result<(), Failed> {
-        match at::kind(&self.fd, DATA) {
-            Ok(FileType::Symlink) | Err(Errno::NOENT) => {}
-            Ok(_) => return Err(Errno::EXIST).trying("use the name ..data, which is taken,"),
-            Err(errno) => return Err(errno).trying("look at names"),
-        }
-        if self.durable {
-            let directory = self.path.clone();
-            self.notes.push(Note::OnDisk { directory });
-        }
-        // links stay as they are: the first revision that is applied settles them
-        let keep = self.links().trying("list files")?;
-        let (count, notes) = self.tidy(&keep);
-        if count > 0 {
-            let directory = self.path.clone();
-            self.notes.push(Note::Leftovers { directory, count });
-        }
-        self.notes.extend(notes);
-        Ok(())
-    }
-
-    fn links(&self) -> Result<BTreeSet<String>, Errno> {
-        let names = at::list(&self.fd)?;
-        let links = names.into_iter().filter_map(|(name, kind)| {
-            let name = name.to_str().ok()?.to_owned();
-            (kind == FileType::Symlink && self.is_own_link(&name)).then_some(name)
-        });
-        Ok(links.collect())
-    }
-
-    /// Removes every name of ours that is not in use: links other than `tops`, data directories
-    /// other than the current one. Tells how many were removed, and what could not be.
-    fn tidy(&self, tops: &BTreeSet<String>) -> (usize, Vec<Note>) {
-        let current = at::read_link(&self.fd, DATA).ok().flatten();
-        let links = self.links().unwrap_or_default();
-        let stale: HashSet<&String> = links.difference(tops).collect();
-        let mut removed = 0;
-        let mut notes = Vec::new();
-        for (name, _) in at::list(&self.fd).unwrap_or_default() {
-            let text = name.to_string_lossy().into_owned();
-            let unused = text.starts_with(NEXT)
-                || stale.contains(&text)
-                || (is_data_name(&name) && current.as_ref() != Some(&name));
-            if !unused {
-                continue;
-            }
-            match at::remove(&self.fd, &name) {
-                Ok(()) | Err(Errno::NOENT) => removed += 1,
-                Err(_) => notes.push(Note::NotRemoved {
-                    directory: self.path.clone(),
-                    name: text,
-                }),
-            }
-        }
-        (removed, notes)
-    }
-
-    /// Removes a name that was never in use; what cannot be removed is found at the next start.
-    fn remove(&self, name: &str) {
-        if let Ok(name) = std::ffi::CString::new(name) {
-            let _ = at::remove(&self.fd, &name);
-        }
+    /// Writes a new data directory; nothing is left of it when that fails.
+    fn write_tree(&self, name: &str, files: &Files<'_>, revision: u64) -> Result<(), Failed> {
+        let write = || {
+            rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).trying("make directories")?;
+            let root = at::open_directory(&self.fd, name).trying("open directories")?;
+            tree::write(&root, files, revision, self.access, self.durable)
+        };
+        write().inspect_err(|_| self.remove(name))
     }
 }
 
-/// `..REVISION-` and 16 hexadecimal digits.
-fn is_data_name(name: &CStr) -> bool {
-    let parts = name
-        .to_str()
-        .ok()
-        .and_then(|text| text.strip_prefix(".."))
-        .and_then(|text| text.split_once('-'));
-    parts.is_some_and(|(revision, random)| {
-        !revision.is_empty()
-            && revision.bytes().all(|byte| byte.is_ascii_digit())
-            && random.len() == 16
-            && random.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.drop_replaced();
+    }
 }
 
 /// A number for names that must not meet one left behind; nothing depends on it being secret.

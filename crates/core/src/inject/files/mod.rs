@@ -16,6 +16,7 @@ mod directory;
 mod error;
 mod names;
 mod target;
+mod tidy;
 mod tree;
 
 use std::path::PathBuf;

@@ -1,0 +1,419 @@
+//! A directory of files: its layout, what is switched and when, and what is left behind.
+#![cfg(feature = "inject")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod inject_kit;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+use inject_kit::{data_directories, material, names, path, until};
+use strongroom_core::inject::files::{
+    Directory, FileName, FileNameError, FileProblem, FilesError, FilesSettings, Note,
+};
+
+fn fresh() -> (tempfile::TempDir, FilesSettings) {
+    let parent = tempfile::tempdir().unwrap();
+    let settings = FilesSettings::new(parent.path().join("files"));
+    (parent, settings)
+}
+
+fn read(settings: &FilesSettings, name: &str) -> String {
+    fs::read_to_string(settings.directory.join(name)).unwrap()
+}
+
+#[test]
+fn files_lie_behind_one_link_with_their_revision_beside_them() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let applied = directory
+        .apply(&material(
+            7,
+            &[("web/database/password", b"s3cret"), ("top", b"")],
+        ))
+        .unwrap();
+    assert!(applied.switched);
+    assert_eq!((applied.revision, applied.files), (7, 2));
+    assert_eq!(directory.revision(), Some(7));
+    assert_eq!(read(&settings, "web/database/password"), "s3cret");
+    assert_eq!(read(&settings, "top"), "");
+    assert_eq!(read(&settings, ".revision"), "7\n");
+    let data = fs::read_link(settings.directory.join("..data")).unwrap();
+    let data = data.to_str().unwrap();
+    assert!(data.starts_with("..7-"), "{data}");
+    assert_eq!(
+        names(&settings.directory),
+        [data, "..data", ".revision", "top", "web"]
+    );
+    assert_eq!(
+        fs::read_link(settings.directory.join("web")).unwrap(),
+        Path::new("..data/web")
+    );
+}
+
+#[test]
+fn only_the_own_user_reads_files_unless_told_otherwise() {
+    let (_parent, settings) = fresh();
+    let mode = |at: &Path| fs::metadata(at).unwrap().permissions().mode() & 0o7777;
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a/b", b"x")])).unwrap();
+    let at = |name: &str| settings.directory.join(name);
+    assert_eq!(mode(&settings.directory), 0o700);
+    assert_eq!(mode(&at("a")), 0o700);
+    assert_eq!(mode(&at("a/b")), 0o400);
+    assert_eq!(mode(&at(".revision")), 0o400);
+    drop(directory);
+
+    let shared = FilesSettings {
+        mode: 0o440,
+        ..settings.clone()
+    };
+    let mut directory = Directory::open(shared).unwrap();
+    let applied = directory.apply(&material(1, &[("a/b", b"x")])).unwrap();
+    assert!(applied.switched, "another mode is a change");
+    assert_eq!(mode(&at("a")), 0o750);
+    assert_eq!(mode(&at("a/b")), 0o440);
+}
+
+#[test]
+fn files_get_the_owner_that_is_asked_for() {
+    if !inject_kit::is_root() {
+        return;
+    }
+    let (_parent, settings) = fresh();
+    let settings = FilesSettings {
+        uid: Some(12345),
+        gid: Some(54321),
+        ..settings
+    };
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a/b", b"x")])).unwrap();
+    for (name, mode) in [("a", 0o500), ("a/b", 0o400), (".revision", 0o400)] {
+        let stat = fs::metadata(settings.directory.join(name)).unwrap();
+        assert_eq!(
+            (stat.uid(), stat.gid(), stat.mode() & 0o7777),
+            (12345, 54321, mode),
+            "{name}"
+        );
+    }
+    // the directory itself stays this process's, but the owner of the files can reach them
+    let stat = fs::metadata(&settings.directory).unwrap();
+    assert_eq!((stat.uid(), stat.mode() & 0o7777), (0, 0o755));
+    assert!(directory.apply(&material(2, &[("a/b", b"y")])).unwrap().switched);
+}
+
+#[test]
+fn a_switch_changes_adds_and_removes_names_and_tidies_up() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory
+        .apply(&material(1, &[("a", b"1"), ("old/x", b"1")]))
+        .unwrap();
+    let before = fs::read_link(settings.directory.join("..data")).unwrap();
+    // a file becomes a directory and the other way round
+    directory
+        .apply(&material(2, &[("a/b", b"2"), ("new", b"2")]))
+        .unwrap();
+    assert_eq!(read(&settings, "a/b"), "2");
+    let now = fs::read_link(settings.directory.join("..data")).unwrap();
+    let links: Vec<String> = names(&settings.directory)
+        .into_iter()
+        .filter(|name| !name.starts_with(".."))
+        .collect();
+    assert_eq!(links, [".revision", "a", "new"]);
+    // a consumer in the middle of reading still finds the files that were replaced, for a while
+    assert!(settings.directory.join(&before).join("old/x").exists());
+    until("the old files vanish", || {
+        (data_directories(&settings.directory) == [settings.directory.join(&now)]).then_some(())
+    });
+}
+
+#[test]
+fn what_is_the_same_is_not_switched() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let values: &[(&str, &[u8])] = &[("a", b"1"), ("b/c", b"2")];
+    directory.apply(&material(1, values)).unwrap();
+    let before = fs::read_link(settings.directory.join("..data")).unwrap();
+    let inode = fs::metadata(settings.directory.join("a")).unwrap().ino();
+
+    let applied = directory.apply(&material(5, values)).unwrap();
+    assert!(!applied.switched);
+    assert_eq!(fs::read_link(settings.directory.join("..data")).unwrap(), before);
+    assert_eq!(fs::metadata(settings.directory.join("a")).unwrap().ino(), inode);
+    // but the number is the new one
+    assert_eq!(read(&settings, ".revision"), "5\n");
+    directory.revise(6).unwrap();
+    assert_eq!(read(&settings, ".revision"), "6\n");
+    assert_eq!(names(&settings.directory.join("..data")), [".revision", "a", "b"]);
+
+    // nor by the next process
+    drop(directory);
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    assert_eq!(directory.revision(), Some(6));
+    assert!(!directory.apply(&material(6, values)).unwrap().switched);
+}
+
+#[test]
+fn what_somebody_changed_is_put_right() {
+    let (_parent, settings) = fresh();
+    let values: &[(&str, &[u8])] = &[("a", b"1"), ("b/c", b"2")];
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let at = |name: &str| settings.directory.join("..data").join(name);
+    type Harm<'a> = (&'a str, Box<dyn Fn() + 'a>);
+    let harms: [Harm<'_>; 6] = [
+        (
+            "content",
+            Box::new(|| {
+                fs::remove_file(at("a")).unwrap();
+                fs::write(at("a"), "x").unwrap();
+                fs::set_permissions(at("a"), fs::Permissions::from_mode(0o400)).unwrap();
+            }),
+        ),
+        (
+            "mode",
+            Box::new(|| fs::set_permissions(at("a"), fs::Permissions::from_mode(0o444)).unwrap()),
+        ),
+        ("missing", Box::new(|| fs::remove_file(at("b/c")).unwrap())),
+        ("more", Box::new(|| fs::write(at("b/d"), "x").unwrap())),
+        (
+            "symlink",
+            Box::new(|| {
+                fs::remove_file(at("a")).unwrap();
+                symlink("/etc/passwd", at("a")).unwrap();
+            }),
+        ),
+        (
+            "link",
+            Box::new(|| fs::remove_file(settings.directory.join("..data")).unwrap()),
+        ),
+    ];
+    for (what, harm) in harms {
+        directory.apply(&material(1, values)).unwrap();
+        harm();
+        let applied = directory.apply(&material(1, values)).unwrap();
+        assert!(applied.switched, "{what}");
+        assert_eq!(
+            (read(&settings, "a"), read(&settings, "b/c")),
+            ("1".into(), "2".into()),
+            "{what}"
+        );
+        assert!(fs::symlink_metadata(at("a")).unwrap().is_file(), "{what}");
+    }
+    // a user-visible link that vanished comes back without a switch
+    fs::remove_file(settings.directory.join("a")).unwrap();
+    assert!(!directory.apply(&material(1, values)).unwrap().switched);
+    assert_eq!(read(&settings, "a"), "1");
+}
+
+#[test]
+fn a_prefix_and_given_names_choose_what_is_written() {
+    let (_parent, settings) = fresh();
+    let values = material(
+        1,
+        &[
+            ("web/a", b"1"),
+            ("web/tls/key", b"2"),
+            ("web", b"3"),
+            ("webs", b"4"),
+            ("shared/ca", b"5"),
+        ],
+    );
+    let mut some = settings.clone();
+    some.prefix = Some(path("web"));
+    some.names = vec![
+        ("key.pem".parse().unwrap(), path("web/tls/key")),
+        ("ca/ca.pem".parse().unwrap(), path("shared/ca")),
+    ];
+    let mut directory = Directory::open(some.clone()).unwrap();
+    assert_eq!(directory.apply(&values).unwrap().files, 4);
+    assert_eq!(read(&settings, "a"), "1");
+    assert_eq!(read(&settings, "key.pem"), "2");
+    assert_eq!(read(&settings, "web"), "3");
+    assert_eq!(read(&settings, "ca/ca.pem"), "5");
+    assert!(!settings.directory.join("tls").exists());
+    drop(directory);
+
+    some.derive = false;
+    let mut directory = Directory::open(some).unwrap();
+    assert_eq!(directory.apply(&values).unwrap().files, 2);
+    assert_eq!(directory.apply(&values).unwrap().files, 2);
+    match directory.apply(&material(2, &[("web/a", b"1")])) {
+        Err(FilesError::Missing(missing)) => assert_eq!(missing.paths.len(), 2),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(read(&settings, ".revision"), "1\n");
+}
+
+#[test]
+fn names_that_cannot_be_files_are_all_listed() {
+    let (_parent, mut settings) = fresh();
+    settings.names = vec![
+        ("same".parse().unwrap(), path("x")),
+        ("same".parse().unwrap(), path("y")),
+    ];
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let values = material(
+        1,
+        &[
+            ("a", b"1"),
+            ("a/b", b"2"),
+            ("x", b"3"),
+            ("y", b"4"),
+            (".revision", b"5"),
+        ],
+    );
+    let problems = match directory.apply(&values) {
+        Err(FilesError::Problems(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        problems,
+        [
+            FileProblem::Collision {
+                name: "same".parse().unwrap(),
+                first: path("x"),
+                second: path("y")
+            },
+            FileProblem::Name {
+                path: path(".revision"),
+                problem: FileNameError::Reserved
+            },
+            FileProblem::FileAndDirectory {
+                file: path("a"),
+                inside: path("a/b")
+            },
+        ]
+    );
+    assert_eq!(names(&settings.directory), [] as [&str; 0]);
+}
+
+#[test]
+fn a_file_name_stays_inside_and_off_our_own_names() {
+    for good in ["a", "a/b.c", ".hidden", "a/..b", "a/.revision", "ü"] {
+        assert!(FileName::new(good).is_ok(), "{good}");
+    }
+    let long = "x".repeat(256);
+    let bad = [
+        ("", FileNameError::Empty),
+        ("/a", FileNameError::Empty),
+        ("a//b", FileNameError::Empty),
+        ("a/", FileNameError::Empty),
+        (".", FileNameError::Dots),
+        ("..", FileNameError::Dots),
+        ("a/../b", FileNameError::Dots),
+        ("a\0", FileNameError::Control),
+        ("a\nb", FileNameError::Control),
+        (&long, FileNameError::TooLong),
+        ("..data", FileNameError::Reserved),
+        ("..next-1/x", FileNameError::Reserved),
+        (".revision", FileNameError::Reserved),
+        (".revision/x", FileNameError::Reserved),
+    ];
+    for (text, problem) in bad {
+        assert_eq!(FileName::new(text), Err(problem), "{text:?}");
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_at_the_next_start() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a", b"1")])).unwrap();
+    drop(directory);
+    let leave = |name: &str| settings.directory.join(name);
+    fs::create_dir_all(leave("..2-0123456789abcdef/deep/er")).unwrap();
+    fs::write(leave("..2-0123456789abcdef/deep/er/file"), "half").unwrap();
+    symlink("..2-0123456789abcdef", leave("..next-0123456789abcdef")).unwrap();
+    // a link made before the switch that never came
+    symlink("..data/b", leave("b")).unwrap();
+    // what is not ours stays
+    fs::write(leave("..mine"), "x").unwrap();
+    fs::write(leave("notes.txt"), "x").unwrap();
+    symlink("/etc/hostname", leave("elsewhere")).unwrap();
+
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let leftovers = Note::Leftovers {
+        directory: settings.directory.clone(),
+        count: 2,
+    };
+    assert!(directory.notes().contains(&leftovers), "{:?}", directory.notes());
+    assert_eq!(read(&settings, "a"), "1");
+    assert!(!directory.apply(&material(1, &[("a", b"1")])).unwrap().switched);
+    let expected = ["..data", "..mine", ".revision", "a", "elsewhere", "notes.txt"];
+    let found: Vec<String> = names(&settings.directory)
+        .into_iter()
+        .filter(|name| !name.starts_with("..1-"))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn prepared_files_are_unseen_until_they_are_switched_to() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a", b"1")])).unwrap();
+    let prepared = directory
+        .prepare(&material(2, &[("a", b"2"), ("b", b"2")]))
+        .unwrap();
+    assert!(prepared.is_change());
+    assert_eq!(
+        (read(&settings, "a"), read(&settings, ".revision")),
+        ("1".into(), "1\n".into())
+    );
+    assert!(!settings.directory.join("b").exists());
+    directory.discard(prepared);
+    assert_eq!(data_directories(&settings.directory).len(), 1);
+    let prepared = directory
+        .prepare(&material(2, &[("a", b"2"), ("b", b"2")]))
+        .unwrap();
+    directory.switch(prepared).unwrap();
+    assert_eq!(
+        (read(&settings, "a"), read(&settings, "b")),
+        ("2".into(), "2".into())
+    );
+}
+
+#[test]
+fn clearing_leaves_only_what_is_not_ours() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a", b"1")])).unwrap();
+    directory.apply(&material(2, &[("a/b", b"2")])).unwrap();
+    fs::write(settings.directory.join("notes.txt"), "x").unwrap();
+    directory.clear().unwrap();
+    assert_eq!(names(&settings.directory), ["notes.txt"]);
+    assert_eq!(directory.revision(), None);
+    directory.apply(&material(3, &[("a", b"3")])).unwrap();
+    assert_eq!(read(&settings, "a"), "3");
+}
+
+#[test]
+fn a_disk_is_remarked_upon_and_a_tmpfs_is_not() {
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let directory = Directory::open(FilesSettings::new(disk.path().join("files"))).unwrap();
+    let on_disk = |note: &Note| matches!(note, Note::OnDisk { .. });
+    assert!(directory.notes().iter().any(on_disk), "{:?}", directory.notes());
+    if let Some(tmpfs) = inject_kit::Tmpfs::mount("mode=0700") {
+        let directory = Directory::open(FilesSettings::new(tmpfs.path())).unwrap();
+        assert_eq!(directory.notes(), []);
+    }
+}
+
+#[test]
+fn the_longest_path_of_an_entry_can_be_a_file() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    let deep = "a/".repeat(255) + "ab";
+    assert_eq!(deep.len(), 512);
+    directory.apply(&material(1, &[(&deep, b"x")])).unwrap();
+    assert_eq!(read(&settings, &deep), "x");
+    directory.clear().unwrap();
+    assert_eq!(names(&settings.directory), [] as [&str; 0]);
+}
