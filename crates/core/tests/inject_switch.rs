@@ -1,7 +1,7 @@
 //! Readers never see half a revision: they read as fast as they can while files are switched as
 //! fast as they can.
 #![cfg(feature = "inject")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod inject_kit;
 
