@@ -320,7 +320,7 @@ fn as_process_1_it_takes_signals_and_leaves_nothing_behind() {
     };
     let mut child = command.spawn().unwrap();
     reads(&keep.path().join("daemon"), "up\n");
-    until("it is a daemon", || runs("sleep\0607\0").then_some(()));
+    until("it is a daemon", || runs(&["sleep", "607"]).then_some(()));
     let unshare = child.id();
     let first: i32 = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children"))
         .unwrap()
@@ -329,13 +329,14 @@ fn as_process_1_it_takes_signals_and_leaves_nothing_behind() {
         .unwrap();
     kill_process(Pid::from_raw(first).unwrap(), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(9));
-    assert!(!runs("sleep\0607\0"));
+    assert!(!runs(&["sleep", "607"]));
 }
 
 /// True when some process has exactly this command line.
-fn runs(command: &str) -> bool {
+fn runs(command: &[&str]) -> bool {
+    let wanted: String = command.iter().map(|word| format!("{word}\0")).collect();
     let processes = fs::read_dir("/proc").unwrap();
     let mut lines =
         processes.map(|entry| fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default());
-    lines.any(|line| line == command.as_bytes())
+    lines.any(|line| line == wanted.as_bytes())
 }
