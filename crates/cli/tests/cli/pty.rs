@@ -2,7 +2,8 @@
 //! a person would see. It must not know what a test asserts.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A program on a terminal.
 pub(crate) struct Pty {
     child: Child,
+    /// The file that the terminal's name was written into.
+    terminal: PathBuf,
     keyboard: ChildStdin,
     screen: Arc<Mutex<Vec<u8>>>,
     reader: Option<std::thread::JoinHandle<()>>,
@@ -24,20 +27,25 @@ impl Pty {
         Self::start_with(desk, line, |_| {})
     }
 
-    pub(crate) fn start_with(
-        desk: &Desk,
-        line: &str,
-        prepare: impl FnOnce(&mut std::process::Command),
-    ) -> Self {
+    pub(crate) fn start_with(desk: &Desk, line: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         // No shell stays in between: Ctrl-C would end it too.
         Self::shell(desk, &format!("exec {BINARY} {line}"), prepare)
     }
 
     /// Starts a shell on a terminal of its own.
-    pub(crate) fn shell(desk: &Desk, script: &str, prepare: impl FnOnce(&mut std::process::Command)) -> Self {
+    pub(crate) fn shell(desk: &Desk, script: &str, prepare: impl FnOnce(&mut Command)) -> Self {
+        let terminal = desk.file("home/terminal");
+        let script = format!("tty > {}; {script}", terminal.display());
         let mut command = desk.other("script");
         command
-            .args(["--quiet", "--return", "--flush", "--command", script, "/dev/null"])
+            .args([
+                "--quiet",
+                "--return",
+                "--flush",
+                "--command",
+                &script,
+                "/dev/null",
+            ])
             .env("TERM", "dumb")
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped());
@@ -58,6 +66,7 @@ impl Pty {
         });
         Self {
             child,
+            terminal,
             keyboard,
             screen,
             reader: Some(reader),
@@ -71,15 +80,7 @@ impl Pty {
 
     /// Waits until `words` were shown.
     pub(crate) fn expect(&mut self, words: &str) {
-        let begin = Instant::now();
-        while !self.screen().contains(words) {
-            assert!(
-                begin.elapsed() < PATIENCE,
-                "{words:?} was never shown: {}",
-                self.screen()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.wait(words, |pty| pty.screen().contains(words));
     }
 
     /// Waits for a question, then types an answer and Enter.
@@ -87,11 +88,38 @@ impl Pty {
         self.press(question, &format!("{text}\r"));
     }
 
+    /// The same for a question that hides what is typed: waits until the echo is off, too.
+    pub(crate) fn answer_hidden(&mut self, question: &str, text: &str) {
+        self.press_hidden(question, &format!("{text}\r"));
+    }
+
+    pub(crate) fn press_hidden(&mut self, question: &str, keys: &str) {
+        self.expect(question);
+        self.wait("the echo to be off", |pty| pty.stty().contains("-echo "));
+        self.press(question, keys);
+    }
+
+    /// The settings of the terminal.
+    fn stty(&self) -> String {
+        let terminal = std::fs::read_to_string(&self.terminal).unwrap_or_default();
+        let settings = Command::new("stty")
+            .args(["-a", "-F", terminal.trim()])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&settings.stdout).into_owned()
+    }
+
+    fn wait(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let begin = Instant::now();
+        while !is(self) {
+            assert!(begin.elapsed() < PATIENCE, "waited for {what}: {}", self.screen());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Waits for words, then presses keys.
     pub(crate) fn press(&mut self, words: &str, keys: &str) {
         self.expect(words);
-        // The question is written a moment before the echo is switched off.
-        std::thread::sleep(Duration::from_millis(300));
         self.keyboard.write_all(keys.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
     }

@@ -7,7 +7,7 @@ use crate::pty::Pty;
 fn a_value_is_asked_for_without_echo_and_the_plan_is_confirmed() {
     let desk = Desk::new();
     let mut pty = Pty::start(&desk, "put prod web/a");
-    pty.answer("Value of prod web/a: ", CANARY);
+    pty.answer_hidden("Value of prod web/a: ", CANARY);
     pty.expect("+ ");
     pty.answer("Commit this? [y/N]", "y");
     let (code, screen) = pty.end();
@@ -83,18 +83,18 @@ fn secrets_are_not_exported_to_a_terminal() {
 fn a_passphrase_is_chosen_twice_and_asked_for_on_use() {
     let desk = Desk::bare();
     let mut pty = Pty::start(&desk, "init --admin alice");
-    pty.answer("New passphrase", CANARY);
-    pty.answer("The same again", CANARY);
+    pty.answer_hidden("New passphrase", CANARY);
+    pty.answer_hidden("The same again", CANARY);
     let (code, screen) = pty.end();
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains(CANARY));
     let mut pty = Pty::start(&desk, "member list");
-    pty.answer("Passphrase of", CANARY);
+    pty.answer_hidden("Passphrase of", CANARY);
     let (code, screen) = pty.end();
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("alice") && !screen.contains(CANARY));
     let mut pty = Pty::start(&desk, "member list");
-    pty.answer("Passphrase of", "something else");
+    pty.answer_hidden("Passphrase of", "something else");
     let (code, screen) = pty.end();
     assert_eq!(code, 3, "{screen}");
     assert!(screen.contains("does not open identity file"));
@@ -104,18 +104,18 @@ fn a_passphrase_is_chosen_twice_and_asked_for_on_use() {
 fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
     let desk = Desk::bare();
     let mut pty = Pty::start(&desk, "identity new id");
-    pty.answer("New passphrase", "short");
+    pty.answer_hidden("New passphrase", "short");
     let (code, screen) = pty.end();
     assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("shorter than 12"));
     let mut pty = Pty::start(&desk, "identity new id");
-    pty.answer("New passphrase", "long enough, surely");
-    pty.answer("The same again", "long enough, surly");
+    pty.answer_hidden("New passphrase", "long enough, surely");
+    pty.answer_hidden("The same again", "long enough, surly");
     let (code, screen) = pty.end();
     assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("differ") && !desk.file("id").exists());
     let mut pty = Pty::start(&desk, "identity new id");
-    pty.answer("New passphrase", "");
+    pty.answer_hidden("New passphrase", "");
     let (code, screen) = pty.end();
     assert_eq!(code, 0, "{screen}");
     let made = screen
@@ -128,7 +128,7 @@ fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
         .to_owned();
     assert_eq!(made.len(), 29, "{made}");
     let mut pty = Pty::start(&desk, "identity show id");
-    pty.answer("Passphrase of", &made);
+    pty.answer_hidden("Passphrase of", &made);
     let (code, screen) = pty.end();
     assert!(code == 0 && screen.contains("age1"), "{screen}");
 }
@@ -141,7 +141,7 @@ fn an_interrupted_question_leaves_the_terminal_as_it_was() {
         &format!("{BINARY} identity new id; echo ended $?; stty -a"),
         |_| {},
     );
-    pty.press("New passphrase", "\u{3}");
+    pty.press_hidden("New passphrase", "\u{3}");
     let (_, screen) = pty.end();
     assert!(screen.contains("ended 130"), "{screen}");
     assert!(
@@ -155,22 +155,22 @@ fn an_interrupted_question_leaves_the_terminal_as_it_was() {
 fn ctrl_c_still_ends_a_command_that_asked_for_a_passphrase() {
     let desk = Desk::bare();
     let mut pty = Pty::start(&desk, "init --admin alice");
-    pty.answer("New passphrase", CANARY);
-    pty.answer("The same again", CANARY);
+    pty.answer_hidden("New passphrase", CANARY);
+    pty.answer_hidden("The same again", CANARY);
     assert_eq!(pty.end().0, 0);
     let mut pty = Pty::start(&desk, "watch");
-    pty.answer("Passphrase of", CANARY);
+    pty.answer_hidden("Passphrase of", CANARY);
     pty.press("watching sqlite:", "\u{3}");
     assert_eq!(pty.end().0, 130);
     let mut pty = Pty::start(&desk, "environment add prod --yes");
-    pty.answer("Passphrase of", CANARY);
+    pty.answer_hidden("Passphrase of", CANARY);
     assert_eq!(pty.end().0, 0);
     // A command of its own decides: it hears Ctrl-C and ends with a code of its choice.
     let mut pty = Pty::start(
         &desk,
         "run prod -- sh -c 'trap \"exit 9\" INT; echo waiting; while :; do sleep 0.1; done'",
     );
-    pty.answer("Passphrase of", CANARY);
+    pty.answer_hidden("Passphrase of", CANARY);
     pty.press("waiting", "\u{3}");
     let (code, screen) = pty.end();
     assert_eq!(code, 9, "{screen}");
