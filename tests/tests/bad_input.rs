@@ -56,7 +56,7 @@ fn names_off_the_grammar_are_refused_and_not_repeated() {
         let mut put = scene.strongroom(&["put", "prod", &path]);
         refused(&strongroom_tests::scene::feed(&mut put, b"x"), 2, "");
     }
-    refused(&scene.run(&["environment", "add", "Prod"]), 2, "lower-case");
+    refused(&scene.run(&["environment", "add", "Prod"]), 2, "upper-case");
     assert_eq!(revision(&scene), before);
 }
 
