@@ -30,7 +30,7 @@ pub struct Checkpoint {
     authority: Link,
     time: Timestamp,
     signer: MemberId,
-    entries: imbl::HashMap<EntryId, Live>,
+    entries: imbl::OrdMap<EntryId, Arc<Live>>,
     digest: Hash,
     signature: [u8; SIGNATURE],
 }
@@ -47,8 +47,7 @@ fn signed(digest: Hash) -> [u8; 40] {
 /// The signed checkpoint of `state`.
 #[must_use]
 pub fn encode(state: &State, signer: MemberId, key: &SigningKey) -> Vec<u8> {
-    let mut entries: Vec<_> = state.entries().iter().collect();
-    entries.sort_unstable_by_key(|(id, _)| **id);
+    let entries = state.entries();
     let mut w = Writer::with_capacity(256 + ENTRY * entries.len());
     w.fixed(MAGIC);
     w.u16(FORMAT);
@@ -112,7 +111,7 @@ impl Checkpoint {
         };
         let time = Timestamp(r.u64()?);
         let signer = MemberId(r.fixed()?);
-        let mut entries = imbl::HashMap::new();
+        let mut entries = imbl::OrdMap::new();
         let mut last = None;
         for _ in 0..r.count(ENTRY)? {
             let id = EntryId(r.fixed()?);
@@ -127,7 +126,7 @@ impl Checkpoint {
                 meta: Hash(r.fixed()?),
                 value: Hash(r.fixed()?),
             };
-            entries.insert(id, live);
+            entries.insert(id, Arc::new(live));
         }
         r.end()?;
         Ok(Self {

@@ -34,7 +34,8 @@ pub struct State {
     pub(super) link: Link,
     pub(super) time: Timestamp,
     pub(super) admin: Arc<Admin>,
-    pub(super) entries: imbl::HashMap<EntryId, Live>,
+    /// Values are shared: the map's nodes have room for more than they hold.
+    pub(super) entries: imbl::OrdMap<EntryId, Arc<Live>>,
 }
 
 impl State {
@@ -74,10 +75,21 @@ impl State {
         &self.admin
     }
 
-    /// All live entries.
+    /// One live entry.
     #[must_use]
-    pub fn entries(&self) -> &imbl::HashMap<EntryId, Live> {
-        &self.entries
+    pub fn entry(&self, id: EntryId) -> Option<&Arc<Live>> {
+        self.entries.get(&id)
+    }
+
+    /// All live entries, by id.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&EntryId, &Arc<Live>)> {
+        self.entries.iter()
+    }
+
+    /// Whether both have the same live entries.
+    #[must_use]
+    pub fn same_entries(&self, other: &Self) -> bool {
+        self.entries == other.entries
     }
 
     /// Verifies the first commit of a store.
@@ -113,7 +125,7 @@ impl State {
             link,
             time: commit.time,
             admin: Arc::new(admin),
-            entries: imbl::HashMap::new(),
+            entries: imbl::OrdMap::new(),
         })
     }
 
@@ -148,7 +160,7 @@ impl State {
             .verify(body, signature)
             .map_err(|_| Break::Signature)?;
         self.admin
-            .authorise(&commit, |change| self.entries.get(&change.id))?;
+            .authorise(&commit, |change| self.entries.get(&change.id).map(Arc::as_ref))?;
         let link = Link {
             revision: commit.revision,
             hash: stored.head.hash,
@@ -160,12 +172,12 @@ impl State {
             next.admin = Arc::new(self.admin.apply(&commit, link)?);
         }
         for change in &commit.entries {
-            next.entry(change)?;
+            next.change(change)?;
         }
         Ok((next, commit))
     }
 
-    fn entry(&mut self, change: &EntryChange) -> Result<(), Break> {
+    fn change(&mut self, change: &EntryChange) -> Result<(), Break> {
         let before = self.entries.get(&change.id);
         let holds = match (before, change.value) {
             (None, Some(_)) => {
@@ -195,7 +207,7 @@ impl State {
                     meta: change.meta,
                     value,
                 };
-                self.entries.insert(change.id, live);
+                self.entries.insert(change.id, Arc::new(live));
             }
             None => {
                 self.entries.remove(&change.id);

@@ -11,22 +11,47 @@ use super::{Action, Changed, Entry, Node, Snapshot};
 use crate::commit::{Break, IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal;
-use crate::id::{EntryId, Hash, MemberId};
+use crate::id::{EntryId, FastMap, Hash, MemberId, PersistentMap};
+use crate::kind::Kind;
 
 /// Takes one object as the storage has it.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Hash, &[u8]) -> Result<(), IntegrityError>;
 
-/// Fetches objects as the storage has them; absent ones are passed over. Whoever asked checks. `E` is whatever reading a store can fail with.
+/// Fetches objects as the storage has them; absent ones are passed over. Whoever asked checks.
+/// `E` is whatever reading a store can fail with.
 pub(crate) trait Fetch<E> {
     fn fetch(&mut self, wanted: &[Hash], each: Take<'_>) -> Result<(), E>;
+}
+
+/// The entries that commits passed over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delta {
+    /// All of them.
+    pub(crate) touched: BTreeSet<EntryId>,
+    /// Those a rotator gave a new version to: they must turn out to be secrets.
+    pub(crate) rotated: BTreeSet<EntryId>,
 }
 
 /// What one entry is built from while its records arrive.
 struct Part {
     id: EntryId,
+    /// Whose metadata tells the path: the new state, or the old one of an entry that goes.
     live: Live,
-    meta: Option<Meta>,
+    stays: bool,
+    meta: Option<Box<Meta>>,
     value: Option<Sealed>,
+}
+
+impl Part {
+    fn new(id: EntryId, live: &Live, stays: bool) -> Self {
+        Self {
+            id,
+            live: *live,
+            stays,
+            meta: None,
+            value: None,
+        }
+    }
 }
 
 impl Snapshot {
@@ -35,6 +60,7 @@ impl Snapshot {
         state: State,
         me: MemberId,
         keyring: Arc<Keyring>,
+        rotated: &BTreeSet<EntryId>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<Self, E> {
         let mut next = Self {
@@ -42,108 +68,84 @@ impl Snapshot {
             state,
             me,
             keyring,
-            spaces: imbl::HashMap::new(),
-            ids: imbl::HashMap::new(),
+            spaces: PersistentMap::default(),
         };
-        let all: Vec<_> = next
+        let parts = next
             .state
             .entries()
-            .iter()
-            .map(|(id, live)| (*id, *live))
-            .collect();
-        let parts = all
-            .into_iter()
             .filter(|(_, live)| next.keyring.opens(live.compartment))
-            .map(|(id, live)| Part {
-                id,
-                live,
-                meta: None,
-                value: None,
-            })
+            .map(|(id, live)| Part::new(*id, live, true))
             .collect();
-        next.fill(parts, fetch)?;
+        next.fill(parts, rotated, None, fetch)?;
         Ok(next)
     }
 
-    /// This snapshot brought to `state`, in which the entries `touched` differ, and what changed.
+    /// This snapshot brought to `state`, which differs by `delta`, and what changed.
     pub(crate) fn apply<E: From<IntegrityError>>(
         &self,
         state: State,
-        touched: &BTreeSet<EntryId>,
+        delta: &Delta,
         keyring: Arc<Keyring>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<(Self, Vec<Changed>), E> {
-        let admin_changed = state.admin().last() != self.state.admin().last();
-        let sees_more = state
-            .admin()
-            .compartments()
-            .keys()
-            .any(|id| keyring.opens(*id) && !self.keyring.opens(*id));
-        if sees_more {
-            let next = Self::build(state, self.me, keyring, fetch)?;
+        let mut compartments = state.admin().compartments().keys();
+        if compartments.any(|id| keyring.opens(*id) && !self.keyring.opens(*id)) {
+            // A grant shows what was there before.
+            let next = Self::build(state, self.me, keyring, &delta.rotated, fetch)?;
             let changes = next.changes_since(self);
             return Ok((next, changes));
         }
         let mut next = self.clone();
-        if admin_changed {
+        if state.admin().last() != self.state.admin().last() {
             next.directory = Arc::new(open_directory(&state, &keyring, fetch)?);
         }
         next.state = state;
         next.keyring = keyring;
         let mut parts = Vec::new();
-        for id in touched {
-            let old = self.ids.get(id);
-            let live = next.state.entries().get(id).copied();
-            let same = old.is_some_and(|old| live.is_some_and(|live| live.revision == old.revision));
-            if same {
-                continue;
+        for id in &delta.touched {
+            let opens = |live: &&Arc<Live>| next.keyring.opens(live.compartment);
+            let old = self.state.entry(*id).filter(opens);
+            let new = next.state.entry(*id).filter(opens);
+            match (old, new) {
+                (Some(old), Some(new)) if old.revision == new.revision => {}
+                (_, Some(new)) => parts.push(Part::new(*id, new, true)),
+                (Some(old), None) => parts.push(Part::new(*id, old, false)),
+                (None, None) => {}
             }
-            if let Some(old) = old {
-                next.remove(old);
-            }
-            let Some(live) = live.filter(|live| next.keyring.opens(live.compartment)) else {
-                continue;
-            };
-            let before = self.state.entries().get(id);
-            let meta = old
-                .filter(|_| before.is_some_and(|before| before.meta == live.meta))
-                .and_then(|old| self.meta_of(old));
-            parts.push(Part {
-                id: *id,
-                live,
-                meta,
-                value: None,
-            });
         }
-        next.fill(parts, fetch)?;
-        let changes = touched
-            .iter()
-            .flat_map(|id| changed(self.ids.get(id), next.ids.get(id)))
-            .collect();
+        let mut changes = Vec::new();
+        next.fill(parts, &delta.rotated, Some(&mut changes), fetch)?;
         Ok((next, changes))
     }
 
-    /// Fetches what `parts` lack and inserts the finished entries.
+    /// Fetches what `parts` need, then inserts or removes their entries.
     fn fill<E: From<IntegrityError>>(
         &mut self,
         mut parts: Vec<Part>,
+        rotated: &BTreeSet<EntryId>,
+        mut changes: Option<&mut Vec<Changed>>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<(), E> {
-        let mut slots: HashMap<Hash, (usize, bool)> = HashMap::with_capacity(parts.len() * 2);
+        // Stores keep what one commit brought side by side: in this order memory is walked, not
+        // jumped through.
+        parts.sort_unstable_by_key(|part| part.live.revision);
+        let mut slots: FastMap<Hash, (u32, bool)> = FastMap::default();
+        slots.reserve(parts.len() * 2);
         let mut wanted = Vec::with_capacity(parts.len() * 2);
-        for (at, part) in parts.iter().enumerate() {
-            if part.meta.is_none() {
-                slots.insert(part.live.meta, (at, true));
-                wanted.push(part.live.meta);
+        for (at, part) in (0..).zip(&parts) {
+            slots.insert(part.live.meta, (at, true));
+            wanted.push(part.live.meta);
+            if part.stays {
+                slots.insert(part.live.value, (at, false));
+                wanted.push(part.live.value);
             }
-            slots.insert(part.live.value, (at, false));
-            wanted.push(part.live.value);
         }
         let store = self.state.store();
         let keyring = Arc::clone(&self.keyring);
         fetch.fetch(&wanted, &mut |hash, bytes| {
             let slot = slots.get(&hash).copied();
-            let Some((part, is_meta)) = slot.and_then(|(at, is_meta)| Some((parts.get_mut(at)?, is_meta)))
+            let Some((part, is_meta)) =
+                slot.and_then(|(at, is_meta)| Some((parts.get_mut(usize::try_from(at).ok()?)?, is_meta)))
             else {
                 return Ok(());
             };
@@ -154,88 +156,92 @@ impl Snapshot {
                     .open(&keyring, &context)
                     .and_then(|plain| plain.expose(Meta::decode).map_err(|_| Break::Record))
                     .map_err(|what| what.at(part.live.revision))?;
-                part.meta = Some(meta);
+                part.meta = Some(Box::new(meta));
             } else {
                 part.value = Some(sealed);
             }
             Ok(())
         })?;
-        drop(slots);
+        drop((slots, wanted));
         for part in parts {
             let revision = part.live.revision;
-            self.insert(part).map_err(|what| E::from(what.at(revision)))?;
+            let only_secret = rotated.contains(&part.id);
+            let changed = self
+                .place(part, only_secret)
+                .map_err(|what| E::from(what.at(revision)))?;
+            if let Some(changes) = &mut changes {
+                changes.extend(changed());
+            }
         }
         Ok(())
     }
 
-    fn insert(&mut self, part: Part) -> Result<(), Break> {
-        let (Some(meta), Some(value)) = (part.meta, part.value) else {
-            return Err(Break::MissingObject);
-        };
+    /// Inserts or removes one entry; the returned closure tells what changed.
+    fn place(&mut self, part: Part, only_secret: bool) -> Result<impl FnOnce() -> Option<Changed>, Break> {
+        let meta = part.meta.ok_or(Break::MissingObject)?;
         // An entry can only be what its id says: one path is one entry, whoever put it.
         if self.directory.entry_id(meta.environment, &meta.path) != part.id {
             return Err(Break::Contradiction);
+        }
+        if only_secret && part.stays && meta.kind != Kind::Secret {
+            return Err(Break::Unauthorised);
         }
         let environment = self
             .directory
             .environment_names
             .get(&meta.environment)
             .ok_or(Break::Contradiction)?;
-        let compartment = self
-            .directory
-            .compartments
-            .get(&part.live.compartment)
-            .ok_or(Break::Contradiction)?;
-        let entry = Arc::new(Entry {
-            id: part.id,
-            environment: environment.clone(),
-            path: meta.path,
-            kind: meta.kind,
-            version: part.live.version,
-            revision: part.live.revision,
-            format: meta.format,
-            labels: meta.labels,
-            compartment: compartment.clone(),
-            size: seal::plaintext_len(value.bytes().len()),
-            sealed_in: part.live.compartment,
-        });
-        let space = self.spaces.entry(entry.environment.clone()).or_default();
-        let node = Node {
-            entry: Arc::clone(&entry),
-            sealed: value,
+        let space = self.spaces.entry(environment.clone()).or_default();
+        let (before, after) = if part.stays {
+            let sealed = part.value.ok_or(Break::MissingObject)?;
+            let compartment = self
+                .directory
+                .compartments
+                .get(&part.live.compartment)
+                .ok_or(Break::Contradiction)?;
+            let entry = Arc::new(Entry {
+                id: part.id,
+                environment: environment.clone(),
+                path: meta.path,
+                kind: meta.kind,
+                version: part.live.version,
+                revision: part.live.revision,
+                format: meta.format,
+                labels: meta.labels,
+                compartment: compartment.clone(),
+                size: seal::plaintext_len(sealed.bytes().len()),
+                sealed_in: part.live.compartment,
+            });
+            if let Some(order) = space.order.get_mut() {
+                order.insert(entry.path.clone(), Arc::clone(&entry));
+            }
+            let node = Node {
+                entry: Arc::clone(&entry),
+                sealed,
+            };
+            (space.entries.insert(entry.path.clone(), node), Some(entry))
+        } else {
+            if let Some(order) = space.order.get_mut() {
+                order.remove(&meta.path);
+            }
+            (space.entries.remove(&meta.path), None)
         };
-        space.entries.insert(entry.path.clone(), node);
-        space.order.insert(entry.path.clone(), Arc::clone(&entry));
-        self.ids.insert(entry.id, entry);
-        Ok(())
+        Ok(move || changed(before.as_ref().map(|node| &node.entry), after.as_ref()))
     }
 
-    fn remove(&mut self, entry: &Entry) {
-        if let Some(space) = self.spaces.get_mut(&entry.environment) {
-            space.entries.remove(&entry.path);
-            space.order.remove(&entry.path);
-        }
-        self.ids.remove(&entry.id);
-    }
-
-    /// The metadata an entry was built from.
-    pub(crate) fn meta_of(&self, entry: &Entry) -> Option<Meta> {
-        Some(Meta {
-            environment: self.directory.environments.get(&entry.environment)?.id,
-            kind: entry.kind,
-            format: entry.format,
-            path: entry.path.clone(),
-            labels: entry.labels.clone(),
-        })
-    }
-
-    /// What changed from `older` to this snapshot, among the entries both identities open.
+    /// What changed from `older` to this snapshot, among the entries both open.
     #[must_use]
     pub fn changes_since(&self, older: &Self) -> Vec<Changed> {
-        let ids: BTreeSet<_> = older.ids.keys().chain(self.ids.keys()).collect();
-        ids.into_iter()
-            .flat_map(|id| changed(older.ids.get(id), self.ids.get(id)))
-            .collect()
+        let gone = older
+            .all_entries()
+            .filter(|old| self.own(&old.environment, &old.path).is_none())
+            .filter_map(|old| changed(Some(old), None));
+        let new = self
+            .all_entries()
+            .filter_map(|new| changed(older.own(&new.environment, &new.path), Some(new)));
+        let mut all: Vec<_> = gone.chain(new).collect();
+        all.sort_by(|a, b| (&a.environment, &a.path).cmp(&(&b.environment, &b.path)));
+        all
     }
 }
 
@@ -262,7 +268,7 @@ fn changed(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> Option<Ch
         (None, None) => return None,
         (None, Some(new)) => (new, Action::Created),
         (Some(old), None) => (old, Action::Deleted),
-        (Some(old), Some(new)) if old.version == new.version && old.revision == new.revision => return None,
+        (Some(old), Some(new)) if old.revision == new.revision => return None,
         (Some(_), Some(new)) => (new, Action::Updated),
     };
     Some(Changed {

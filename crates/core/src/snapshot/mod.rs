@@ -8,7 +8,7 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::ambient::Timestamp;
 pub use crate::commit::{Role, RoleError};
@@ -16,11 +16,11 @@ use crate::commit::{Sealed, State};
 use crate::config::{DocumentError, Format};
 use crate::crypto::identity::PublicIdentity;
 use crate::crypto::keyring::Keyring;
-use crate::id::{CompartmentId, EntryId, Hash, MemberId, Revision, Version};
+use crate::id::{CompartmentId, EntryId, Hash, MemberId, PersistentMap, Revision, Version};
 pub use crate::kind::{Kind, KindError};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-pub(crate) use build::{Fetch, Take};
+pub(crate) use build::{Delta, Fetch, Take};
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, value_context,
@@ -159,15 +159,15 @@ pub struct Snapshot {
     me: MemberId,
     keyring: Arc<Keyring>,
     directory: Arc<Directory>,
-    spaces: imbl::HashMap<EnvironmentName, Space>,
-    ids: imbl::HashMap<EntryId, Arc<Entry>>,
+    spaces: PersistentMap<EnvironmentName, Space>,
 }
 
 /// The entries of one environment: by hash to read them, in order to list them.
 #[derive(Clone, Default)]
 struct Space {
-    entries: imbl::HashMap<EntryPath, Node>,
-    order: imbl::OrdMap<EntryPath, Arc<Entry>>,
+    entries: PersistentMap<EntryPath, Node>,
+    /// Made by the first listing and kept up from then on: most readers never list.
+    order: OnceLock<imbl::OrdMap<EntryPath, Arc<Entry>>>,
 }
 
 /// An entry and its sealed value.
@@ -211,13 +211,13 @@ impl Snapshot {
     /// The number of entries this identity opens, over all environments.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.spaces.values().map(|space| space.entries.len()).sum()
     }
 
     /// True when this identity opens no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     /// All environments, by name.
@@ -308,11 +308,30 @@ impl Snapshot {
     }
 
     pub(crate) fn all_entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.ids.values()
+        self.spaces
+            .values()
+            .flat_map(|space| space.entries.values())
+            .map(|node| &node.entry)
     }
 
-    pub(crate) fn by_id(&self, id: EntryId) -> Option<&Arc<Entry>> {
-        self.ids.get(&id)
+    /// The environment's own entry at `path`.
+    pub(crate) fn own(&self, environment: &EnvironmentName, path: &EntryPath) -> Option<&Arc<Entry>> {
+        self.spaces
+            .get(environment)?
+            .entries
+            .get(path)
+            .map(|node| &node.entry)
+    }
+
+    /// The metadata an entry was built from.
+    pub(crate) fn meta_of(&self, entry: &Entry) -> Option<Meta> {
+        Some(Meta {
+            environment: self.directory.environments.get(&entry.environment)?.id,
+            kind: entry.kind,
+            format: entry.format,
+            path: entry.path.clone(),
+            labels: entry.labels.clone(),
+        })
     }
 }
 

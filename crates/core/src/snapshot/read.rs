@@ -84,8 +84,14 @@ impl Snapshot {
         self.space(environment)
             .into_iter()
             .flat_map(move |space| {
+                let entries = || space.entries.values();
                 space
                     .order
+                    .get_or_init(|| {
+                        entries()
+                            .map(|node| (node.entry.path.clone(), Arc::clone(&node.entry)))
+                            .collect()
+                    })
                     .range::<_, EntryPath>((from, std::ops::Bound::Unbounded))
             })
             .map(|(_, entry)| entry)
@@ -193,7 +199,7 @@ impl Snapshot {
 
     /// Opens exactly this entry's own value, without layers.
     pub(crate) fn own_value(&self, entry: &Entry) -> Result<Secret, ReadError> {
-        self.open(self.own(entry)?)
+        self.open(self.node_of(entry)?)
     }
 
     /// Opens exactly this entry's own value, without layers, and lends it to `f`.
@@ -201,16 +207,16 @@ impl Snapshot {
     /// # Errors
     /// [`ReadError::Damaged`], [`ReadError::NoEntry`] when the entry is not of this snapshot.
     pub fn expose<R>(&self, entry: &Entry, f: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError> {
-        Ok(self.open(self.own(entry)?)?.expose(f))
+        Ok(self.open(self.node_of(entry)?)?.expose(f))
     }
 
     /// Whether the entry's own value equals `value`, in constant time.
     pub(crate) fn is_value(&self, entry: &Entry, value: &Secret) -> Result<bool, ReadError> {
-        let node = self.own(entry)?;
+        let node = self.node_of(entry)?;
         Ok(node.entry.size == value.len() && self.open(node)?.same_as(value))
     }
 
-    fn own(&self, entry: &Entry) -> Result<&Node, ReadError> {
+    fn node_of(&self, entry: &Entry) -> Result<&Node, ReadError> {
         self.space(&entry.environment)
             .and_then(|space| space.entries.get(&entry.path))
             .filter(|node| node.entry.revision == entry.revision)

@@ -189,7 +189,7 @@ impl<'a> Draft<'a> {
         let (environment_id, default) = (environment.id, environment.compartment);
         let id = self.directory.entry_id(environment_id, &put.path);
         self.once(id)?;
-        let old = self.base.by_id(id).cloned();
+        let old = self.base.own(&put.environment, &put.path).cloned();
         let found = old.as_ref().map_or(Version(0), |old| old.version);
         let expected = match put.expect {
             Expect::Any => true,
@@ -199,7 +199,7 @@ impl<'a> Draft<'a> {
         if !expected {
             return Err(stale(&put.environment, &put.path, found));
         }
-        if old.is_none() && self.base.state().entries().contains_key(&id) {
+        if old.is_none() && self.base.state().entry(id).is_some() {
             return Err(denied("the path is taken by an entry it does not open"));
         }
         let compartment = self.compartment_for(put, old.as_deref(), default)?;
@@ -244,7 +244,7 @@ impl<'a> Draft<'a> {
         if unchanged {
             return Ok(());
         }
-        let live = self.base.state().entries().get(&id).copied();
+        let live = self.base.state().entry(id);
         let meta = match live.filter(|_| same_meta) {
             Some(live) => live.meta,
             None => {
@@ -321,7 +321,7 @@ impl<'a> Draft<'a> {
     fn delete(&mut self, environment: &EnvironmentName, path: &EntryPath) -> Result<(), CommitError> {
         let id = self.directory.entry_id(self.environment(environment)?.id, path);
         self.once(id)?;
-        let (Some(old), Some(live)) = (self.base.by_id(id), self.base.state().entries().get(&id)) else {
+        let (Some(old), Some(live)) = (self.base.own(environment, path), self.base.state().entry(id)) else {
             return Err(CommitError::Read(ReadError::NoEntry {
                 environment: environment.clone(),
                 path: path.clone(),

@@ -1,7 +1,6 @@
 //! From a store to a verified snapshot: owns opening, catching up, and the checks against what
 //! was verified before. Whatever a store claims is proved here or refused.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::OpenError;
@@ -11,8 +10,8 @@ use crate::commit::{
 };
 use crate::crypto::identity::Identity;
 use crate::crypto::keyring::{self, Keyring};
-use crate::id::{EntryId, Hash, MemberId, Revision};
-use crate::snapshot::{Changed, Fetch, Kind, Snapshot, Take};
+use crate::id::{Hash, MemberId, Revision};
+use crate::snapshot::{Changed, Delta, Fetch, Snapshot, Take};
 use crate::store::{Store, StoredCommit};
 
 /// Commits read at a time.
@@ -21,10 +20,8 @@ const BATCH: usize = 512;
 /// A verified walk over commits, and what the entries it passed need.
 pub(super) struct Walk {
     pub(super) state: State,
-    /// Entries that differ from where the walk began.
-    pub(super) touched: BTreeSet<EntryId>,
-    /// Entries a rotator gave a new version to; they must turn out to be secrets.
-    rotated: BTreeSet<EntryId>,
+    /// What differs from where the walk began.
+    pub(super) delta: Delta,
     /// Commits and entry changes passed: what the next checkpoint would spare.
     pub(super) passed: usize,
 }
@@ -33,8 +30,7 @@ impl Walk {
     pub(super) fn from(state: State) -> Self {
         Self {
             state,
-            touched: BTreeSet::new(),
-            rotated: BTreeSet::new(),
+            delta: Delta::default(),
             passed: 0,
         }
     }
@@ -45,11 +41,11 @@ impl Walk {
         let author = self.state.admin().members().get(&commit.author);
         let rotator = author.is_some_and(|member| member.role == Role::Rotator);
         for change in &commit.entries {
-            self.touched.insert(change.id);
+            self.delta.touched.insert(change.id);
             if rotator {
-                self.rotated.insert(change.id);
+                self.delta.rotated.insert(change.id);
             } else {
-                self.rotated.remove(&change.id);
+                self.delta.rotated.remove(&change.id);
             }
         }
         self.passed += 1 + commit.entries.len();
@@ -84,19 +80,6 @@ impl Walk {
         }
         Ok(())
     }
-
-    /// Refuses a rotator's new version of anything but a secret.
-    pub(super) fn check_rotated(&self, snapshot: &Snapshot) -> Result<(), IntegrityError> {
-        let wrong = self
-            .rotated
-            .iter()
-            .filter_map(|id| snapshot.by_id(*id))
-            .find(|entry| entry.kind != Kind::Secret);
-        match wrong {
-            Some(entry) => Err(Break::Unauthorised.at(entry.revision)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Opens a store: the snapshot at its head, and what a new checkpoint would spare.
@@ -109,8 +92,13 @@ pub(super) fn open(
     let me = member(&walk.state, identity)?;
     let mut fetch = Objects(store);
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
-    let snapshot = Snapshot::build(walk.state.clone(), me, Arc::new(keyring), &mut fetch)?;
-    walk.check_rotated(&snapshot)?;
+    let snapshot = Snapshot::build(
+        walk.state.clone(),
+        me,
+        Arc::new(keyring),
+        &walk.delta.rotated,
+        &mut fetch,
+    )?;
     Ok((snapshot, walk.passed))
 }
 
@@ -337,7 +325,6 @@ pub(super) fn step(
     } else {
         Arc::clone(old.keyring())
     };
-    let (snapshot, changes) = old.apply(walk.state.clone(), &walk.touched, keyring, &mut fetch)?;
-    walk.check_rotated(&snapshot)?;
+    let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, &mut fetch)?;
     Ok((snapshot, changes))
 }

@@ -58,7 +58,8 @@ impl Vault {
         }
         let mut fetch = Objects(&*self.store);
         // The keys of now open what was sealed then.
-        Snapshot::build(walk.state, now.me(), Arc::clone(now.keyring()), &mut fetch)
+        let keyring = Arc::clone(now.keyring());
+        Snapshot::build(walk.state, now.me(), keyring, &walk.delta.rotated, &mut fetch)
     }
 
     /// All commits, newest first, that changed an entry this identity opens, at most `limit`;
@@ -220,7 +221,8 @@ impl Vault {
                 value: then.own_value(old)?,
                 format: old.format,
                 labels: Some(old.labels.clone()),
-                compartment: None,
+                // A deleted entry comes back to where it was.
+                compartment: current.is_none().then(|| old.compartment.clone()),
                 expect: current.map_or(Expect::Absent, |current| Expect::Version(current.version)),
             }));
         }

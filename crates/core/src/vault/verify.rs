@@ -75,7 +75,7 @@ impl Vault {
             if Checkpoint::decode(&bytes).map_err(|what| what.at(at))?.is_some() {
                 load::verified(&*self.store, &OpenOptions::default()).and_then(|walk_from_checkpoint| {
                     let same = walk_from_checkpoint.state.revision() != at
-                        || walk_from_checkpoint.state.entries() == walk.state.entries();
+                        || walk_from_checkpoint.state.same_entries(&walk.state);
                     if same {
                         Ok(())
                     } else {

@@ -1,13 +1,11 @@
 //! The reading queries: owns how rows become commits and objects, and the choice between single
 //! look-ups and one pass over everything. Believes nothing about a row before it is looked at.
 
-use std::collections::HashSet;
-
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::Fail;
-use crate::id::{Hash, Revision};
+use crate::id::{FastSet, Hash, Revision};
 use crate::store::{Head, StoredCommit};
 
 /// One pass is quicker than look-ups when more than one in this many objects is wanted.
@@ -48,7 +46,7 @@ pub(super) fn objects(
     wanted: &[Hash],
     each: &mut dyn FnMut(Hash, &[u8]) -> bool,
 ) -> Result<(), Fail> {
-    let mut open: HashSet<Hash> = wanted.iter().copied().collect();
+    let mut open: FastSet<Hash> = wanted.iter().copied().collect();
     // Rows are numbered from 1 and never deleted.
     let stored: Option<i64> = connection.query_row("SELECT max(rowid) FROM objects", [], |row| row.get(0))?;
     let stored = usize::try_from(stored.unwrap_or(0)).unwrap_or(usize::MAX);
