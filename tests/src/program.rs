@@ -41,10 +41,20 @@ pub fn path(name: &str) -> PathBuf {
     path
 }
 
+/// An example of core, as built from the sources at hand.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    path("strongroom")
+        .parent()
+        .expect("a program lies in a directory")
+        .join("examples")
+        .join(name)
+}
+
 fn build() {
     let status = cargo()
-        .args(["build", "--quiet", "--locked", "--all-features"])
-        .args(["-p", "strongroom-cli", "-p", "strongroom-sidecar", "--bins"])
+        .args(["build", "--quiet", "--locked", "--all-features", "--workspace"])
+        .args(["--bins", "--example", "embed"])
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the programs do not build");

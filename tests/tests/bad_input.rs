@@ -98,6 +98,49 @@ fn values_of_every_kind_come_back_as_they_went_in() {
 }
 
 #[test]
+fn an_identity_with_a_passphrase_opens_with_it_alone() {
+    let scene = Scene::bare();
+    for (file, passphrase) in [("right", "a long right passphrase\n"), ("wrong", CANARY)] {
+        fs::write(scene.file(file), passphrase).unwrap();
+        fs::set_permissions(scene.file(file), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let run = |passphrase: &str, arguments: &[&str], input: &[u8]| {
+        let mut command = scene.strongroom(arguments);
+        command.env("STRONGROOM_PASSPHRASE_FILE", scene.file(passphrase));
+        strongroom_tests::scene::feed(&mut command, input)
+    };
+    let made = run(
+        "right",
+        &[
+            "init",
+            &scene.store(),
+            "--admin",
+            "alice",
+            "--identity",
+            "alice.identity",
+        ],
+        b"",
+    );
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        run("right", &["environment", "add", "prod"], b"")
+            .status
+            .success()
+    );
+    assert!(
+        run("right", &["put", "prod", "web/token"], b"one")
+            .status
+            .success()
+    );
+    assert_eq!(run("right", &["get", "prod", "web/token"], b"").stdout, b"one");
+    refused(&run("wrong", &["get", "prod", "web/token"], b""), 3, "passphrase");
+    // without a terminal and without the file nobody can be asked
+    let output = scene.run(&["get", "prod", "web/token"]);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("passphrase"));
+}
+
+#[test]
 fn a_wrong_or_careless_identity_is_refused() {
     let scene = Scene::with(&["prod"]);
     scene.put("prod", "web/token", CANARY);
@@ -261,9 +304,10 @@ fn a_directory_that_is_not_ours_gets_no_values() {
         let settings = Settings::new(&scene, &name, &identity, "prod").files("web");
         let mut sidecar = Sidecar::launch(&scene, &settings);
         strongroom_tests::wait::until("the refusal is reported", || {
-            let said = sidecar.log().contains("files");
-            (said || sidecar.ended().is_some()).then_some(())
+            let said = sidecar.log().contains(&format!("{name}/files"));
+            said.then_some(())
         });
+        assert_ne!(sidecar.ended(), Some(Some(0)));
         assert_eq!(
             fs::read_dir(&elsewhere).unwrap().count(),
             0,

@@ -11,30 +11,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use strongroom_tests::program::{self, cargo, workspace};
+use strongroom_tests::program::{self, workspace};
 use strongroom_tests::scene::Scene;
 
 #[test]
 fn the_embedding_example_reads_a_secret_and_follows_it() {
-    let built = cargo()
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--all-features",
-            "-p",
-            "strongroom-core",
-            "--example",
-            "embed",
-        ])
-        .status()
-        .unwrap();
-    assert!(built.success());
-    let embed = program::path("strongroom")
-        .parent()
-        .unwrap()
-        .join("examples/embed");
-
+    let embed = program::example("embed");
     let scene = Scene::with(&["prod"]);
     scene.put("prod", "web/token", "four");
     let identity = scene.reader("web", "prod");
