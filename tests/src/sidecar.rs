@@ -139,6 +139,16 @@ impl Sidecar {
         self.child.id()
     }
 
+    /// Waits until the revision it serves is written down and copied: what a restart starts from.
+    pub fn kept(&self) {
+        let hash = self.get("status").json()["hash"].as_str().unwrap().to_owned();
+        // the copy comes first, then the trust file
+        let trust = self.directory.with_extension("state").join("trust");
+        wait::until("the revision is written down", || {
+            std::fs::read_to_string(&trust).ok().filter(|text| text.contains(&hash))
+        });
+    }
+
     /// Asks its API; `target` follows `/api/v1/`.
     ///
     /// # Panics

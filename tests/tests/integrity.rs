@@ -126,6 +126,7 @@ fn a_sidecar_refuses_a_rollback_and_keeps_serving() {
     let settings = Settings::new(&scene, "web", &identity, "prod");
     let sidecar = Sidecar::start(&scene, &settings);
     assert_eq!(sidecar.secret("web/token").as_deref(), Some("two"));
+    sidecar.kept();
 
     copy_store(&backup, scene.path());
     wait::until("the refusal in the status", || {

@@ -43,6 +43,7 @@ fn a_store_that_goes_away_is_served_through() {
     let settings = Settings::new(&scene, "web", &identity, "prod");
     let sidecar = Sidecar::start(&scene, &settings);
     assert_eq!(stale(&sidecar), None);
+    sidecar.kept();
 
     move_store(&scene, true);
     let since = wait::until("staleness in answers", || stale(&sidecar));

@@ -78,17 +78,34 @@ fn a_watcher_that_comes_back_learns_what_it_missed() {
         (sidecar.secret("web/token").as_deref() == Some("3")).then_some(())
     });
     let mut events = http::events(&sidecar.socket(), "/api/v1/watch", &[&last]).unwrap();
-    let event = events.next().unwrap().unwrap();
-    assert_eq!(revision(&event), revision(&seen) + 2);
-    let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
-    if data["resync"] != true {
-        let paths: Vec<_> = data["changes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|change| &change["path"])
-            .collect();
-        assert!(paths.iter().any(|path| *path == "web/token"), "{data}");
-        assert!(!paths.iter().any(|path| *path == "web/calm"), "{data}");
+    // in one step or in two, but all of it and nothing else
+    let mut paths = Vec::new();
+    let mut last = revision(&seen);
+    while last < revision(&seen) + 2 {
+        let event = events.next().unwrap().unwrap();
+        assert!(revision(&event) > last, "{event:?}");
+        last = revision(&event);
+        let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+        assert_eq!(
+            data["resync"], false,
+            "the sidecar still knows these revisions: {data}"
+        );
+        for change in data["changes"].as_array().unwrap() {
+            paths.push(change["path"].as_str().unwrap().to_owned());
+        }
     }
+    assert!(
+        !paths.is_empty() && paths.iter().all(|path| path == "web/token"),
+        "{paths:?}"
+    );
+
+    // from a revision that it cannot know: read everything again
+    let mut events = http::events(&sidecar.socket(), "/api/v1/watch", &["last-event-id: 999999"]).unwrap();
+    let event = events.next().unwrap().unwrap();
+    let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+    assert_eq!(
+        (revision(&event), &data["resync"]),
+        (last, &true.into()),
+        "{data}"
+    );
 }
