@@ -43,12 +43,18 @@ impl Follower {
     /// # Errors
     /// The system's, when there is no thread.
     pub fn start(self, opened: Opened) -> std::io::Result<()> {
+        let since = self.source.ambient.now();
+        // before the first answer: it too must say that it is the copy's
+        if let Some(error) = &opened.instead_of {
+            tracing::warn!(%error, "the store cannot be used: serving the sealed copy");
+            self.serve_copy(since, error);
+        }
         std::thread::Builder::new()
             .name("follow".into())
             .stack_size(512 * 1024)
             .spawn(move || {
                 if let Some(error) = opened.instead_of {
-                    self.reach(&error);
+                    self.reach(since, &error);
                 }
                 loop {
                     self.follow(&self.state.vault());
@@ -57,11 +63,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Serves the copy and tries the store until it opens.
-    fn reach(&self, error: &OpenError) {
-        let since = self.source.ambient.now();
-        tracing::warn!(%error, "the store cannot be used: serving the sealed copy");
-        self.serve_copy(since, error);
+    /// Tries the store until it opens; the copy is served meanwhile.
+    fn reach(&self, since: Timestamp, error: &OpenError) {
         let mut pause = FIRST_PAUSE;
         let mut last = error.to_string();
         let vault = loop {
