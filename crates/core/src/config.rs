@@ -115,16 +115,12 @@ pub fn read<T: DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<T, Docu
 
 /// Merges `layers`, nearest first, into one document of the nearest layer's format: tables merge
 /// key by key, anything else replaces what is farther away. A single layer is returned as it is.
-/// A text layer hides all farther ones.
 ///
 /// # Errors
 /// [`DocumentError`].
 pub fn merge(layers: &[(Format, &[u8])]) -> Result<Vec<u8>, DocumentError> {
-    let merged = layers
-        .iter()
-        .position(|(format, _)| *format == Format::Text)
-        .and_then(|text| layers.get(..text.max(1)))
-        .unwrap_or(layers);
+    let count = merged_layers(layers.iter().map(|(format, _)| *format));
+    let merged = layers.get(..count).unwrap_or(layers);
     match merged {
         [] => Ok(Vec::new()),
         [(_, only)] => Ok(only.to_vec()),
@@ -153,6 +149,16 @@ pub fn merge(layers: &[(Format, &[u8])]) -> Result<Vec<u8>, DocumentError> {
             Ok(whole.to_string().into_bytes())
         }
     }
+}
+
+/// How many of the layers, nearest first, become part of the merged document: text has no keys to
+/// merge, so that it is the whole document when it is the nearest, and otherwise hides itself and
+/// all that is farther away.
+pub(crate) fn merged_layers(formats: impl ExactSizeIterator<Item = Format>) -> usize {
+    let all = formats.len();
+    let mut formats = formats;
+    let text = formats.position(|format| format == Format::Text);
+    text.map_or(all, |text| text.max(1))
 }
 
 fn merge_toml(into: &mut toml::Table, layer: toml::Table) {

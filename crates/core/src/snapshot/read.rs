@@ -123,12 +123,13 @@ impl Snapshot {
         path: &EntryPath,
         nearest: &Node,
     ) -> Result<Reading, ReadError> {
-        let nodes: Vec<_> = self
+        let mut nodes: Vec<_> = self
             .layers(environment)?
             .iter()
             .filter_map(|layer| self.space(layer)?.entries.get(path))
             .filter(|node| node.entry.kind == Kind::Config)
             .collect();
+        nodes.truncate(config::merged_layers(nodes.iter().map(|node| node.entry.format)));
         let copy = |node: &&Node| {
             let bytes = self.open(node)?.expose(|bytes| Zeroizing::new(bytes.to_vec()));
             Ok((node.entry.format, bytes))
