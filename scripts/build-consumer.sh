@@ -8,5 +8,4 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 # with --target these flags reach the program alone, not build scripts
 RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --quiet --locked --profile small --target "$host" -p strongroom-consumer >&2
-target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-echo "$target/$host/small/consumer"
+echo "${CARGO_TARGET_DIR:-target}/$host/small/consumer"

@@ -8,12 +8,13 @@
 # time by the same clock, which containers share with their host.
 #
 # Everything lies in one temporary directory, which is removed at the end with what was started.
-# STRONGROOM_DEMO_PROFILE=dev takes unoptimised programs; the default is release.
+# STRONGROOM_DEMO_BIN=DIRECTORY takes the programs that lie there instead of building them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-profile=${STRONGROOM_DEMO_PROFILE:-release}
 work=$(mktemp -d "${TMPDIR:-/tmp}/strongroom-demo.XXXXXX")
+# what is opened belongs on a tmpfs, where a value never reaches a disk
+if [ -w /dev/shm ]; then memory=$(mktemp -d /dev/shm/strongroom-demo.XXXXXX); else memory=$work; fi
 name=strongroom-demo-$$
 sidecar=
 app=
@@ -30,7 +31,7 @@ cleanup() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    rm -rf "$work"
+    rm -rf "$work" "$memory"
     [ "$status" = 0 ] || echo "demo: failed" >&2
     exit "$status"
 }
@@ -42,6 +43,7 @@ until_true() {
     shift
     for _ in $(seq 1200); do
         "$@" && return
+        [ -z "$app" ] || kill -0 "$app" 2>/dev/null || break
         sleep 0.05
     done
     echo "demo: waited in vain: $what" >&2
@@ -52,12 +54,14 @@ until_true() {
     return 1
 }
 
-say "Building ($profile)"
-cargo build --quiet --locked --profile "$profile" -p strongroom-cli -p strongroom-sidecar --bins
-run=$(scripts/build-run.sh | tail -n 1)
-consumer=$(scripts/build-consumer.sh | tail -n 1)
-target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
-case $profile in dev) bin=$target/debug ;; *) bin=$target/$profile ;; esac
+bin=${STRONGROOM_DEMO_BIN:-}
+if [ -z "$bin" ]; then
+    say "Building (a few minutes, the first time)"
+    cargo build --quiet --locked --release -p strongroom-cli -p strongroom-sidecar --bins
+    bin=${CARGO_TARGET_DIR:-target}/release
+fi
+run=$(realpath "$(scripts/build-run.sh 2>"$work/build.log" | tail -n 1)")
+consumer=$(realpath "$(scripts/build-consumer.sh | tail -n 1)")
 strongroom() { "$bin/strongroom" "$@"; }
 export STRONGROOM_STORE=sqlite:$work/store.db STRONGROOM_IDENTITY=$work/alice.identity
 # what the programs remember between runs stays in the temporary directory too
@@ -86,20 +90,20 @@ identity = "$work/web.identity"
 environment = "prod"
 
 [socket]
-path = "$work/web/sidecar.sock"
+path = "$memory/web/sidecar.sock"
 allow_uids = [$(id -u), $uid]
 END
 if [ "$(id -u)" = 0 ]; then echo "group = \"$uid\"" >>"$work/web.toml"; fi
 cat >>"$work/web.toml" <<END
 
 [[files]]
-directory = "$work/web/files"
+directory = "$memory/web/files"
 prefix = "web"
 END
 if [ "$(id -u)" = 0 ]; then printf 'owner = "%s"\ngroup = "%s"\n' "$uid" "$uid" >>"$work/web.toml"; fi
 "$bin/strongroom-sidecar" --settings "$work/web.toml" 2>"$work/sidecar.log" &
 sidecar=$!
-ready() { curl -sf -o /dev/null --unix-socket "$work/web/sidecar.sock" http://localhost/readyz; }
+ready() { curl -sf -o /dev/null --unix-socket "$memory/web/sidecar.sock" http://localhost/readyz; }
 until_true "the sidecar is ready" ready
 echo "serving on web/sidecar.sock and web/files (pid $sidecar, $(awk '/^VmRSS/ {print $2, $3}' "/proc/$sidecar/status") resident)"
 
@@ -118,7 +122,7 @@ start_container() {
     podman run --rm --rootfs "$work/root" true >"$work/engine.log" 2>&1 || return 1
     if [ "$(id -u)" = 0 ]; then user=(--user "$uid:$uid"); else user=(); fi
     podman run --rm --name "$name" --read-only "${user[@]}" \
-        -v "$work/web:/run/strongroom:ro" -v "$run:/bin/strongroom-run:ro" -v "$consumer:/bin/consumer:ro" \
+        -v "$memory/web:/run/strongroom:ro" -v "$run:/bin/strongroom-run:ro" -v "$consumer:/bin/consumer:ro" \
         -e SOCKET=/run/strongroom/sidecar.sock -e FILES=/run/strongroom/files -e CONSUMER=consumer \
         --rootfs "$work/root" \
         strongroom-run --socket /run/strongroom/sidecar.sock -- sh -c "$inside" >"$work/app.log" 2>&1 &
@@ -131,14 +135,14 @@ if start_container; then
 else
     say "A plain process: NO CONTAINER, for no container engine runs here"
     [ ! -s "$work/engine.log" ] || sed 's/^/  podman: /' "$work/engine.log"
-    SOCKET=$work/web/sidecar.sock FILES=$work/web/files CONSUMER=$consumer \
-        "$run" --socket "$work/web/sidecar.sock" -- sh -c "$inside" >"$work/app.log" 2>&1 &
+    SOCKET=$memory/web/sidecar.sock FILES=$memory/web/files CONSUMER=$consumer \
+        "$run" --socket "$memory/web/sidecar.sock" -- sh -c "$inside" >"$work/app.log" 2>&1 &
     app=$!
 fi
 arrived() { grep -q "^$1 [0-9]* $2\$" "$work/app.log"; }
 for way in socket file; do until_true "the first value by $way" arrived "$way" first-secret; done
 grep -v '^[a-z]* [0-9]\{15,\} ' "$work/app.log"
-awk '$2 ~ /^[0-9]{15,}$/ { printf "%-12s %s\n", $1 ":", $3 }' "$work/app.log"
+awk '/^(socket|file) [0-9]+ / { printf "%-12s web/token is %s\n", $1 ":", $3 }' "$work/app.log"
 
 say "The secret changes, twice, and the container goes on running"
 printf '%-16s %-10s %14s %14s\n' "new value" revision "by socket" "by file"
@@ -158,4 +162,4 @@ if [ "$engine" = podman ]; then echo "container's first process: still $(podman 
 say "Every signature, hash and record, from the first commit on"
 strongroom verify
 
-say "Removing the container, the sidecar and $work"
+say "Removing what was started, and $work"

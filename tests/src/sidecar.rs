@@ -145,7 +145,9 @@ impl Sidecar {
         // the copy comes first, then the trust file
         let trust = self.directory.with_extension("state").join("trust");
         wait::until("the revision is written down", || {
-            std::fs::read_to_string(&trust).ok().filter(|text| text.contains(&hash))
+            std::fs::read_to_string(&trust)
+                .ok()
+                .filter(|text| text.contains(&hash))
         });
     }
 

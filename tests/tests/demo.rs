@@ -19,11 +19,11 @@ fn the_demo_shows_the_whole_way_and_cleans_up() {
     // the demo itself falls back to a plain process; a test of it under CI must see a container
     let engine = container::Engine::new("the demo in a container");
     let scratch = tempfile::tempdir().unwrap();
-    // built before, so that the demo's own build finds nothing to do
-    let _ = program::path("strongroom");
-
     let output = Command::new(workspace().join("scripts/demo.sh"))
-        .env("STRONGROOM_DEMO_PROFILE", "dev")
+        .env(
+            "STRONGROOM_DEMO_BIN",
+            program::path("strongroom").parent().unwrap(),
+        )
         .env("TMPDIR", scratch.path())
         .output()
         .unwrap();
