@@ -6,8 +6,12 @@ mod output;
 pub mod socket;
 pub mod words;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use strongroom_core::inject::Material;
 use strongroom_core::inject::process::{self, Handle, ProcessError, ProcessSettings};
 
@@ -67,6 +71,7 @@ pub fn supervise(mut source: impl Source, options: Options) -> u8 {
     } = options;
     let output = Output { name, verbose };
     protect();
+    let early = end_early();
     process.reap_orphans = adopt_orphans();
     let first = match source.next() {
         Ok(Some(Update::Values(material))) => material,
@@ -80,11 +85,16 @@ pub fn supervise(mut source: impl Source, options: Options) -> u8 {
         }
     };
     let (handle, updates) = process::channel();
-    let follower = std::thread::Builder::new().name("source".into());
-    if let Err(error) = follower.spawn(move || follow(source, &handle, output)) {
-        output.say(format_args!("could not start a thread: {error}"));
-        return 1;
+    if process.follows() {
+        let follower = std::thread::Builder::new().name("source".into());
+        if let Err(error) = follower.spawn(move || follow(source, &handle, output)) {
+            output.say(format_args!("could not start a thread: {error}"));
+            return 1;
+        }
+    } else {
+        drop(source);
     }
+    early.store(false, Ordering::Relaxed);
     match process::supervise(process, first, updates, &mut |report| output.report(&report)) {
         Ok(exit) => u8::try_from(exit.code()).unwrap_or(1),
         Err(error) => {
@@ -127,6 +137,19 @@ fn protect() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     // where the kernel does not know it there is nothing else to do
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Lets process 1 be ended while it waits for values: the kernel drops what it does not handle.
+/// True as long as that is so.
+fn end_early() -> Arc<AtomicBool> {
+    let early = Arc::new(AtomicBool::new(true));
+    if rustix::process::getpid().is_init() {
+        for signal in [SIGTERM, SIGINT] {
+            // failing, it can still be killed
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&early));
+        }
+    }
+    early
 }
 
 /// Becomes the parent of orphaned descendants, as process 1 is anyway, so that they are reaped.

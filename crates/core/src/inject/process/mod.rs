@@ -113,6 +113,13 @@ impl ProcessSettings {
         wanted
     }
 
+    /// False when later revisions are of no use: nothing is done about them, and it is never
+    /// started again.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.files.is_some() || self.on_change != OnChange::Nothing || self.restart != Restart::Never
+    }
+
     /// Every entry that must be there.
     fn all_required(&self) -> impl Iterator<Item = &EntryPath> {
         let files = self.files.iter().flat_map(FilesSettings::required);

@@ -1,0 +1,14 @@
+//! `strongroom-run` against a real sidecar and a real store: values in, changes followed, failures
+//! told with the right exit code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
+
+mod follow;
+mod scratch;
+mod stage;
+mod start;
