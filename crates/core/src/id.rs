@@ -92,10 +92,6 @@ counter! {
 /// A persistent hash map with a fast hasher that is seeded anew in each process.
 pub(crate) type PersistentMap<K, V> =
     imbl::GenericHashMap<K, V, foldhash::fast::RandomState, imbl::shared_ptr::DefaultSharedPtr>;
-/// A hash map with the same hasher.
-pub(crate) type FastMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
-/// A hash set with the same hasher.
-pub(crate) type FastSet<T> = std::collections::HashSet<T, foldhash::fast::RandomState>;
 
 /// A SHA-256 digest: of a commit, a record or a key file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,6 +19,8 @@ pub mod inject;
 pub mod ambient;
 #[cfg(feature = "vault")]
 pub mod id;
+#[cfg(feature = "vault")]
+mod lookup;
 
 #[cfg(feature = "vault")]
 pub mod crypto;

@@ -11,8 +11,9 @@ use super::{Action, Changed, Entry, Node, Snapshot};
 use crate::commit::{Break, IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal;
-use crate::id::{EntryId, FastMap, Hash, MemberId, PersistentMap};
+use crate::id::{EntryId, Hash, MemberId, PersistentMap};
 use crate::kind::Kind;
+use crate::lookup::HashIndex;
 
 /// Takes one object as the storage has it.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Hash, &[u8]) -> Result<(), IntegrityError>;
@@ -129,23 +130,22 @@ impl Snapshot {
         // Stores keep what one commit brought side by side: in this order memory is walked, not
         // jumped through.
         parts.sort_unstable_by_key(|part| part.live.revision);
-        let mut slots: FastMap<Hash, (u32, bool)> = FastMap::default();
-        slots.reserve(parts.len() * 2);
-        let mut wanted = Vec::with_capacity(parts.len() * 2);
-        for (at, part) in (0..).zip(&parts) {
-            slots.insert(part.live.meta, (at, true));
-            wanted.push(part.live.meta);
-            if part.stays {
-                slots.insert(part.live.value, (at, false));
-                wanted.push(part.live.value);
-            }
+        // What is wanted, metadata and value of each part in turn, is also what says whose an
+        // object is.
+        let wanted: Vec<_> = parts
+            .iter()
+            .flat_map(|part| [part.live.meta, part.live.value])
+            .collect();
+        let at = |position: u32| wanted.get(usize::try_from(position).ok()?);
+        let mut slots = HashIndex::with_capacity(wanted.len());
+        for (position, hash) in (0..).zip(&wanted) {
+            slots.insert(hash, position, at);
         }
         let store = self.state.store();
         let keyring = Arc::clone(&self.keyring);
         fetch.fetch(&wanted, &mut |hash, bytes| {
-            let slot = slots.get(&hash).copied();
-            let Some((part, is_meta)) =
-                slot.and_then(|(at, is_meta)| Some((parts.get_mut(usize::try_from(at).ok()?)?, is_meta)))
+            let slot = slots.find(&hash, at).and_then(|slot| usize::try_from(slot).ok());
+            let Some((part, is_meta)) = slot.and_then(|slot| Some((parts.get_mut(slot / 2)?, slot % 2 == 0)))
             else {
                 return Ok(());
             };

@@ -5,7 +5,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::Fail;
-use crate::id::{FastSet, Hash, Revision};
+use crate::id::{Hash, Revision};
+use crate::lookup::HashIndex;
 use crate::store::{Head, StoredCommit};
 
 /// One pass is quicker than look-ups when more than one in this many objects is wanted.
@@ -46,25 +47,37 @@ pub(super) fn objects(
     wanted: &[Hash],
     each: &mut dyn FnMut(Hash, &[u8]) -> bool,
 ) -> Result<(), Fail> {
-    let mut open: FastSet<Hash> = wanted.iter().copied().collect();
+    let at = |position: u32| wanted.get(usize::try_from(position).ok()?);
+    let mut open = HashIndex::with_capacity(wanted.len());
+    for (position, hash) in (0..).zip(wanted) {
+        open.insert(hash, position, at);
+    }
     // Rows are numbered from 1 and never deleted.
     let stored: Option<i64> = connection.query_row("SELECT max(rowid) FROM objects", [], |row| row.get(0))?;
     let stored = usize::try_from(stored.unwrap_or(0)).unwrap_or(usize::MAX);
     if open.len() > stored / SCAN_ABOVE {
         let mut statement = connection.prepare("SELECT hash, bytes FROM objects")?;
         let mut rows = statement.query([])?;
-        while !open.is_empty()
+        // A hash is in one row at most.
+        let mut left = open.len();
+        while left > 0
             && let Some(row) = rows.next()?
         {
             let hash = hash(row, 0)?;
-            if open.remove(&hash) && !each(hash, blob(row, 1)?) {
-                break;
+            if open.find(&hash, at).is_some() {
+                left -= 1;
+                if !each(hash, blob(row, 1)?) {
+                    break;
+                }
             }
         }
         return Ok(());
     }
     let mut statement = connection.prepare("SELECT bytes FROM objects WHERE hash = ?1")?;
-    for hash in wanted.iter().filter(|hash| open.remove(hash)) {
+    let firsts = (0..)
+        .zip(wanted)
+        .filter(|(position, hash)| open.find(hash, at) == Some(*position));
+    for (_, hash) in firsts {
         let mut rows = statement.query([hash.0])?;
         if let Some(row) = rows.next()?
             && !each(*hash, blob(row, 0)?)
