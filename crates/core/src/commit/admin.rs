@@ -23,6 +23,19 @@ pub struct MemberState {
     granted: BTreeSet<CompartmentId>,
 }
 
+impl MemberState {
+    /// Whether the member signed `message`.
+    ///
+    /// # Errors
+    /// [`Break::Signature`].
+    pub(crate) fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), Break> {
+        self.public
+            .verify_key
+            .verify(message, signature)
+            .map_err(|_| Break::Signature)
+    }
+}
+
 /// One compartment.
 #[derive(Clone, Debug)]
 pub struct CompartmentState {

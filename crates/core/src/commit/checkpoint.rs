@@ -171,9 +171,7 @@ impl Checkpoint {
             .filter(|member| member.role == Role::Admin && consistent)
             .ok_or_else(refuse)?;
         signer
-            .public
-            .verify_key
-            .verify(&signed(self.digest), &self.signature)
+            .check(&signed(self.digest), &self.signature)
             .map_err(|_| refuse())?;
         Ok(State {
             store: self.store,
@@ -228,11 +226,7 @@ impl Authority {
             .get(&commit.author)
             .filter(|author| author.role == Role::Admin && commit.is_administrative())
             .ok_or(Break::Unauthorised)?;
-        author
-            .public
-            .verify_key
-            .verify(body, signature)
-            .map_err(|_| Break::Signature)?;
+        author.check(body, signature)?;
         let link = Link {
             revision: commit.revision,
             hash: stored.head.hash,

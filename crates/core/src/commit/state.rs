@@ -111,11 +111,7 @@ impl State {
         };
         let admin = Admin::genesis(&commit, link)?;
         let author = admin.members().get(&commit.author).ok_or(Break::Unauthorised)?;
-        author
-            .public
-            .verify_key
-            .verify(body, signature)
-            .map_err(|_| Break::Signature)?;
+        author.check(body, signature)?;
         if !commit.entries.is_empty() {
             return Err(Break::Contradiction);
         }
@@ -154,11 +150,7 @@ impl State {
             .members()
             .get(&commit.author)
             .ok_or(Break::Unauthorised)?;
-        author
-            .public
-            .verify_key
-            .verify(body, signature)
-            .map_err(|_| Break::Signature)?;
+        author.check(body, signature)?;
         self.admin
             .authorise(&commit, |change| self.entries.get(&change.id).map(Arc::as_ref))?;
         let link = Link {
