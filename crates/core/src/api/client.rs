@@ -282,22 +282,26 @@ impl Client {
         connection::within(self.timeout, &self.socket, async {
             let mut kept = self.connection.lock().await;
             // taken out: a request that is given up leaves a connection that cannot be used again
-            let mut connection = match kept.take() {
+            let mut reused = kept.take();
+            if let Some(connection) = &mut reused
+                && !connection.is_usable().await
+            {
+                reused = None;
+            }
+            let is_reused = reused.is_some();
+            let mut connection = match reused {
                 Some(connection) => connection,
                 None => Connection::open(&self.socket).await?,
             };
-            if !connection.is_usable().await {
-                connection = Connection::open(&self.socket).await?;
-            }
             let response = match connection.get(&get).await {
-                Ok(response) => response,
-                // an idle connection that was closed under the request: a read can be repeated
-                Err(error) if error.is_canceled() || error.is_closed() || error.is_incomplete_message() => {
+                // an idle connection may be closed under the request: a read can be repeated
+                Err(_) if is_reused => {
                     connection = Connection::open(&self.socket).await?;
-                    connection.get(&get).await.map_err(|error| self.broken(error))?
+                    connection.get(&get).await
                 }
-                Err(error) => return Err(self.broken(error)),
+                other => other,
             };
+            let response = response.map_err(|error| self.broken(error))?;
             let (status, headers) = (response.status(), response.headers().clone());
             if status != StatusCode::OK {
                 return Err(refusal(status, response, &self.socket).await);
