@@ -20,6 +20,7 @@ pub struct Engine {
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
     name: String,
+    empty: bool,
     arguments: Vec<String>,
 }
 
@@ -30,6 +31,7 @@ impl Spec {
     pub fn new(name: &str, id: u32) -> Self {
         let mut spec = Self {
             name: name.to_owned(),
+            empty: false,
             arguments: vec!["--read-only".into()],
         };
         spec.push(&["--user", &format!("{id}:{id}")]);
@@ -39,6 +41,13 @@ impl Spec {
     fn push(&mut self, arguments: &[&str]) {
         self.arguments
             .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+    }
+
+    /// A root file system with nothing in it, as of an image `FROM scratch`.
+    #[must_use]
+    pub fn from_scratch(mut self) -> Self {
+        self.empty = true;
+        self
     }
 
     /// Mounts `host` at `inside`, read-only.
@@ -71,6 +80,7 @@ impl Engine {
             return None;
         }
         let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("empty")).unwrap();
         let status = script().arg("root").arg(directory.path().join("root")).status();
         assert!(status.unwrap().success(), "the root file system was not made");
         Some(Self { directory })
@@ -90,7 +100,11 @@ impl Engine {
             .args(["run", "--rm", "--name", &spec.name])
             .args(&spec.arguments)
             .arg("--rootfs")
-            .arg(self.directory.path().join("root"))
+            .arg(
+                self.directory
+                    .path()
+                    .join(if spec.empty { "empty" } else { "root" }),
+            )
             .args(command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

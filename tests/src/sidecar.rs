@@ -43,6 +43,13 @@ impl Settings {
         self
     }
 
+    /// Sets how much it logs. Call it after everything about the socket.
+    #[must_use]
+    pub fn log(mut self, level: &str) -> Self {
+        let _ = writeln!(self.text, "\n[log]\nlevel = \"{level}\"");
+        self
+    }
+
     /// Keeps the values under `prefix` as files in `NAME/files`. Call it last.
     #[must_use]
     pub fn files(mut self, prefix: &str) -> Self {

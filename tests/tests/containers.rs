@@ -230,3 +230,39 @@ fn a_container_comes_and_goes_with_its_sidecar_restarted_under_it() {
         (code == Some(0) && text.contains(SHOP.second)).then_some(())
     });
 }
+
+#[test]
+fn an_empty_image_gets_environment_files_and_socket() {
+    let Some(engine) = Engine::new("a container FROM scratch") else {
+        return;
+    };
+    let scene = Scene::with(&[SHOP.name]);
+    scene.put(SHOP.name, "web/token", SHOP.first);
+    let identity = scene.reader(SHOP.name, SHOP.name);
+    let sidecar = SHOP.sidecar(&scene, &identity);
+    // no shell, no library, no file but the two that are mounted; files go to the container's own tmpfs
+    let mut container = engine.start(
+        SHOP.spec("scratch", &sidecar).from_scratch(),
+        &[
+            "/bin/strongroom-run",
+            "--socket",
+            SOCKET,
+            "--prefix",
+            "web",
+            "--files",
+            "/tmp/values",
+            "--",
+            "/bin/consumer",
+            SOCKET,
+            "web/token",
+            "/tmp/values",
+            "token",
+        ],
+    );
+    for value in [SHOP.first, SHOP.second] {
+        scene.put(SHOP.name, "web/token", value);
+        seen(&container, "socket", value);
+        seen(&container, "file", value);
+    }
+    assert!(container.running());
+}
