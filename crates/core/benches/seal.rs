@@ -1,15 +1,25 @@
-//! Sealing and opening a record, beside bare ring doing the same two layers in the same run.
+//! Sealing and opening a record, beside bare ring doing the same two layers, by turns in one run.
+//! `cargo bench -p strongroom-core --bench seal`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use divan::Bencher;
-use divan::counter::BytesCount;
+mod kit;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use kit::{head, note, pair, per_call, row};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::seal::{Context, Kek, Purpose, open, rewrap, seal};
 use strongroom_core::id::{CompartmentId, StoreId, Term};
-use strongroom_core::secret::Secret;
 
-const SIZES: [usize; 4] = [64, 256, 4 << 10, 1 << 20];
+const ROUNDS: usize = 15;
+const SIZES: [(usize, &str, u32); 4] = [
+    (64, "64 B", 20_000),
+    (256, "256 B", 20_000),
+    (4 << 10, "4 KiB", 5_000),
+    (1 << 20, "1 MiB", 40),
+];
 const CONTEXT: Context = Context {
     store: StoreId([1; 16]),
     purpose: Purpose::Value,
@@ -18,9 +28,89 @@ const CONTEXT: Context = Context {
     version: 4,
     kind: 5,
 };
+/// As many bytes as a record binds.
+const BOUND: [u8; 92] = [5; 92];
 
 fn main() {
-    divan::main();
+    head("Sealing");
+    for (size, name, calls) in SIZES {
+        opening(size, name, calls);
+        sealing(size, name, calls);
+    }
+}
+
+fn measured(calls: u32, ours: impl FnMut() + Copy, bare: impl FnMut() + Copy) -> (Duration, Duration) {
+    pair(ROUNDS, || per_call(calls, ours), || per_call(calls, bare))
+}
+
+fn opening(size: usize, name: &str, calls: u32) {
+    // Bare ring: unwrap the data key, build its schedule, open; nothing wiped.
+    let kek = [7; 32];
+    let aad = || Aad::from(black_box(&BOUND));
+    let mut wrapped = vec![9; 32];
+    key(&kek)
+        .seal_in_place_append_tag(zero(), aad(), &mut wrapped)
+        .unwrap();
+    let mut sealed = vec![1; size];
+    key(&[9; 32])
+        .seal_in_place_append_tag(zero(), aad(), &mut sealed)
+        .unwrap();
+    let bare = || {
+        let mut dek = [0; 48];
+        dek.copy_from_slice(&wrapped);
+        let dek = key(&kek).open_in_place(zero(), aad(), &mut dek).unwrap();
+        let mut out = sealed.clone();
+        key(dek).open_in_place(zero(), aad(), &mut out).unwrap();
+        black_box(out);
+    };
+    let ambient = Ambient::system();
+    let kek = Kek::generate(ambient.entropy()).unwrap();
+    let record = seal(&kek, Term(1), &CONTEXT, &vec![1; size], ambient.entropy()).unwrap();
+    let (ours, bare) = measured(
+        calls,
+        || drop(black_box(open(&kek, &CONTEXT, &record).unwrap())),
+        bare,
+    );
+    row(
+        &format!("record of {name} opened, and wiped"),
+        "bare ring unwrap and open",
+        ours,
+        bare,
+        2.0,
+    );
+}
+
+fn sealing(size: usize, name: &str, calls: u32) {
+    let (ambient, plaintext, old) = (Ambient::system(), vec![1; size], [7; 32]);
+    // Bare ring: draw 44 random bytes, wrap, seal; no context, nothing wiped.
+    let bare = || {
+        let random: [u8; 44] = ambient.random().unwrap();
+        let nonce = Nonce::try_assume_unique_for_key(&random[..12]).unwrap();
+        let mut wrapped = random[12..].to_vec();
+        key(&old)
+            .seal_in_place_append_tag(nonce, Aad::empty(), &mut wrapped)
+            .unwrap();
+        let mut out = plaintext.clone();
+        key(&random[12..])
+            .seal_in_place_append_tag(zero(), Aad::empty(), &mut out)
+            .unwrap();
+        black_box((wrapped, out));
+    };
+    let kek = Kek::generate(ambient.entropy()).unwrap();
+    let sealed = || seal(&kek, Term(1), &CONTEXT, &plaintext, ambient.entropy()).unwrap();
+    let (ours, limit) = measured(calls, || drop(black_box(sealed())), bare);
+    let what = format!("record of {name} sealed");
+    row(&what, "bare ring wrap and seal", ours, limit, 2.0);
+    if size == 256 {
+        let (record, new) = (sealed(), Kek::generate(ambient.entropy()).unwrap());
+        let ours = || {
+            let rewrapped = rewrap(&kek, &new, Term(2), &CONTEXT, &record, ambient.entropy());
+            drop(black_box(rewrapped.unwrap()));
+        };
+        let (ours, limit) = measured(calls, ours, bare);
+        let what = "the same put under a new term's key";
+        note(what, "bare ring wrap and seal", ours, limit);
+    }
 }
 
 fn key(bytes: &[u8]) -> LessSafeKey {
@@ -29,115 +119,4 @@ fn key(bytes: &[u8]) -> LessSafeKey {
 
 fn zero() -> Nonce {
     Nonce::assume_unique_for_key([0; 12])
-}
-
-/// The control: unwrap the data key, build its schedule, open; nothing bound, nothing wiped.
-#[divan::bench(args = SIZES)]
-fn open_bare_ring(bencher: Bencher<'_, '_>, size: usize) {
-    bare(bencher, size, &[]);
-}
-
-/// The same with as many bytes of context as a record binds.
-#[divan::bench(args = SIZES)]
-fn open_bare_ring_with_context(bencher: Bencher<'_, '_>, size: usize) {
-    bare(bencher, size, &[5; 92]);
-}
-
-fn bare(bencher: Bencher<'_, '_>, size: usize, context: &[u8]) {
-    let kek = [7; 32];
-    let aad = || Aad::from(divan::black_box(context));
-    let mut wrapped = vec![9; 32];
-    key(&kek)
-        .seal_in_place_append_tag(zero(), aad(), &mut wrapped)
-        .unwrap();
-    let mut ct = vec![1; size];
-    key(&[9; 32])
-        .seal_in_place_append_tag(zero(), aad(), &mut ct)
-        .unwrap();
-    bencher.counter(BytesCount::new(size)).bench_local(|| {
-        let mut dek = [0; 48];
-        dek.copy_from_slice(&wrapped);
-        let dek = key(&kek).open_in_place(zero(), aad(), &mut dek).unwrap();
-        let mut out = ct.clone();
-        key(dek).open_in_place(zero(), aad(), &mut out).unwrap();
-        out
-    });
-}
-
-/// Ours, with the plaintext dropped, that is wiped, outside of the measured time.
-#[divan::bench(args = SIZES)]
-fn open_record(bencher: Bencher<'_, '_>, size: usize) {
-    let (kek, blob) = sealed(size);
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| open(&kek, &CONTEXT, &blob).unwrap());
-}
-
-/// Ours, wiped within the measured time, as a reader does.
-#[divan::bench(args = SIZES)]
-fn open_record_and_wipe(bencher: Bencher<'_, '_>, size: usize) {
-    let (kek, blob) = sealed(size);
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| drop(divan::black_box(open(&kek, &CONTEXT, &blob).unwrap())));
-}
-
-/// The control: draw 44 random bytes, wrap, seal; no context, nothing wiped.
-#[divan::bench(args = SIZES)]
-fn seal_bare_ring(bencher: Bencher<'_, '_>, size: usize) {
-    let (ambient, kek, plaintext) = (Ambient::system(), [7; 32], vec![1; size]);
-    bencher.counter(BytesCount::new(size)).bench_local(|| {
-        let random: [u8; 44] = ambient.random().unwrap();
-        let nonce = Nonce::try_assume_unique_for_key(&random[..12]).unwrap();
-        let mut wrapped = random[12..].to_vec();
-        key(&kek)
-            .seal_in_place_append_tag(nonce, Aad::empty(), &mut wrapped)
-            .unwrap();
-        let mut out = plaintext.clone();
-        key(&random[12..])
-            .seal_in_place_append_tag(zero(), Aad::empty(), &mut out)
-            .unwrap();
-        (wrapped, out)
-    });
-}
-
-#[divan::bench(args = SIZES)]
-fn seal_record(bencher: Bencher<'_, '_>, size: usize) {
-    let (ambient, kek, plaintext) = (Ambient::system(), kek(), vec![1; size]);
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| seal(&kek, Term(1), &CONTEXT, &plaintext, ambient.entropy()).unwrap());
-}
-
-#[divan::bench(args = SIZES)]
-fn rewrap_record(bencher: Bencher<'_, '_>, size: usize) {
-    let ((old, blob), new, ambient) = (sealed(size), kek(), Ambient::system());
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| rewrap(&old, &new, Term(2), &CONTEXT, &blob, ambient.entropy()).unwrap());
-}
-
-#[divan::bench(args = SIZES)]
-fn wipe(bencher: Bencher<'_, '_>, size: usize) {
-    bencher
-        .counter(BytesCount::new(size))
-        .with_inputs(|| Secret::new(vec![1; size]))
-        .bench_local_values(drop);
-}
-
-fn kek() -> Kek {
-    Kek::generate(Ambient::system().entropy()).unwrap()
-}
-
-fn sealed(size: usize) -> (Kek, Vec<u8>) {
-    let kek = kek();
-    let blob = seal(
-        &kek,
-        Term(1),
-        &CONTEXT,
-        &vec![1; size],
-        Ambient::system().entropy(),
-    )
-    .unwrap();
-    (kek, blob)
 }

@@ -1,15 +1,20 @@
 //! The SQLite store beside bare SQLite doing the same with the same bytes, in the same run and by
 //! turns: a durable append, a pass over 100,000 objects, look-ups, and the way to another reader.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod kit;
 
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kit::{head, note, percentile, row, time};
 use rusqlite::{Connection, TransactionBehavior, params};
 use strongroom_core::id::{Hash, Revision};
 use strongroom_core::store::{Head, SqliteStore, Store, StoredCommit, StoredObject, Wake};
 use tempfile::TempDir;
+
+const BARE: &str = "SQLite commit of the same bytes and pragmas";
 
 /// How often each thing is done.
 struct Rounds {
@@ -32,33 +37,10 @@ fn main() {
             scans: 1,
         },
     };
-    println!(
-        "{:<52} {:>10} {:>10} {:>10} {:>7}  limit",
-        "store (p50)", "ours", "bare", "ours p99", "ratio"
-    );
+    head("Store");
     appends(&rounds);
     reads(&rounds);
     notifications(&rounds);
-}
-
-fn row(what: &str, ours: &mut [Duration], bare: &mut [Duration], limit: &str) {
-    let (mine, theirs) = (at(ours, 50), at(bare, 50));
-    let ratio = mine.as_secs_f64() / theirs.as_secs_f64();
-    println!(
-        "{what:<52} {mine:>10.1?} {theirs:>10.1?} {:>10.1?} {ratio:>6.2}x  {limit}",
-        at(ours, 99)
-    );
-}
-
-fn at(times: &mut [Duration], percent: usize) -> Duration {
-    times.sort_unstable();
-    times[(times.len() - 1) * percent / 100]
-}
-
-fn time(f: impl FnOnce()) -> Duration {
-    let begin = Instant::now();
-    f();
-    begin.elapsed()
 }
 
 /// Bytes that do not repeat, as sealed ones.
@@ -127,10 +109,17 @@ fn appends(rounds: &Rounds) {
         head = Some(next.head);
     }
     row(
-        "durable append of one change (1.1 kB in 3 rows)",
-        &mut ours,
-        &mut theirs,
-        "2x",
+        "durable append of one change (1.1 kB in 3 rows), p50",
+        BARE,
+        percentile(&mut ours, 50),
+        percentile(&mut theirs, 50),
+        2.0,
+    );
+    note(
+        "its p99",
+        BARE,
+        percentile(&mut ours, 99),
+        percentile(&mut theirs, 99),
     );
 }
 
@@ -189,7 +178,13 @@ fn reads(rounds: &Rounds) {
         }));
     }
     let what = format!("open and hash {} objects of 340 B", wanted.len());
-    row(&what, &mut ours, &mut theirs, "2x");
+    row(
+        &what,
+        "SQLite scan and SHA-256 of them",
+        percentile(&mut ours, 50),
+        percentile(&mut theirs, 50),
+        2.0,
+    );
 
     let store = SqliteStore::open(&path, false).unwrap();
     let connection = Connection::open(&path).unwrap();
@@ -212,8 +207,12 @@ fn reads(rounds: &Rounds) {
                 }
             }));
         }
-        let what = format!("read one in {one_in} of them, against single look-ups");
-        row(&what, &mut ours, &mut theirs, "-");
+        note(
+            &format!("read one in {one_in} of them"),
+            "SQLite look-ups one by one",
+            percentile(&mut ours, 50),
+            percentile(&mut theirs, 50),
+        );
     }
 }
 
@@ -245,11 +244,11 @@ fn notifications(rounds: &Rounds) {
         seen.push(wakes.recv().unwrap() - begin);
         head = Some(next.head);
     }
-    row(
-        "append until another reader wakes, against the append",
-        &mut seen,
-        &mut appended,
-        "-",
+    note(
+        "append until another reader wakes, p50",
+        "the append",
+        percentile(&mut seen, 50),
+        percentile(&mut appended, 50),
     );
     drop(wakes);
     store.append(head, &commit(head), &[]).unwrap();

@@ -15,6 +15,27 @@ pub fn row(what: &str, limit: &str, ours: Duration, bare: Duration, reach: f64) 
     );
 }
 
+/// One line of the table for figures of which more is better: `each` is a count a second.
+pub fn rate(what: &str, limit: &str, each: f64, bare: f64, reach: f64) {
+    let ratio = each / bare;
+    let verdict = if ratio >= reach { "reached" } else { "MISSED" };
+    println!(
+        "| {what} | {:.0} k/s | {limit} | {:.0} k/s | {ratio:.2}x | at least {reach}x | {verdict} |",
+        each / 1e3,
+        bare / 1e3
+    );
+}
+
+/// One line that explains another: nothing is to be reached.
+pub fn note(what: &str, limit: &str, ours: Duration, bare: Duration) {
+    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+    println!(
+        "| {what} | {} | {limit} | {} | {ratio:.2}x | - | |",
+        show(ours),
+        show(bare)
+    );
+}
+
 /// One line without a limit to compare with.
 pub fn line(what: &str, figure: &str, reach: &str, reached: bool) {
     let verdict = if reached { "reached" } else { "MISSED" };

@@ -1,0 +1,147 @@
+//! The load generator: owns HTTP/1.1 requests written once and sent as they are, and answers read
+//! by their length. It is the same for whatever is at the other end.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
+
+/// A request for `target`.
+pub fn request(target: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n").into_bytes()
+}
+
+/// One keep-alive connection that asks for the same thing over and over.
+pub struct Connection {
+    stream: UnixStream,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Bytes of one answer, head and body: every answer is as long as the first.
+    length: usize,
+}
+
+impl Connection {
+    /// Connects and asks once; gives the body too.
+    pub fn open(socket: &Path, target: &str) -> (Self, Vec<u8>) {
+        let mut connection = Self {
+            stream: UnixStream::connect(socket).unwrap(),
+            request: request(target),
+            buffer: vec![0; 8192],
+            filled: 0,
+            length: usize::MAX,
+        };
+        connection.send();
+        let head = loop {
+            connection.receive();
+            let seen = &connection.buffer[..connection.filled];
+            if let Some(at) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+        };
+        let text = std::str::from_utf8(&connection.buffer[..head])
+            .unwrap()
+            .to_owned();
+        let body: usize = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .unwrap_or_else(|| panic!("no length in {text}"))
+            .parse()
+            .unwrap();
+        connection.length = head + body;
+        while !connection.is_answered() {
+            connection.receive();
+        }
+        let body = connection.buffer[head..connection.length].to_vec();
+        (connection, body)
+    }
+
+    fn send(&mut self) {
+        self.filled = 0;
+        self.stream.write_all(&self.request).unwrap();
+    }
+
+    fn receive(&mut self) {
+        let count = self.stream.read(&mut self.buffer[self.filled..]).unwrap();
+        assert!(count > 0, "the server closed the connection");
+        self.filled += count;
+    }
+
+    fn is_answered(&self) -> bool {
+        if self.filled < self.length {
+            return false;
+        }
+        assert!(self.filled == self.length && self.buffer.starts_with(OK));
+        true
+    }
+
+    /// Asks and waits for the answer, head and body.
+    pub fn ask(&mut self) -> &[u8] {
+        self.send();
+        while !self.is_answered() {
+            self.receive();
+        }
+        &self.buffer[..self.filled]
+    }
+}
+
+/// The times of `count` requests, one after the other.
+pub fn latencies(connection: &mut Connection, count: usize) -> Vec<Duration> {
+    let ask = |_| {
+        let start = Instant::now();
+        connection.ask();
+        start.elapsed()
+    };
+    (0..count).map(ask).collect()
+}
+
+/// Keeps every connection busy for a while: answers, and the time they took. One thread with one
+/// epoll, so that it costs little beside the server.
+pub fn busy(connections: &mut [Connection], time: Duration) -> (u64, Duration) {
+    let poll = poll(connections.iter().map(|connection| &connection.stream));
+    let mut events = Vec::with_capacity(connections.len());
+    let mut answers = 0;
+    let start = Instant::now();
+    connections.iter_mut().for_each(Connection::send);
+    loop {
+        for number in wait(&poll, &mut events) {
+            let connection = &mut connections[number];
+            connection.receive();
+            if connection.is_answered() {
+                answers += 1;
+                connection.send();
+            }
+        }
+        let elapsed = start.elapsed();
+        if elapsed > time {
+            // what is on its way is read, so that the next round begins with silence
+            for connection in connections {
+                while !connection.is_answered() {
+                    connection.receive();
+                }
+            }
+            return (answers, elapsed);
+        }
+    }
+}
+
+/// A poll of all of `streams`, numbered in their order.
+pub fn poll<'a>(streams: impl Iterator<Item = &'a UnixStream>) -> OwnedFd {
+    let poll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+    for (number, stream) in streams.enumerate() {
+        epoll::add(&poll, stream, EventData::new_u64(number as u64), EventFlags::IN).unwrap();
+    }
+    poll
+}
+
+/// Waits until some streams are readable; their numbers.
+pub fn wait(poll: &OwnedFd, events: &mut Vec<Event>) -> impl Iterator<Item = usize> {
+    events.clear();
+    epoll::wait(poll, rustix::buffer::spare_capacity(events), None).unwrap();
+    events.iter().map(|event| event.data.u64() as usize)
+}

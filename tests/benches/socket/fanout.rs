@@ -1,0 +1,129 @@
+//! One change to the last of thousands of watchers, beside a loop that writes the same bytes into
+//! as many sockets.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::bare::Bare;
+use super::client;
+use super::kit::{note, percentile, row};
+use super::world::{Sidecar, World};
+
+const ROUNDS: usize = 31;
+const LIMIT: &str = "bare loop of write(2), same bytes";
+/// What ends an event and the chunk it comes in.
+const END: &[u8] = b"\n\n\r\n";
+/// A sign of life is shorter, every event is longer.
+const SHORTEST: usize = 40;
+
+pub fn run() {
+    for count in [1_000, 5_000] {
+        fan_out(count);
+    }
+}
+
+/// Connections that wait for bytes.
+struct Watchers {
+    streams: Vec<UnixStream>,
+    poll: OwnedFd,
+}
+
+impl Watchers {
+    fn connect(socket: &Path, count: usize, mut greet: impl FnMut(&mut UnixStream)) -> Self {
+        let connect = |_| {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            greet(&mut stream);
+            stream
+        };
+        let streams: Vec<UnixStream> = (0..count).map(connect).collect();
+        let poll = client::poll(streams.iter());
+        Self { streams, poll }
+    }
+
+    /// Waits until every watcher has an event; the event, and when the last one had it.
+    fn last(&mut self) -> (Vec<u8>, Instant) {
+        let mut events = Vec::with_capacity(1024);
+        let mut buffer = [0; 4096];
+        let mut event = Vec::new();
+        let mut waiting = self.streams.len();
+        while waiting > 0 {
+            for number in client::wait(&self.poll, &mut events) {
+                let count = self.streams[number].read(&mut buffer).unwrap();
+                assert!(count > 0, "a watcher was cut off");
+                if buffer[..count].ends_with(END) && count >= SHORTEST {
+                    waiting -= 1;
+                    event = buffer[..count].to_vec();
+                }
+            }
+        }
+        (event, Instant::now())
+    }
+}
+
+/// Asks for the stream and reads its first event.
+fn watch(stream: &mut UnixStream) {
+    stream.write_all(&client::request("/api/v1/watch")).unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while !seen.ends_with(END) {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "the watch was refused");
+        seen.extend_from_slice(&buffer[..count]);
+    }
+}
+
+fn fan_out(count: usize) {
+    let world = World::new();
+    let sidecar = Sidecar::start(&world, "many", "");
+    let mut ours = Watchers::connect(&sidecar.socket, count, watch);
+    let mut change = || {
+        std::thread::scope(|scope| {
+            let commit = scope.spawn(|| {
+                let start = Instant::now();
+                world.change();
+                (start, Instant::now())
+            });
+            let (event, end) = ours.last();
+            let (start, committed) = commit.join().unwrap();
+            (event, end - start, end.saturating_duration_since(committed))
+        })
+    };
+    let (event, ..) = change();
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [count.to_string()];
+    let mut bare = Bare::start(directory.path(), "bare-fanout", &event, &arguments);
+    let mut theirs = Watchers::connect(&bare.socket, count, |_| {});
+    let mut order = bare.process.stdin();
+    let (mut whole, mut after, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (_, from_start, from_commit) = change();
+        whole.push(from_start);
+        after.push(from_commit);
+        let start = Instant::now();
+        order.write_all(b"!").unwrap();
+        limit.push(theirs.last().1 - start);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    row(
+        &format!("one change to the last of {count} watchers, from the start of the commit, p50"),
+        LIMIT,
+        percentile(&mut whole, 50),
+        percentile(&mut limit, 50),
+        2.0,
+    );
+    note(
+        "the same from the end of the commit",
+        LIMIT,
+        percentile(&mut after, 50),
+        percentile(&mut limit, 50),
+    );
+    note(
+        "its p99, from the start",
+        LIMIT,
+        percentile(&mut whole, 99),
+        percentile(&mut limit, 99),
+    );
+}
