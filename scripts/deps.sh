@@ -14,13 +14,14 @@ podman:podman
 runc:runc
 busybox:busybox-static
 setpriv:util-linux
-setsid:util-linux
 '
 
 missing() {
     for pair in $wanted; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || echo "${pair#*:}"
     done
+    # SQLite and ring are built from C; gcc alone brings no headers
+    [ -e /usr/include/stdio.h ] || echo libc6-dev
     # the container's busybox has no libraries to load: it must be the static one
     if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
         echo busybox-static
