@@ -35,7 +35,7 @@ test: ## everything CI runs: lint, fuzz targets for a moment, all tests with rea
 	@$(MAKE) --no-print-directory unit
 
 bench: ## figures beside their limits, measured in the same run
-	cargo bench --workspace --all-features --locked --bench "*"
+	@scripts/bench.sh
 
 docs: ## the book under docs/book (installs mdbook into target/tools when it is absent)
 	@command -v mdbook >/dev/null || test -x target/tools/bin/mdbook || cargo install mdbook --version $(MDBOOK) --locked --root target/tools
