@@ -51,9 +51,16 @@ impl Wiped {
 
     /// Writes a quoted, escaped text.
     pub(super) fn text(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        // without a branch a byte, so that the compiler looks at many at a time
+        if !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
+            self.reserve(bytes.len().saturating_add(2));
+            self.raw(b"\"");
+            self.raw(bytes);
+            return self.raw(b"\"");
+        }
         self.reserve(escaped_len(text).saturating_add(2));
         self.raw(b"\"");
-        let bytes = text.as_bytes();
         let mut from = 0;
         for (at, byte) in bytes.iter().enumerate() {
             if !needs_escape(*byte) {
@@ -112,7 +119,7 @@ impl Wiped {
 }
 
 fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 fn escaped_len(text: &str) -> usize {
