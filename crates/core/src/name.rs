@@ -162,6 +162,9 @@ fn segment(text: &str) -> Check {
         Err("a segment is longer than 128 bytes")
     } else if text == "." || text.starts_with("..") {
         Err("a segment is `.` or starts with `..`")
+    } else if text.bytes().all(is_plain_segment_byte) {
+        // what nearly every segment is made of passes all that follows
+        Ok(())
     } else if text.contains('/') {
         Err("it has a `/`")
     } else if text.chars().any(char::is_control) {
@@ -175,6 +178,10 @@ fn segment(text: &str) -> Check {
     } else {
         Ok(())
     }
+}
+
+fn is_plain_segment_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@' | b':' | b'+' | b'=' | b'~')
 }
 
 /// Letters and digits of any script. Nothing that steers or hides text is one of those, but for
