@@ -37,6 +37,14 @@ pub enum StartError {
         /// What is wrong.
         problem: String,
     },
+    /// Others may read the passphrase.
+    #[error("passphrase file {file} may be read by others (mode {mode:04o}): run `chmod 600` on it")]
+    PassphraseMode {
+        /// The file.
+        file: String,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The state directory cannot be used.
     #[error("state directory {directory}: {problem}")]
     State {
@@ -83,7 +91,8 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::SettingsFile { .. } | Self::Settings { .. } => 2,
-            Self::Identity(IdentityError::Mode { .. } | IdentityError::WrongPassphrase { .. })
+            Self::PassphraseMode { .. }
+            | Self::Identity(IdentityError::Mode { .. } | IdentityError::WrongPassphrase { .. })
             | Self::Identity(IdentityError::NeedsPassphrase { .. }) => 3,
             Self::Open { error, .. } => match error {
                 OpenError::NotMember => 3,

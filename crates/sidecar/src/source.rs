@@ -157,10 +157,10 @@ fn passphrase(file: &Path) -> Result<Secret, StartError> {
     };
     let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
     if metadata.mode() & 0o077 != 0 {
-        let mode = metadata.mode() & 0o7777;
-        return Err(failed(format!(
-            "it may be read by others (mode {mode:04o}): run `chmod 600` on it"
-        )));
+        return Err(StartError::PassphraseMode {
+            file: file.display().to_string(),
+            mode: metadata.mode() & 0o7777,
+        });
     }
     let bytes = std::fs::read(file)
         .map(Zeroizing::new)

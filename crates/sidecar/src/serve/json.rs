@@ -53,7 +53,10 @@ impl Wiped {
     pub(super) fn text(&mut self, text: &str) {
         let bytes = text.as_bytes();
         // without a branch a byte, so that the compiler looks at many at a time
-        if !bytes.iter().fold(false, |found, byte| found | needs_escape(*byte)) {
+        if !bytes
+            .iter()
+            .fold(false, |found, byte| found | needs_escape(*byte))
+        {
             self.reserve(bytes.len().saturating_add(2));
             self.raw(b"\"");
             self.raw(bytes);

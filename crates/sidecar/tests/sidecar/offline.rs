@@ -217,7 +217,7 @@ fn identities_and_passphrases_are_checked() {
     std::fs::write(scene.file("phrase"), "wrong canary\n").unwrap();
     mode("phrase", 0o644);
     let (code, said) = ends(&settings, &[]);
-    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("chmod 600"), "{said}");
     mode("phrase", 0o600);
     let (code, said) = ends(&settings, &[]);
