@@ -1,5 +1,5 @@
 //! Identifiers and counters of the format: owns their sizes and their text forms.
-//! They are random or counted, never derived from a name, so that the storage learns nothing.
+//! They are random, counted, or hashed under a key the storage has not, so that it learns nothing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,7 @@ id! {
     StoreId
 }
 id! {
-    /// One entry over all its versions and names.
+    /// One entry over all its versions: a keyed hash of its environment and path.
     EntryId
 }
 id! {

@@ -29,12 +29,7 @@ fn a_value_is_put_read_changed_and_deleted() {
     assert_eq!(receipt.changes[0].action, Action::Updated);
     assert_eq!(receipt.changes[0].version, Version(2));
     assert_eq!(world.get("prod", "web/password").unwrap(), b"two");
-    world
-        .commit(vec![Edit::Delete {
-            environment: env("prod"),
-            path: path("web/password"),
-        }])
-        .unwrap();
+    world.commit(vec![delete("prod", "web/password")]).unwrap();
     assert!(matches!(
         world.get("prod", "web/password"),
         Err(ReadError::NoEntry { .. })
@@ -236,13 +231,7 @@ fn roles_bound_what_is_committed() {
     rotator.commit(&change(vec![secret("prod", "x", b"3")])).unwrap();
     denied(&rotator, secret("prod", "new", b"3"));
     denied(&rotator, put("prod", "c", Kind::Config, Format::Text, b"2"));
-    denied(
-        &rotator,
-        Edit::Delete {
-            environment: env("prod"),
-            path: path("x"),
-        },
-    );
+    denied(&rotator, delete("prod", "x"));
     world.vault.refresh().unwrap();
     assert_eq!(world.get("prod", "x").unwrap(), b"3");
     world.vault.verify(&mut |_, _| {}).unwrap();

@@ -109,6 +109,17 @@ impl Admin {
         })
     }
 
+    /// True when `member` may change entries of `compartment`: what a role adds to opening it.
+    /// Everyone opens `common`, but only admins may put entries there.
+    #[must_use]
+    pub fn may_change(&self, member: MemberId, compartment: CompartmentId) -> bool {
+        self.members.get(&member).is_some_and(|state| match state.role {
+            Role::Admin => true,
+            Role::Writer | Role::Rotator => state.granted.contains(&compartment),
+            Role::Reader => false,
+        })
+    }
+
     /// The members that open `compartment`: whom its key files are wrapped to.
     pub fn recipients(&self, compartment: CompartmentId) -> impl Iterator<Item = (MemberId, &MemberState)> {
         self.members
@@ -149,8 +160,9 @@ impl Admin {
     ///
     /// # Errors
     /// [`Break::Contradiction`].
-    pub(crate) fn apply(&self, commit: &Commit, link: Link) -> Result<Self, Break> {
-        let mut next = self.clone();
+    pub(crate) fn apply(self, commit: &Commit, link: Link) -> Result<Self, Break> {
+        let terms: BTreeMap<_, _> = self.compartments.iter().map(|(id, c)| (*id, c.term())).collect();
+        let mut next = self;
         next.last = link;
         let mut left = Vec::new();
         for change in &commit.admin {
@@ -158,7 +170,7 @@ impl Admin {
         }
         // Removing a member without a new key would revoke nothing.
         let renewed = |id: &CompartmentId| {
-            let before = self.compartments.get(id).map(CompartmentState::term);
+            let before = terms.get(id).copied();
             next.compartments.get(id).map(CompartmentState::term) > before
         };
         let has_admin = next.members.values().any(|member| member.role == Role::Admin);
@@ -253,19 +265,17 @@ impl Admin {
         live: impl Fn(&EntryChange) -> Option<&'a Live>,
     ) -> Result<&MemberState, Break> {
         let author = self.members.get(&commit.author).ok_or(Break::Unauthorised)?;
-        let entry = |change: &EntryChange| match author.role {
-            Role::Admin => true,
-            Role::Writer => author.granted.contains(&change.compartment),
-            // A new version of what is there: same metadata, so same name and kind.
-            Role::Rotator => {
-                author.granted.contains(&change.compartment)
-                    && change.value.is_some()
-                    && live(change).is_some_and(|entry| entry.meta == change.meta)
-            }
-            Role::Reader => false,
+        // A rotator's is a new version of what is there: same metadata, so same name and kind.
+        let rotates = |change: &EntryChange| {
+            change.value.is_some() && live(change).is_some_and(|entry| entry.meta == change.meta)
+        };
+        let entry = |change: &EntryChange| {
+            self.may_change(commit.author, change.compartment)
+                && (author.role != Role::Rotator || rotates(change))
         };
         let admin = author.role == Role::Admin || !commit.is_administrative();
-        if admin && commit.entries.iter().all(entry) {
+        let may = author.role != Role::Reader && admin;
+        if may && commit.entries.iter().all(entry) {
             Ok(author)
         } else {
             Err(Break::Unauthorised)
@@ -273,7 +283,7 @@ impl Admin {
     }
 }
 
-/// Ids are random and never used twice.
+/// Ids are random: one that is there already is not a new one.
 fn insert_new<K: Ord, V>(map: &mut BTreeMap<K, V>, id: K, value: V) -> Result<(), Break> {
     match map.entry(id) {
         std::collections::btree_map::Entry::Vacant(slot) => {

@@ -148,6 +148,12 @@ impl Checkpoint {
         self.link
     }
 
+    /// Who signed it, as claimed.
+    #[must_use]
+    pub fn signer(&self) -> MemberId {
+        self.signer
+    }
+
     /// The end of the authority chain it was made at, as claimed.
     #[must_use]
     pub fn authority(&self) -> Link {
@@ -201,19 +207,18 @@ impl Authority {
     pub fn verify(chain: &[StoredCommit]) -> Result<Self, IntegrityError> {
         let (first, rest) = chain.split_first().ok_or(Break::MissingCommit.at(Revision(1)))?;
         let state = State::genesis(first)?;
-        let mut admin = Arc::clone(state.admin());
+        let mut admin = Admin::clone(state.admin());
         for stored in rest {
-            admin =
-                Self::step(&admin, state.store(), stored).map_err(|what| what.at(stored.head.revision))?;
+            admin = Self::step(admin, state.store(), stored).map_err(|what| what.at(stored.head.revision))?;
         }
         Ok(Self {
             store: state.store(),
             fingerprint: state.fingerprint(),
-            admin,
+            admin: Arc::new(admin),
         })
     }
 
-    fn step(admin: &Admin, store: StoreId, stored: &StoredCommit) -> Result<Arc<Admin>, Break> {
+    fn step(admin: Admin, store: StoreId, stored: &StoredCommit) -> Result<Admin, Break> {
         let (commit, body, signature) = checked(stored)?;
         if commit.authority != admin.last()
             || commit.store != store
@@ -231,7 +236,7 @@ impl Authority {
             revision: commit.revision,
             hash: stored.head.hash,
         };
-        admin.apply(&commit, link).map(Arc::new)
+        admin.apply(&commit, link)
     }
 }
 

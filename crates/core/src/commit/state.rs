@@ -153,6 +153,9 @@ impl State {
         author.check(body, signature)?;
         self.admin
             .authorise(&commit, |change| self.entries.get(&change.id).map(Arc::as_ref))?;
+        if commit.admin.is_empty() && commit.entries.is_empty() {
+            return Err(Break::Contradiction);
+        }
         let link = Link {
             revision: commit.revision,
             hash: stored.head.hash,
@@ -161,7 +164,7 @@ impl State {
         next.link = link;
         next.time = commit.time;
         if commit.is_administrative() {
-            next.admin = Arc::new(self.admin.apply(&commit, link)?);
+            next.admin = Arc::new(Admin::clone(&self.admin).apply(&commit, link)?);
         }
         for change in &commit.entries {
             next.change(change)?;

@@ -89,7 +89,8 @@ impl Snapshot {
         keyring: Arc<Keyring>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<(Self, Vec<Changed>), E> {
-        let mut compartments = state.admin().compartments().keys();
+        // Compartments that were there but closed; a new one holds nothing yet.
+        let mut compartments = self.state.admin().compartments().keys();
         if compartments.any(|id| keyring.opens(*id) && !self.keyring.opens(*id)) {
             // A grant shows what was there before.
             let next = Self::build(state, self.me, keyring, &delta.rotated, fetch)?;

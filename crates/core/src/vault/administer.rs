@@ -175,6 +175,9 @@ impl Draft<'_> {
                 "{name:?} is the only admin: add another one first"
             )));
         }
+        if id == self.me {
+            return Err(invalid("an admin cannot remove itself: another admin must"));
+        }
         let opened = self.opened_by(id);
         Arc::make_mut(&mut self.directory).members.remove(&id);
         self.push(AdminChange::MemberRemove { id })?;

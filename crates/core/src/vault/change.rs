@@ -15,8 +15,10 @@ pub enum Expect {
     Any,
     /// It must be new.
     Absent,
-    /// It must be at this version.
+    /// It must be at this version. A deleted entry that is put again begins at version 1 again.
     Version(Version),
+    /// Its version must be the one that this revision made: nothing happened to it since.
+    Revision(Revision),
 }
 
 /// One value to put.
@@ -51,6 +53,8 @@ pub enum Edit {
         environment: EnvironmentName,
         /// The path.
         path: EntryPath,
+        /// The precondition.
+        expect: Expect,
     },
     /// Add an environment; without a compartment it gets one of its own name.
     AddEnvironment {

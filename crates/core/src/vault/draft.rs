@@ -88,7 +88,11 @@ impl<'a> Draft<'a> {
         for edit in &change.edits {
             match edit {
                 Edit::Put(put) => draft.put(put)?,
-                Edit::Delete { environment, path } => draft.delete(environment, path)?,
+                Edit::Delete {
+                    environment,
+                    path,
+                    expect,
+                } => draft.delete(environment, path, *expect)?,
                 administrative => draft.administer(administrative)?,
             }
         }
@@ -191,14 +195,7 @@ impl<'a> Draft<'a> {
         self.once(id)?;
         let old = self.base.own(&put.environment, &put.path).cloned();
         let found = old.as_ref().map_or(Version(0), |old| old.version);
-        let expected = match put.expect {
-            Expect::Any => true,
-            Expect::Absent => old.is_none(),
-            Expect::Version(version) => found == version,
-        };
-        if !expected {
-            return Err(stale(&put.environment, &put.path, found));
-        }
+        expect(put.expect, old.as_deref(), &put.environment, &put.path)?;
         if old.is_none() && self.base.state().entry(id).is_some() {
             return Err(denied("the path is taken by an entry it does not open"));
         }
@@ -311,24 +308,38 @@ impl<'a> Draft<'a> {
             }
             Role::Admin | Role::Writer => {}
         }
-        if self.admin.opens(self.me, compartment) {
+        if self.admin.may_change(self.me, compartment) {
             Ok(())
         } else {
-            Err(denied("it does not open that compartment"))
+            Err(denied("it may not change entries of that compartment"))
         }
     }
 
-    fn delete(&mut self, environment: &EnvironmentName, path: &EntryPath) -> Result<(), CommitError> {
+    fn delete(
+        &mut self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+        expected: Expect,
+    ) -> Result<(), CommitError> {
         let id = self.directory.entry_id(self.environment(environment)?.id, path);
         self.once(id)?;
+        expect(
+            expected,
+            self.base.own(environment, path).map(AsRef::as_ref),
+            environment,
+            path,
+        )?;
         let (Some(old), Some(live)) = (self.base.own(environment, path), self.base.state().entry(id)) else {
             return Err(CommitError::Read(ReadError::NoEntry {
                 environment: environment.clone(),
                 path: path.clone(),
             }));
         };
-        if !matches!(self.role, Role::Admin | Role::Writer) || !self.admin.opens(self.me, live.compartment) {
-            return Err(denied(format!("its role is {}", self.role)));
+        if self.role == Role::Rotator || !self.admin.may_change(self.me, live.compartment) {
+            return Err(denied(format!(
+                "as {} it may not delete entries of that compartment",
+                self.role
+            )));
         }
         self.planned.push(Planned {
             change: Changed {
@@ -429,10 +440,25 @@ pub(super) fn denied(reason: impl Into<String>) -> CommitError {
     }
 }
 
-fn stale(environment: &EnvironmentName, path: &EntryPath, found: Version) -> CommitError {
-    CommitError::Stale {
+/// Whether a precondition holds for what is there.
+fn expect(
+    expect: Expect,
+    found: Option<&Entry>,
+    environment: &EnvironmentName,
+    path: &EntryPath,
+) -> Result<(), CommitError> {
+    let holds = match expect {
+        Expect::Any => true,
+        Expect::Absent => found.is_none(),
+        Expect::Version(version) => found.is_some_and(|found| found.version == version),
+        Expect::Revision(revision) => found.is_some_and(|found| found.revision == revision),
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(CommitError::Stale {
         environment: environment.clone(),
         path: path.clone(),
-        found,
-    }
+        found: found.map_or(Version(0), |found| found.version),
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::ambient::EntropyError;
 use crate::commit::IntegrityError;
-use crate::id::Version;
+use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::ReadError;
 use crate::store::StoreError;
@@ -51,6 +51,16 @@ pub enum CommitError {
         path: EntryPath,
         /// The version that is there; 0 when absent.
         found: Version,
+    },
+    /// The storage failed in a way that leaves open whether the commit is in.
+    #[error(
+        "the store failed while it stored revision {revision}: whether the commit is in is not known; look at the history before trying again: {reason}"
+    )]
+    Unknown {
+        /// The revision it would have.
+        revision: Revision,
+        /// The storage's own words.
+        reason: String,
     },
     /// Other writers were first too often.
     #[error("other writers were first {attempts} times: nothing was committed; try again")]

@@ -28,7 +28,7 @@ pub enum Event {
         /// Why.
         reason: Arc<str>,
     },
-    /// The store is back.
+    /// The store is back, or good again after a refusal.
     StoreBack,
     /// This watcher was too slow and missed events: compare with the current snapshot.
     Lagged,

@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Vault;
-use super::error::OpenError;
 use crate::store::{StoreError, StoreWatch, Wake, Waker};
 
 /// Longest wait between two looks at whether the vault still exists; wakes come at once.
 const WAIT: Duration = Duration::from_secs(30);
+/// Pause before a refused store is looked at again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Pause before a lost store is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -43,20 +44,21 @@ fn run(vault: &Weak<Vault>, mut watch: Box<dyn StoreWatch>) {
         {
             let Some(vault) = vault.upgrade() else { return };
             if look {
-                match vault.refresh() {
-                    // What is wrong with the contents is reported once and waits for a next commit.
-                    Ok(_) | Err(OpenError::Integrity(_) | OpenError::NotMember | OpenError::Empty { .. }) => {
-                    }
-                    Err(OpenError::Store(error)) => vault.lost(&error),
-                }
+                // What goes wrong is in the vault's freshness and events.
+                let _ = vault.refresh();
             }
         }
-        let lost = vault
-            .upgrade()
-            .is_some_and(|vault| vault.freshness().stale_since.is_some());
-        look = match watch.wait(if lost { RETRY } else { WAIT }) {
+        let freshness = vault.upgrade().map(|vault| vault.freshness()).unwrap_or_default();
+        let (lost, refused) = (freshness.stale_since.is_some(), freshness.refused.is_some());
+        let wait = match (lost, refused) {
+            (true, _) => RETRY,
+            (_, true) => AGAIN,
+            _ => WAIT,
+        };
+        look = match watch.wait(wait) {
             Ok(Wake::Changed) => true,
-            Ok(Wake::Idle) => lost,
+            // What was repaired in place changes no head.
+            Ok(Wake::Idle) => lost || refused,
             Err(error) => {
                 if let Some(vault) = vault.upgrade() {
                     vault.lost(&error);

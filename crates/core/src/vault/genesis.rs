@@ -26,7 +26,8 @@ pub(super) fn create(
     let member = MemberId(ambient.random()?);
     let common = CompartmentId(ambient.random()?);
     let kek = Kek::generate(ambient.entropy()).map_err(sealing)?;
-    let index = Zeroizing::new(ambient.random::<32>()?);
+    let mut index = Zeroizing::new([0; 32]);
+    ambient.entropy().fill(index.as_mut_slice())?;
     let public = identity.public();
     let mut objects = Vec::new();
     let mut keep = |bytes: Vec<u8>| {
@@ -84,6 +85,7 @@ pub(super) fn create(
     };
     match store.append(None, &StoredCommit { head, bytes }, &objects) {
         Ok(()) => Ok(()),
+        Err(AppendError::Store(_)) if store.head().ok().flatten() == Some(head) => Ok(()),
         Err(AppendError::Conflict { .. }) => Err(CommitError::Store(crate::store::StoreError::Exists {
             location: store.location(),
         })),

@@ -1,6 +1,7 @@
 //! From a store to a verified snapshot: owns opening, catching up, and the checks against what
 //! was verified before. Whatever a store claims is proved here or refused.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::OpenError;
@@ -12,7 +13,7 @@ use crate::crypto::identity::Identity;
 use crate::crypto::keyring::{self, Keyring};
 use crate::id::{Hash, MemberId, Revision};
 use crate::snapshot::{Changed, Delta, Fetch, Snapshot, Take};
-use crate::store::{Store, StoredCommit};
+use crate::store::{Head, Store, StoredCommit, StoredObject};
 
 /// Commits read at a time.
 const BATCH: usize = 512;
@@ -90,7 +91,7 @@ pub(super) fn open(
 ) -> Result<(Snapshot, usize), OpenError> {
     let walk = verified(store, options)?;
     let me = member(&walk.state, identity)?;
-    let mut fetch = Objects(store);
+    let mut fetch = Objects::of(store);
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
     let snapshot = Snapshot::build(
         walk.state.clone(),
@@ -124,18 +125,30 @@ pub(super) fn verified(store: &dyn Store, options: &OpenOptions) -> Result<Walk,
     if known.max(claimed).is_some_and(|known| known > head.revision) {
         return Err(Break::RolledBack.at(head.revision).into());
     }
-    let state = match checkpoint {
-        Some(checkpoint) => from_checkpoint(store, checkpoint, options.trust)?,
-        None => State::genesis(&first)?,
-    };
-    if options
-        .trust
-        .is_some_and(|trust| trust.revision == state.revision() && trust.hash != state.hash())
-    {
+    if let Some(checkpoint) = checkpoint {
+        let signer = checkpoint.signer();
+        let state = from_checkpoint(store, checkpoint, options.trust)?;
+        if state.fingerprint() != fingerprint {
+            return Err(Break::Fingerprint.at(Revision(1)).into());
+        }
+        let walk = to_head(store, state, head, options.trust)?;
+        let signer = walk.state.admin().members().get(&signer);
+        if signer.is_some_and(|member| member.role == Role::Admin) {
+            return Ok(walk);
+        }
+        // Whoever has left by now may have signed anything: only the commits count.
+    }
+    to_head(store, State::genesis(&first)?, head, options.trust)
+}
+
+/// Verifies the commits after `state` up to the head, and all of it against what was verified
+/// before.
+fn to_head(store: &dyn Store, state: State, head: Head, trust: Option<Trust>) -> Result<Walk, OpenError> {
+    if trust.is_some_and(|trust| trust.revision == state.revision() && trust.hash != state.hash()) {
         return Err(Break::Replaced.at(state.revision()).into());
     }
     let mut walk = Walk::from(state);
-    walk.run(store, Revision(u64::MAX), options.trust)?;
+    walk.run(store, Revision(u64::MAX), trust)?;
     if walk.state.revision() < head.revision {
         return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
     }
@@ -145,13 +158,14 @@ pub(super) fn verified(store: &dyn Store, options: &OpenOptions) -> Result<Walk,
     Ok(walk)
 }
 
-fn from_checkpoint(
+pub(super) fn from_checkpoint(
     store: &dyn Store,
     checkpoint: Checkpoint,
     trust: Option<Trust>,
 ) -> Result<State, OpenError> {
     let link = checkpoint.link();
     let mut chain = Vec::new();
+    let mut links = Vec::new();
     let mut at = checkpoint.authority();
     while at != Link::NONE {
         let stored = commit_at(store, at.revision)?;
@@ -159,51 +173,66 @@ fn from_checkpoint(
         if before.revision >= at.revision {
             return Err(Break::BrokenChain.at(at.revision).into());
         }
+        links.push(at);
         chain.push(stored);
         at = before;
     }
     chain.reverse();
     let state = checkpoint.verify(&Authority::verify(&chain)?)?;
-    if let Some(trust) = trust.filter(|trust| trust.revision < link.revision) {
-        descends(store, link, trust)?;
+    if let Some(trust) = trust.filter(|trust| trust.revision <= link.revision) {
+        // What was verified before knew administrative commits: a checkpoint that leaves one out
+        // was made by someone whom that one may have removed.
+        descends(store, link, trust.link(), &mut |commit, at| {
+            let first = at.revision == trust.revision;
+            let known = (!commit.is_administrative() || links.contains(&at))
+                && (!first || links.contains(&commit.authority) || commit.authority == Link::NONE);
+            if known { Ok(()) } else { Err(Break::Checkpoint) }
+        })?;
     }
     Ok(state)
 }
 
-/// Whether the commit verified before is an ancestor of `link`: by hashes alone, since `link`'s
-/// hash is signed.
-fn descends(store: &dyn Store, link: Link, trust: Trust) -> Result<(), OpenError> {
-    let mut expected = trust.link();
+/// Whether `older` is an ancestor of `link`: by hashes alone, since `link` is proved. `each` sees
+/// the commits from the older one to `link`.
+pub(super) fn descends(
+    store: &dyn Store,
+    link: Link,
+    older: Link,
+    each: &mut dyn FnMut(&Commit, Link) -> Result<(), Break>,
+) -> Result<(), OpenError> {
+    let mut previous = Hash::ZERO;
+    let mut at = older.revision;
     loop {
-        let batch = store.commits(expected.revision, BATCH)?;
+        let batch = store.commits(at, BATCH)?;
         if batch.is_empty() {
-            return Err(Break::MissingCommit.at(expected.revision).into());
+            return Err(Break::MissingCommit.at(at).into());
         }
         for stored in &batch {
-            let at = expected.revision;
             if stored.head.revision != at {
                 return Err(Break::MissingCommit.at(at).into());
             }
-            let hash = Hash::of(&stored.bytes);
-            if at == trust.revision && hash != trust.hash {
+            let here = Link {
+                revision: at,
+                hash: Hash::of(&stored.bytes),
+            };
+            if at == older.revision && here != older {
                 return Err(Break::Replaced.at(at).into());
             }
             let (commit, ..) = decode(&stored.bytes).map_err(|what| what.at(at))?;
-            if at > trust.revision && commit.previous != expected.hash {
+            if at > older.revision && commit.previous != previous {
                 return Err(Break::BrokenChain.at(at).into());
             }
+            each(&commit, here).map_err(|what| what.at(at))?;
             if at == link.revision {
-                let same = hash == link.hash;
+                let same = here == link;
                 return if same {
                     Ok(())
                 } else {
                     Err(Break::Replaced.at(at).into())
                 };
             }
-            expected = Link {
-                revision: at.next(),
-                hash,
-            };
+            previous = here.hash;
+            at = at.next();
         }
     }
 }
@@ -239,7 +268,7 @@ pub(super) fn open_keys(
     let admin = state.admin();
     let revision = admin.last().revision;
     let mut keyring = Keyring::default();
-    let mut missing = std::collections::HashMap::new();
+    let mut missing = HashMap::new();
     for (id, compartment) in admin.compartments() {
         for (term, file) in compartment.keys.iter().filter(|_| admin.opens(me, *id)) {
             match known.get(*id, *term) {
@@ -264,16 +293,47 @@ pub(super) fn open_keys(
     }
 }
 
-/// The objects of a store.
-pub(super) struct Objects<'a>(pub(super) &'a dyn Store);
+/// The objects of a store, and those of a commit that is not stored yet.
+pub(super) struct Objects<'a> {
+    pub(super) store: &'a dyn Store,
+    pub(super) fresh: HashMap<Hash, &'a [u8]>,
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn of(store: &'a dyn Store) -> Self {
+        Self {
+            store,
+            fresh: HashMap::new(),
+        }
+    }
+
+    pub(super) fn with(store: &'a dyn Store, fresh: &'a [StoredObject]) -> Self {
+        Self {
+            store,
+            fresh: fresh.iter().map(|object| (object.hash, &*object.bytes)).collect(),
+        }
+    }
+}
 
 impl Fetch<OpenError> for Objects<'_> {
     fn fetch(&mut self, wanted: &[Hash], each: Take<'_>) -> Result<(), OpenError> {
-        if wanted.is_empty() {
+        let mut rest = Vec::new();
+        let asked = if self.fresh.is_empty() {
+            wanted
+        } else {
+            for hash in wanted {
+                match self.fresh.get(hash) {
+                    Some(bytes) => each(*hash, bytes)?,
+                    None => rest.push(*hash),
+                }
+            }
+            &rest
+        };
+        if asked.is_empty() {
             return Ok(());
         }
         let mut broken = None;
-        self.0.objects(wanted, &mut |hash, bytes| {
+        self.store.objects(asked, &mut |hash, bytes| {
             broken = each(hash, bytes).err();
             broken.is_none()
         })?;
@@ -306,25 +366,24 @@ pub(super) fn catch_up(
     if walk.state.revision() < head.revision {
         return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
     }
-    let (snapshot, changes) = step(store, identity, old, &walk)?;
+    let (snapshot, changes) = step(&mut Objects::of(store), identity, old, &walk)?;
     Ok(Some((snapshot, changes, walk.passed)))
 }
 
 /// The snapshot after a verified walk from `old`.
 pub(super) fn step(
-    store: &dyn Store,
+    fetch: &mut Objects<'_>,
     identity: &Identity,
     old: &Snapshot,
     walk: &Walk,
 ) -> Result<(Snapshot, Vec<Changed>), OpenError> {
-    let mut fetch = Objects(store);
     let administrative = walk.state.admin().last() != old.state().admin().last();
     let keyring = if administrative {
         let me = member(&walk.state, identity)?;
-        Arc::new(open_keys(&walk.state, me, identity, old.keyring(), &mut fetch)?)
+        Arc::new(open_keys(&walk.state, me, identity, old.keyring(), fetch)?)
     } else {
         Arc::clone(old.keyring())
     };
-    let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, &mut fetch)?;
+    let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, fetch)?;
     Ok((snapshot, changes))
 }

@@ -1,5 +1,8 @@
 //! The face for embedding: owns opening a store with an identity, reads, commits and the watch.
 //! It must not know sockets, terminals or files other than the trust file it is told of.
+//!
+//! Reads of a snapshot never block. Everything that talks to the store does: from async code call
+//! `open`, `commit`, `plan`, `refresh`, `at`, `history` and `verify` where blocking is allowed.
 
 mod administer;
 mod change;
@@ -34,9 +37,9 @@ use crate::id::Revision;
 use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
 use crate::snapshot::{Changed, ReadError, Reading, Snapshot};
-use crate::store::{AppendError, Store, StoreError};
+use crate::store::{AppendError, Head, Store, StoreError};
 use draft::Draft;
-use load::Walk;
+use load::{Objects, Walk};
 
 /// How often a commit is tried when other writers are first.
 const ATTEMPTS: u32 = 32;
@@ -54,6 +57,7 @@ pub struct Vault {
     ambient: Ambient,
     current: ArcSwap<Snapshot>,
     turn: Mutex<Turn>,
+    recent: Mutex<VecDeque<Arc<Snapshot>>>,
     freshness: Mutex<Freshness>,
     events: broadcast::Sender<Event>,
     follower: Mutex<Option<follow::Follower>>,
@@ -61,7 +65,6 @@ pub struct Vault {
 
 /// What commits and refreshes share, one at a time.
 struct Turn {
-    recent: VecDeque<Arc<Snapshot>>,
     /// Commits and entry changes since the last checkpoint.
     since_checkpoint: usize,
 }
@@ -111,10 +114,8 @@ impl Vault {
             identity,
             ambient: options.ambient,
             current: ArcSwap::from_pointee(snapshot),
-            turn: Mutex::new(Turn {
-                recent: VecDeque::new(),
-                since_checkpoint,
-            }),
+            turn: Mutex::new(Turn { since_checkpoint }),
+            recent: Mutex::default(),
             freshness: Mutex::default(),
             events: broadcast::channel(event::BACKLOG).0,
             follower: Mutex::new(None),
@@ -201,22 +202,20 @@ impl Vault {
             }
             let exposed = draft.exposed.clone();
             let ready = draft.finish(&change.message, &self.identity)?;
-            let expected = crate::store::Head {
+            let expected = Head {
                 revision: base.revision(),
                 hash: base.hash(),
             };
+            // As every reader will see it, and before it is stored: what would be refused never is.
+            let mut walk = Walk::from(base.state().clone());
+            walk.step(&ready.commit).map_err(OpenError::from)?;
+            let mut objects = Objects::with(&*self.store, &ready.objects);
+            let (snapshot, changes) = load::step(&mut objects, &self.identity, &base, &walk)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
                 Err(AppendError::Conflict { .. }) => continue,
-                // Whether it is in only the store can say.
-                Err(AppendError::Store(error)) => match self.store.head() {
-                    Ok(Some(head)) if head == ready.commit.head => {}
-                    _ => return Err(error.into()),
-                },
+                Err(AppendError::Store(error)) => self.look_up(ready.commit.head, error)?,
             }
-            let mut walk = Walk::from(base.state().clone());
-            walk.step(&ready.commit).map_err(OpenError::from)?;
-            let (snapshot, changes) = load::step(&*self.store, &self.identity, &base, &walk)?;
             let receipt = Receipt {
                 revision: snapshot.revision(),
                 hash: snapshot.hash(),
@@ -224,14 +223,32 @@ impl Vault {
                 changes: changes.clone(),
                 exposed,
             };
+            let admins = |snapshot: &Snapshot| {
+                let members = snapshot.state().admin().members().values();
+                members.filter(|member| member.role == Role::Admin).count()
+            };
+            let admin_left = admins(&snapshot) < admins(&base);
             self.swap(&mut turn, snapshot, changes, walk.passed);
-            self.checkpoint_if_due(&mut turn);
+            // The checkpoint of an admin who left counts no more.
+            self.checkpoint_if_due(&mut turn, admin_left);
             return Ok(receipt);
         }
         Err(CommitError::Contended { attempts: ATTEMPTS })
     }
 
-    /// Reads and verifies what is new in the store and swaps the snapshot.
+    /// After an append without an answer: is the commit in? Others may have followed it already.
+    fn look_up(&self, head: Head, error: StoreError) -> Result<(), CommitError> {
+        match self.store.commits(head.revision, 1) {
+            Ok(found) if found.first().is_some_and(|commit| commit.head == head) => Ok(()),
+            Ok(_) => Err(error.into()),
+            Err(second) => Err(CommitError::Unknown {
+                revision: head.revision,
+                reason: second.to_string(),
+            }),
+        }
+    }
+
+    /// Reads and verifies what is new in the store and swaps the snapshot. Blocks.
     ///
     /// # Errors
     /// [`OpenError`]; the last good snapshot stays.
@@ -248,8 +265,9 @@ impl Vault {
                 self.swap(turn, snapshot, changes, passed);
             }
             Err(error) => {
-                if !matches!(error, OpenError::Store(_)) {
-                    self.refused(&error.to_string());
+                match &error {
+                    OpenError::Store(error) => self.lost(error),
+                    refused => self.refused(&refused.to_string()),
                 }
                 return Err(error);
             }
@@ -266,18 +284,19 @@ impl Vault {
             changes,
         };
         turn.since_checkpoint += passed;
-        turn.recent.push_back(old);
-        if turn.recent.len() > RECENT {
-            turn.recent.pop_front();
+        let mut recent = lock(&self.recent);
+        recent.push_back(old);
+        if recent.len() > RECENT {
+            recent.pop_front();
         }
+        drop(recent);
         // Without watchers there is nobody to tell.
         let _ = self.events.send(Event::Revised(Arc::new(revised)));
     }
 
     /// A snapshot that was current not long ago.
     fn recent(&self, revision: Revision) -> Option<Arc<Snapshot>> {
-        let turn = lock(&self.turn);
-        turn.recent
+        lock(&self.recent)
             .iter()
             .find(|snapshot| snapshot.revision() == revision)
             .cloned()
@@ -285,18 +304,36 @@ impl Vault {
 
     /// Writes a checkpoint when it spares readers enough. It only spares work, so that a failure
     /// is no failure of the commit; the next commit tries again.
-    fn checkpoint_if_due(&self, turn: &mut Turn) {
+    fn checkpoint_if_due(&self, turn: &mut Turn, needed: bool) {
+        let live = self.current.load().state().entries().len();
+        if needed || turn.since_checkpoint >= CHECKPOINT_MIN.max(live / CHECKPOINT_SHARE) {
+            let _ = self.write_checkpoint(turn);
+        }
+    }
+
+    /// Writes a checkpoint of the current snapshot, so that the next opening verifies no commit
+    /// before it. Commits by admins do so by themselves now and then; this is for stores that only
+    /// writers change. False when this identity is no admin. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn checkpoint(&self) -> Result<bool, OpenError> {
+        let mut turn = lock(&self.turn);
+        self.refresh_in(&mut turn)?;
+        Ok(self.write_checkpoint(&mut turn)?)
+    }
+
+    fn write_checkpoint(&self, turn: &mut Turn) -> Result<bool, StoreError> {
         let snapshot = self.snapshot();
         let state = snapshot.state();
-        let due = CHECKPOINT_MIN.max(state.entries().len() / CHECKPOINT_SHARE);
         let member = state.admin().members().get(&snapshot.me());
-        if turn.since_checkpoint < due || member.is_none_or(|member| member.role != Role::Admin) {
-            return;
+        if member.is_none_or(|member| member.role != Role::Admin) {
+            return Ok(false);
         }
         let bytes = encode_checkpoint(state, snapshot.me(), self.identity.signing_key());
-        if self.store.put_checkpoint(state.revision(), &bytes).is_ok() {
-            turn.since_checkpoint = 0;
-        }
+        self.store.put_checkpoint(state.revision(), &bytes)?;
+        turn.since_checkpoint = 0;
+        Ok(true)
     }
 
     /// Follows the store from a thread of its own until the vault is dropped: every commit of
@@ -326,10 +363,10 @@ impl Vault {
 
     fn good(&self) {
         let mut freshness = lock(&self.freshness);
-        let was_lost = freshness.stale_since.is_some();
+        let was_bad = freshness.stale_since.is_some() || freshness.refused.is_some();
         *freshness = Freshness::default();
         drop(freshness);
-        if was_lost {
+        if was_bad {
             let _ = self.events.send(Event::StoreBack);
         }
     }

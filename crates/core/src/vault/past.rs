@@ -32,7 +32,8 @@ pub struct Past {
 const BATCH: u64 = 256;
 
 impl Vault {
-    /// The verified state at a past revision.
+    /// The verified state at a past revision. Recent ones are at hand; older ones are replayed from
+    /// the first commit. Blocks.
     ///
     /// # Errors
     /// [`OpenError`]; [`Break::MissingCommit`] when the revision is not there.
@@ -56,14 +57,24 @@ impl Vault {
         if walk.state.revision() != revision {
             return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
         }
-        let mut fetch = Objects(&*self.store);
+        // A past that verifies may still be another one: it must lead to what is known.
+        let head = Link {
+            revision: now.revision(),
+            hash: now.hash(),
+        };
+        let then = Link {
+            revision,
+            hash: walk.state.hash(),
+        };
+        load::descends(&*self.store, head, then, &mut |_, _| Ok(()))?;
+        let mut fetch = Objects::of(&*self.store);
         // The keys of now open what was sealed then.
         let keyring = Arc::clone(now.keyring());
         Snapshot::build(walk.state, now.me(), keyring, &walk.delta.rotated, &mut fetch)
     }
 
-    /// All commits, newest first, that changed an entry this identity opens, at most `limit`;
-    /// with `entry` only those that changed that environment's path.
+    /// Commits, newest first, at most `limit`, each with what it did to entries this identity
+    /// opens; with `entry` only those that changed that environment's path. Blocks.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -131,7 +142,7 @@ impl Vault {
         }
         let hashes: Vec<_> = wanted.keys().copied().collect();
         let mut metas: HashMap<Hash, Meta> = HashMap::new();
-        Objects(&*self.store).fetch(&hashes, &mut |hash, bytes| {
+        Objects::of(&*self.store).fetch(&hashes, &mut |hash, bytes| {
             let refuse = |what: Break| what.at(now.revision());
             let sealed = Sealed::check(hash, bytes).map_err(refuse)?;
             if let Some(change) = wanted.get(&hash) {
@@ -142,6 +153,9 @@ impl Vault {
             }
             Ok(())
         })?;
+        if metas.len() < wanted.len() {
+            return Err(Break::MissingObject.at(now.revision()).into());
+        }
         let changed = |change: &EntryChange| {
             let meta = metas.get(&change.meta)?;
             Some(Changed {
@@ -214,6 +228,14 @@ impl Vault {
             if current.is_some_and(|current| current.revision == old.revision) {
                 continue;
             }
+            if let Some(current) = current.filter(|current| current.kind != old.kind) {
+                return Err(CommitError::Invalid {
+                    problem: format!(
+                        "{:?} in {:?} was a {} then and is a {} now: delete it, then roll back",
+                        old.path, old.environment, old.kind, current.kind
+                    ),
+                });
+            }
             change.edits.push(Edit::Put(Put {
                 environment: old.environment.clone(),
                 path: old.path.clone(),
@@ -221,14 +243,15 @@ impl Vault {
                 value: then.own_value(old)?,
                 format: old.format,
                 labels: Some(old.labels.clone()),
-                // A deleted entry comes back to where it was.
-                compartment: current.is_none().then(|| old.compartment.clone()),
-                expect: current.map_or(Expect::Absent, |current| Expect::Version(current.version)),
+                // Never to another audience than it had.
+                compartment: Some(old.compartment.clone()),
+                expect: current.map_or(Expect::Absent, |current| Expect::Revision(current.revision)),
             }));
         }
         change.edits.extend(before.into_values().map(|gone| Edit::Delete {
             environment: gone.environment.clone(),
             path: gone.path.clone(),
+            expect: Expect::Revision(gone.revision),
         }));
         Ok(change)
     }

@@ -54,32 +54,40 @@ impl Trust {
     /// # Errors
     /// [`TrustError`].
     pub fn save(&self, path: &Path) -> Result<(), TrustError> {
-        let known = Self::load(path)?;
-        if known.is_some_and(|known| known.fingerprint == self.fingerprint && known.revision >= self.revision)
-        {
-            return Ok(());
-        }
-        self.write(path).map_err(|error| trouble(path, &error))
+        self.write(path).map_err(|error| trouble(path, &error))?
     }
 
-    fn write(&self, path: &Path) -> std::io::Result<()> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.new", std::process::id()));
-        let new = path.with_file_name(name);
-        // A file of an earlier process of this number, killed between the two steps.
-        let _ = std::fs::remove_file(&new);
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
+    fn write(&self, path: &Path) -> std::io::Result<Result<(), TrustError>> {
+        let beside = |suffix: &str| {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(suffix);
+            path.with_file_name(name)
+        };
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).mode(0o600);
+        // One at a time, so that a slower process cannot put an older revision over a newer one.
+        let lock = options.open(beside(".lock"))?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+        let known = match Self::load(path) {
+            Ok(known) => known,
+            Err(error) => return Ok(Err(error)),
+        };
+        if known.is_some_and(|known| known.fingerprint == self.fingerprint && known.revision >= self.revision)
+        {
+            return Ok(Ok(()));
+        }
+        let new = beside(".new");
+        let mut file = options.truncate(true).open(&new)?;
         write!(
             file,
             "fingerprint {}\nrevision {}\nhash {}\n",
             self.fingerprint, self.revision, self.hash
         )?;
         file.sync_all()?;
-        std::fs::rename(&new, path)
+        std::fs::rename(&new, path)?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(Ok(()))
     }
 
     pub(super) fn link(&self) -> Link {

@@ -6,16 +6,15 @@ use std::collections::{HashMap, HashSet};
 use super::Vault;
 use super::error::OpenError;
 use super::load::{self, Objects, Walk};
-use super::trust::OpenOptions;
 use crate::commit::{
-    AdminChange, Break, Checkpoint, Commit, EntryChange, IntegrityError, Sealed, State, decode,
+    AdminChange, Break, Checkpoint, Commit, EntryChange, IntegrityError, Role, Sealed, State, decode,
 };
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Context;
 use crate::id::{Hash, Revision};
 use crate::kind::Kind;
 use crate::snapshot::{
-    Fetch, Meta, index_context, message_context, meta_context, name_context, value_context,
+    Fetch, Meta, Snapshot, index_context, message_context, meta_context, name_context, value_context,
 };
 
 /// What `verify` checked.
@@ -35,23 +34,29 @@ pub struct Verification {
 
 impl Vault {
     /// Checks every signature, hash and record there ever was; `progress` gets done and total.
+    /// Nothing that opening took from a checkpoint is taken from it here. Blocks.
     ///
     /// # Errors
     /// [`OpenError`] naming the first thing that broke.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, OpenError> {
         self.store.check()?;
         let now = self.snapshot();
+        let checkpoint = self.proved_checkpoint()?;
         let head = self.store.head()?.ok_or_else(|| OpenError::Empty {
             location: self.location(),
         })?;
+        if head.revision < now.revision() {
+            return Err(Break::RolledBack.at(head.revision).into());
+        }
         let first = load::commit_at(&*self.store, Revision(1))?;
         let mut walk = Walk::from(State::genesis(&first)?);
         if walk.state.fingerprint() != now.fingerprint() {
             return Err(Break::Fingerprint.at(Revision(1)).into());
         }
-        let mut tally = Tally::new(now.keyring());
+        let mut tally = Tally::new(&now);
         let (genesis, ..) = decode(&first.bytes).map_err(|what| what.at(Revision(1)))?;
-        tally.check(self, &walk.state, &[genesis])?;
+        tally.check(self, &walk.state, &[(genesis, Role::Admin)])?;
+        same(&walk.state, now.state(), Break::Replaced)?;
         let mut commits = 1;
         while walk.state.revision() < head.revision {
             let batch = self.store.commits(walk.state.revision().next(), 128)?;
@@ -60,29 +65,21 @@ impl Vault {
             }
             let mut passed = Vec::new();
             for stored in &batch {
-                passed.push(walk.step(stored)?);
-                if walk.state.revision() == now.revision() && walk.state.hash() != now.hash() {
-                    return Err(Break::Replaced.at(now.revision()).into());
+                let admin = std::sync::Arc::clone(walk.state.admin());
+                let commit = walk.step(stored)?;
+                let role = admin
+                    .members()
+                    .get(&commit.author)
+                    .map_or(Role::Reader, |author| author.role);
+                passed.push((commit, role));
+                same(&walk.state, now.state(), Break::Replaced)?;
+                if let Some(checkpoint) = &checkpoint {
+                    same(&walk.state, checkpoint, Break::Checkpoint)?;
                 }
             }
             commits += u64::try_from(batch.len()).unwrap_or_default();
             tally.check(self, &walk.state, &passed)?;
             progress(walk.state.revision().0, head.revision.0);
-        }
-        // A checkpoint must say what the commits say.
-        if let Some(bytes) = self.store.checkpoint()? {
-            let at = walk.state.revision();
-            if Checkpoint::decode(&bytes).map_err(|what| what.at(at))?.is_some() {
-                load::verified(&*self.store, &OpenOptions::default()).and_then(|walk_from_checkpoint| {
-                    let same = walk_from_checkpoint.state.revision() != at
-                        || walk_from_checkpoint.state.same_entries(&walk.state);
-                    if same {
-                        Ok(())
-                    } else {
-                        Err(Break::Checkpoint.at(at).into())
-                    }
-                })?;
-            }
         }
         progress(head.revision.0, head.revision.0);
         Ok(Verification {
@@ -93,10 +90,36 @@ impl Vault {
             hash: walk.state.hash(),
         })
     }
+
+    /// What the checkpoint claims, if there is one of a format that is known.
+    fn proved_checkpoint(&self) -> Result<Option<State>, OpenError> {
+        let Some(bytes) = self.store.checkpoint()? else {
+            return Ok(None);
+        };
+        let refuse = |what: Break| what.at(self.snapshot().revision());
+        match Checkpoint::decode(&bytes).map_err(refuse)? {
+            Some(checkpoint) => load::from_checkpoint(&*self.store, checkpoint, None).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Where the walk has reached the revision of `claimed`, both must be the same.
+fn same(walked: &State, claimed: &State, otherwise: Break) -> Result<(), IntegrityError> {
+    let same = walked.revision() != claimed.revision()
+        || (walked.hash() == claimed.hash()
+            && walked.admin().last() == claimed.admin().last()
+            && walked.same_entries(claimed));
+    if same {
+        Ok(())
+    } else {
+        Err(otherwise.at(claimed.revision()))
+    }
 }
 
 /// What a verification has checked so far.
 struct Tally<'a> {
+    now: &'a Snapshot,
     keyring: &'a Keyring,
     seen: HashSet<Hash>,
     /// The kind each opened metadata record gives, which the context of its values needs.
@@ -106,9 +129,10 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(keyring: &'a Keyring) -> Self {
+    fn new(now: &'a Snapshot) -> Self {
         Self {
-            keyring,
+            now,
+            keyring: now.keyring(),
             seen: HashSet::new(),
             kinds: HashMap::new(),
             objects: 0,
@@ -117,19 +141,19 @@ impl<'a> Tally<'a> {
     }
 
     /// Checks every object the commits list, and opens those whose key is open.
-    fn check(&mut self, vault: &Vault, state: &State, commits: &[Commit]) -> Result<(), OpenError> {
+    fn check(&mut self, vault: &Vault, state: &State, commits: &[(Commit, Role)]) -> Result<(), OpenError> {
         let store = state.store();
         let common = state.admin().common();
         let mut others: HashMap<Hash, (Option<Context>, Revision)> = HashMap::new();
         let mut metas: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
-        let mut values: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
-        for commit in commits {
+        let mut values: HashMap<Hash, ((EntryChange, Role), Revision)> = HashMap::new();
+        for (commit, role) in commits {
             if !commit.message.is_empty() && self.keyring.opens(common) {
                 let context = message_context(store, common, commit.revision);
-                Sealed::check(Hash::of(&commit.message), &commit.message)
-                    .and_then(|sealed| sealed.open(self.keyring, &context))
-                    .map_err(|what| what.at(commit.revision))?;
-                self.opened += 1;
+                // A message decides nothing: one that does not open is shown as none.
+                let opened = Sealed::check(Hash::of(&commit.message), &commit.message)
+                    .and_then(|sealed| sealed.open(self.keyring, &context));
+                self.opened += u64::from(opened.is_ok());
             }
             for change in &commit.admin {
                 let context = match change {
@@ -148,7 +172,7 @@ impl<'a> Tally<'a> {
                     metas.insert(change.meta, (*change, commit.revision));
                 }
                 if let Some(value) = change.value {
-                    values.insert(value, (*change, commit.revision));
+                    values.insert(value, ((*change, *role), commit.revision));
                 }
             }
         }
@@ -164,14 +188,20 @@ impl<'a> Tally<'a> {
             let context = meta_context(store, change.compartment, change.id);
             if let Some(plain) = tally.open(sealed, &context)? {
                 let meta = plain.expose(Meta::decode).map_err(|_| Break::Record)?;
+                if tally.now.directory().entry_id(meta.environment, &meta.path) != change.id {
+                    return Err(Break::Contradiction);
+                }
                 tally.kinds.insert(hash, meta.kind);
             }
             Ok(())
         })?;
-        self.each(vault, &mut values, |tally, (change, _), _, sealed| {
+        self.each(vault, &mut values, |tally, ((change, role), _), _, sealed| {
             let Some(kind) = tally.kinds.get(&change.meta).copied() else {
                 return Ok(());
             };
+            if *role == Role::Rotator && kind != Kind::Secret {
+                return Err(Break::Unauthorised);
+            }
             let context = value_context(store, change.compartment, change.id, change.version, kind);
             tally.open(sealed, &context).map(|_| ())
         })
@@ -194,7 +224,7 @@ impl<'a> Tally<'a> {
         mut check: impl FnMut(&mut Self, &(T, Revision), Hash, &Sealed) -> Result<(), Break>,
     ) -> Result<(), OpenError> {
         let hashes: Vec<_> = wanted.keys().copied().collect();
-        Objects(&*vault.store).fetch(&hashes, &mut |hash, bytes| -> Result<(), IntegrityError> {
+        Objects::of(&*vault.store).fetch(&hashes, &mut |hash, bytes| -> Result<(), IntegrityError> {
             let Some(found) = wanted.remove(&hash) else {
                 return Ok(());
             };

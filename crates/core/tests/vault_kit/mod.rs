@@ -116,6 +116,14 @@ pub fn put(environment: &str, at: &str, kind: Kind, format: Format, value: &[u8]
     })
 }
 
+pub fn delete(environment: &str, at: &str) -> Edit {
+    Edit::Delete {
+        environment: env(environment),
+        path: path(at),
+        expect: Expect::Any,
+    }
+}
+
 pub fn set_expect(edit: &mut Edit, expect: Expect) {
     if let Edit::Put(put) = edit {
         put.expect = expect;
