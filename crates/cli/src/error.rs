@@ -161,6 +161,7 @@ impl From<CommitError> for CliError {
             CommitError::Entropy(_) | CommitError::Invalid { .. } | CommitError::Contended { .. } => {
                 (Exit::Failed, None)
             }
+            CommitError::Unknown { .. } => (Exit::Unreachable, None),
             CommitError::Stale { .. } => (
                 Exit::Failed,
                 Some("`strongroom history ENV PATH` shows who was first; nothing was committed"),

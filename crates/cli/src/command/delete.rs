@@ -1,6 +1,6 @@
 //! `delete`: takes entries away; their versions stay in the history.
 
-use strongroom_core::vault::{Change, Edit};
+use strongroom_core::vault::{Change, Edit, Expect};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::{Context, Target};
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .map(|path| Edit::Delete {
             environment: environment.clone(),
             path,
+            expect: Expect::Any,
         })
         .collect();
     let change = Change {

@@ -226,6 +226,24 @@ fn verify_counts_what_it_checked() {
 }
 
 #[test]
+fn an_admins_verification_leaves_a_checkpoint_and_a_readers_cannot() {
+    let desk = desk();
+    let checkpoints = || {
+        let db = rusqlite::Connection::open(desk.file("store.db")).unwrap();
+        db.query_row("SELECT count(*) FROM checkpoint", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(checkpoints(), 0);
+    desk.ok(["verify", "--checkpoint"]);
+    assert_eq!(checkpoints(), 1);
+    desk.ok(["verify"]);
+    let web = desk.member("web", "reader", &["prod"]);
+    let identity = web.to_str().unwrap();
+    desk.run(["--identity", identity, "verify", "--checkpoint"])
+        .refused(3, "only an admin's checkpoint counts");
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_written_is_a_warning() {
     let desk = desk();
     let blocked = desk.write("blocked", "a file, no directory");

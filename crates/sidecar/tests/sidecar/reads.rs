@@ -194,6 +194,7 @@ fn past_revisions_are_read_as_they_were() {
     let third = scene.commit(vec![Edit::Delete {
         environment: environment("prod"),
         path: path("web/token"),
+        expect: strongroom_core::vault::Expect::Any,
     }]);
     let sidecar = Sidecar::start(&scene, "");
     let at = |revision: u64| sidecar.get(&format!("/api/v1/secrets/web/token?at={revision}"));

@@ -47,6 +47,7 @@ fn a_watcher_learns_where_it_stands_and_then_every_step() {
     let third = scene.commit(vec![Edit::Delete {
         environment: environment("prod"),
         path: path("web/new"),
+        expect: strongroom_core::vault::Expect::Any,
     }]);
     let event = events.next().unwrap();
     assert_eq!(
