@@ -12,3 +12,4 @@ mod follow;
 mod scratch;
 mod stage;
 mod start;
+mod terminal;
