@@ -9,6 +9,7 @@ set -eu
 # command:package
 wanted='
 cc:gcc
+c++:g++
 curl:curl
 podman:podman
 runc:runc
@@ -20,7 +21,7 @@ missing() {
     for pair in $wanted; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || echo "${pair#*:}"
     done
-    # SQLite and ring are built from C; gcc alone brings no headers
+    # SQLite and ring are built from C, libFuzzer from C++; gcc alone brings no headers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     # the container's busybox has no libraries to load: it must be the static one
     if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then

@@ -9,7 +9,13 @@ use strongroom_core::crypto::seal::{
 };
 use strongroom_core::id::{CompartmentId, StoreId, Term};
 
-const PURPOSES: [Purpose; 4] = [Purpose::Meta, Purpose::Value, Purpose::Name, Purpose::Message];
+const PURPOSES: [Purpose; 5] = [
+    Purpose::Meta,
+    Purpose::Value,
+    Purpose::Name,
+    Purpose::Message,
+    Purpose::Index,
+];
 
 fn ambient() -> Ambient {
     Ambient::system()
@@ -37,7 +43,7 @@ fn context() -> Context {
 fn contexts() -> impl Strategy<Value = Context> {
     (
         any::<[u8; 16]>(),
-        0..4_usize,
+        0..5_usize,
         any::<[u8; 16]>(),
         any::<[u8; 16]>(),
         any::<u32>(),
@@ -164,7 +170,7 @@ fn every_field_of_the_context_counts() {
     let kek = kek();
     let blob = sealed(&kek, Term(1), &context(), b"s3cret");
     let others = neighbours(context());
-    assert_eq!(others.len(), 3 * 128 + 32 + 8 + 3);
+    assert_eq!(others.len(), 3 * 128 + 32 + 8 + 4);
     for other in others {
         assert_eq!(
             open(&kek, &other, &blob).unwrap_err(),
