@@ -40,12 +40,12 @@ fuzz() {
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-fuzz build --codegen-units 16
+fuzz build
 targets=${*:-$(cargo fuzz list)}
 for target in $targets; do
     mkdir -p "fuzz/corpus/$target"
     # new inputs go to the first directory; an input may take 1 GiB and 25 s
-    if ! fuzz run --codegen-units 16 "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+    if ! fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=25 \
         -verbosity=0 -print_final_stats=1 >"$log" 2>&1; then
         cat "$log" >&2
