@@ -22,7 +22,7 @@ pub struct Connection {
     request: Vec<u8>,
     buffer: Vec<u8>,
     filled: usize,
-    /// Bytes of one answer, head and body: every answer is as long as the first.
+    /// Bytes of one answer, head and body: every answer is as long as the one learnt from.
     length: usize,
 }
 
@@ -36,29 +36,32 @@ impl Connection {
             filled: 0,
             length: usize::MAX,
         };
-        connection.send();
+        let body = connection.learn();
+        (connection, body)
+    }
+
+    /// Asks for an answer of unknown length; the body.
+    pub fn learn(&mut self) -> Vec<u8> {
+        self.send();
         let head = loop {
-            connection.receive();
-            let seen = &connection.buffer[..connection.filled];
+            self.receive();
+            let seen = &self.buffer[..self.filled];
             if let Some(at) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
         };
-        let text = std::str::from_utf8(&connection.buffer[..head])
-            .unwrap()
-            .to_owned();
+        let text = std::str::from_utf8(&self.buffer[..head]).unwrap();
         let body: usize = text
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
             .unwrap_or_else(|| panic!("no length in {text}"))
             .parse()
             .unwrap();
-        connection.length = head + body;
-        while !connection.is_answered() {
-            connection.receive();
+        self.length = head + body;
+        while !self.is_answered() {
+            self.receive();
         }
-        let body = connection.buffer[head..connection.length].to_vec();
-        (connection, body)
+        self.buffer[head..self.length].to_vec()
     }
 
     fn send(&mut self) {
@@ -80,13 +83,12 @@ impl Connection {
         true
     }
 
-    /// Asks and waits for the answer, head and body.
-    pub fn ask(&mut self) -> &[u8] {
+    /// Asks again and waits for the answer.
+    pub fn ask(&mut self) {
         self.send();
         while !self.is_answered() {
             self.receive();
         }
-        &self.buffer[..self.filled]
     }
 }
 

@@ -81,7 +81,7 @@ fn to_watcher(world: &World, sidecar: &Sidecar) {
             event.push(start.elapsed());
             assert!(
                 connection
-                    .ask()
+                    .learn()
                     .windows(new.len())
                     .any(|seen| seen == new.as_bytes())
             );
