@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use strongroom_core::commit::referenced_objects;
+use strongroom_core::commit::{Checkpoint, referenced_objects};
 use strongroom_core::id::{Hash, Revision};
 use strongroom_core::store::{AppendError, SqliteStore, Store, StoreError, StoredCommit, StoredObject};
 use strongroom_core::vault::Trust;
@@ -87,10 +87,7 @@ impl Mirror {
                 head = Some(commit.head);
             }
         }
-        if let Some(checkpoint) = source.checkpoint()? {
-            copy.put_checkpoint(verified.revision, &checkpoint)?;
-        }
-        Ok(())
+        copy_checkpoint(source, copy, verified)
     }
 
     fn open_or_create(&self, source: &dyn Store) -> Result<SqliteStore, MirrorError> {
@@ -103,6 +100,23 @@ impl Mirror {
         }
         Ok(SqliteStore::create(&self.path)?)
     }
+}
+
+/// Takes the source's checkpoint over if the copy can be opened with it: one of a commit that was
+/// copied. Whether its signer may make one is for the reader of the copy to find out.
+fn copy_checkpoint(source: &dyn Store, copy: &SqliteStore, verified: &Trust) -> Result<(), MirrorError> {
+    let link = |bytes: &[u8]| Checkpoint::decode(bytes).ok().flatten().map(|one| one.link());
+    let Some(bytes) = source.checkpoint()? else {
+        return Ok(());
+    };
+    let Some(new) = link(&bytes).filter(|link| link.revision <= verified.revision) else {
+        return Ok(());
+    };
+    let old = copy.checkpoint()?.as_deref().and_then(link);
+    if old == Some(new) || commit_at(copy, new.revision)?.head.hash != new.hash {
+        return Ok(());
+    }
+    Ok(copy.put_checkpoint(new.revision, &bytes)?)
 }
 
 /// True when the copy's newest commit is one of the source's.

@@ -85,6 +85,24 @@ fn a_sidecar_restarts_without_its_store_and_catches_up_when_it_is_back() {
 }
 
 #[test]
+fn a_planted_checkpoint_does_not_spoil_the_copy() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let store = SqliteStore::open(&scene.file("store.db"), true).unwrap();
+    store.put_checkpoint(Revision(1), b"not a checkpoint").unwrap();
+    sidecar.serves(scene.secret("web/token", "two"));
+    copied(&scene);
+    let copy = SqliteStore::open(&scene.file("web.state/copy.db"), false).unwrap();
+    assert_eq!(copy.checkpoint().unwrap(), None);
+    drop((copy, store));
+    sidecar.kill();
+    take_away(&scene);
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/token"), "two");
+    sidecar.terminate();
+}
+
+#[test]
 fn commits_made_while_the_sidecar_was_offline_are_told_as_changes() {
     let scene = Scene::with_token();
     let sidecar = Sidecar::start(&scene, "");
