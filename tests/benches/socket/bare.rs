@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
-use super::process::{self, Process};
+use super::process::Process;
 
 fn bytes_beside(socket: &str) -> PathBuf {
     format!("{socket}.bytes").into()
@@ -69,8 +69,9 @@ impl Bare {
         std::fs::write(bytes_beside(socket.to_str().unwrap()), bytes).unwrap();
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command.arg(name).arg(&socket).args(arguments);
-        let process = Process::start(&mut command);
-        process::until("the control listens", || socket.exists());
-        Self { process, socket }
+        Self {
+            process: Process::start(&mut command),
+            socket,
+        }
     }
 }

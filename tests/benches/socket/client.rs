@@ -9,11 +9,23 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
+use super::process;
+
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 /// A request for `target`.
 pub fn request(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n").into_bytes()
+}
+
+/// Connects; a socket file may be there a moment before its server listens.
+pub fn connect(socket: &Path) -> UnixStream {
+    let mut stream = None;
+    process::until("the server listens", || {
+        stream = UnixStream::connect(socket).ok();
+        stream.is_some()
+    });
+    stream.unwrap()
 }
 
 /// One keep-alive connection that asks for the same thing over and over.
@@ -30,7 +42,7 @@ impl Connection {
     /// Connects and asks once; gives the body too.
     pub fn open(socket: &Path, target: &str) -> (Self, Vec<u8>) {
         let mut connection = Self {
-            stream: UnixStream::connect(socket).unwrap(),
+            stream: connect(socket),
             request: request(target),
             buffer: vec![0; 8192],
             filled: 0,

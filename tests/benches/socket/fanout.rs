@@ -34,7 +34,7 @@ struct Watchers {
 impl Watchers {
     fn connect(socket: &Path, count: usize, mut greet: impl FnMut(&mut UnixStream)) -> Self {
         let connect = |_| {
-            let mut stream = UnixStream::connect(socket).unwrap();
+            let mut stream = client::connect(socket);
             greet(&mut stream);
             stream
         };

@@ -4,8 +4,8 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
@@ -108,18 +108,24 @@ impl Sidecar {
         Self { process, socket }
     }
 
-    /// The release binary as `make install` builds it; built now unless it is there and fresh.
+    /// The release binary as `make install` builds it, built now unless it is fresh; or, to compare
+    /// builds, the one that `STRONGROOM_BENCH_SIDECAR` names.
     pub fn program() -> PathBuf {
-        static BUILT: std::sync::Once = std::sync::Once::new();
-        BUILT.call_once(|| {
-            let status = program::cargo()
-                .args(["build", "--release", "--locked", "--quiet"])
-                .args(["-p", "strongroom-sidecar"])
-                .status();
-            assert!(status.unwrap().success(), "the sidecar does not build");
-        });
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| program::workspace().join("target"));
-        target.join("release/strongroom-sidecar")
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        PROGRAM.get_or_init(build).clone()
     }
+}
+
+fn build() -> PathBuf {
+    if let Some(named) = std::env::var_os("STRONGROOM_BENCH_SIDECAR") {
+        return named.into();
+    }
+    let status = program::cargo()
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(["-p", "strongroom-sidecar"])
+        .status();
+    assert!(status.unwrap().success(), "the sidecar does not build");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| program::workspace().join("target"));
+    target.join("release/strongroom-sidecar")
 }
