@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use strongroom_core::api::header;
 use strongroom_core::api::wire::{Code, Failure, FailureDetail};
@@ -21,14 +21,18 @@ pub(super) const STALE_SINCE: HeaderName = HeaderName::from_static(header::STALE
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 pub(super) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// As many as an answer has, so that the map need not grow.
+const HEADERS: usize = 8;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// An answer with a body.
 pub(super) fn ok(content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, NO_STORE);
+    let mut response = Response::new(body.into());
+    *response.headers_mut() = headers;
     response
 }
 

@@ -1,6 +1,7 @@
 //! One opened entry: owns `secrets/`, `configs/` and `flags/`, the path every read takes that
 //! must be fast.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hyper::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -18,6 +19,8 @@ use super::route;
 use super::service::Asked;
 use crate::change;
 use crate::read::{self, Consumer, Form};
+
+const OCTETS: &str = "application/octet-stream";
 
 /// Answers with one entry of `snapshot`.
 pub(super) fn entry(
@@ -127,19 +130,16 @@ fn copied(bytes: &[u8]) -> Wiped {
 /// The revisions of the version and, where a document is merged, of every layer; then the form,
 /// because JSON and bytes are two representations.
 fn etag(asked: &Asked<'_>, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
-    let mut out = Wiped::with_capacity(32);
-    out.raw(b"\"");
-    out.number(entry.revision.0);
+    let mut out = format!("\"{}", entry.revision.0);
     if entry.kind == Kind::Config && entry.format != Format::Text {
         let layers = change::layer_versions(snapshot, asked.environment, &entry.path);
         for layer in layers.into_iter().filter(|layer| *layer != entry.revision.0) {
-            out.raw(b".");
-            out.number(layer);
+            let _ = write!(out, ".{layer}");
         }
     }
-    out.raw(if raw { b"r\"" } else { b"j\"" });
+    out.push_str(if raw { "r\"" } else { "j\"" });
     // digits, dots and quotes are legal in a header
-    HeaderValue::from_maybe_shared(out.into_bytes()).unwrap_or(HeaderValue::from_static("\"\""))
+    HeaderValue::from_str(&out).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// True when the client named `etag`, or any, in `If-None-Match`.
@@ -161,9 +161,13 @@ pub(super) fn wants_octets(headers: &HeaderMap) -> bool {
     let Some(accept) = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()) else {
         return false;
     };
+    // nearly every client accepts anything, in fewer bytes than the type has
+    if accept.len() < OCTETS.len() {
+        return false;
+    }
     let names = |wanted: &str| {
         let mut ranges = accept.split(',').filter_map(|range| range.split(';').next());
         ranges.any(|range| range.trim().eq_ignore_ascii_case(wanted))
     };
-    names("application/octet-stream") && !names("application/json")
+    names(OCTETS) && !names("application/json")
 }
