@@ -103,19 +103,16 @@ impl Scene {
     /// nothing more to read.
     fn ask(&self, uid: u32, protocol: Protocol, bytes: &[u8]) -> Vec<u8> {
         let connected = Connection::new(Arc::default(), uid);
-        let service = Service {
-            state: Arc::clone(&self.state),
-            feed: Feed::new(self.state.current().snapshot.revision().0),
-            peer: Peer {
-                uid,
-                gid: uid,
-                pid: None,
-            },
-            connection: Arc::clone(&connected),
+        let peer = Peer {
+            uid,
+            gid: uid,
+            pid: None,
         };
+        let feed = Feed::new(self.state.current().snapshot.revision().0);
+        let service = Service::new(Arc::clone(&self.state), feed, peer, Arc::clone(&connected));
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let limit = Limits::default().header_bytes;
-        let serve = connection(Watched::new(theirs, connected), protocol, service, limit);
+        let serve = async { drop(connection(Watched::new(theirs, connected), protocol, service, limit).await) };
         let client = async {
             let (mut reading, mut writing) = tokio::io::split(ours);
             let mut answer = Vec::new();

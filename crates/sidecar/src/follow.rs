@@ -13,7 +13,7 @@ use strongroom_core::vault::{Event, OpenError, Revised};
 use crate::bell::Bell;
 use crate::change;
 use crate::inject::Injector;
-use crate::serve::feed::Update;
+use crate::serve::Update;
 use crate::source::{Opened, Source};
 use crate::state::{Current, State};
 use crate::worker::Workers;

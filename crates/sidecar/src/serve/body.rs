@@ -1,9 +1,10 @@
-//! Bodies of answers: owns the two shapes there are, bytes at hand and a stream of events.
+//! Bodies of answers: owns the two shapes there are, bytes at hand and a stream of events, and
+//! handing a stream over to who writes it to its connection himself.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,8 +19,8 @@ use crate::worker::InProgress;
 pub enum Body {
     /// All of it.
     Whole(Option<Bytes>),
-    /// Events until the client leaves.
-    Watch(Box<Watching>),
+    /// Events until the client leaves; `None` when they were handed over.
+    Watch(Option<Box<Watching>>),
 }
 
 impl Body {
@@ -39,16 +40,24 @@ impl From<Bytes> for Body {
 /// A stream of events, counted while it lives.
 #[derive(Debug)]
 pub struct Watching {
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
+    handover: Option<Arc<Handover>>,
     state: Arc<State>,
     _in_progress: InProgress,
 }
 
 impl Watching {
-    pub(super) fn new(cursor: Cursor, state: Arc<State>, in_progress: InProgress) -> Self {
+    /// With a `handover`, the stream is handed over once nothing is left to be sent at once.
+    pub(super) fn new(
+        cursor: Cursor,
+        handover: Option<Arc<Handover>>,
+        state: Arc<State>,
+        in_progress: InProgress,
+    ) -> Self {
         state.watchers.fetch_add(1, Ordering::Relaxed);
         Self {
             cursor,
+            handover,
             state,
             _in_progress: in_progress,
         }
@@ -58,6 +67,20 @@ impl Watching {
 impl Drop for Watching {
     fn drop(&mut self) {
         self.state.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a connection finds the stream that it is to write from now on.
+#[derive(Debug, Default)]
+pub(super) struct Handover(Mutex<Option<Box<Watching>>>);
+
+impl Handover {
+    fn put(&self, watching: Option<Box<Watching>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = watching;
+    }
+
+    pub(super) fn take(&self) -> Option<Box<Watching>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -71,9 +94,17 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Watch(watching) => {
+            Self::Watch(watch) => {
+                let Some(watching) = watch else {
+                    return Poll::Pending;
+                };
                 let next = watching.cursor.poll_next(context);
-                next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+                if next.is_pending()
+                    && let Some(handover) = watching.handover.take()
+                {
+                    handover.put(watch.take());
+                }
+                next.map(|event| event.map(|event| Ok(Frame::data(event.into_text()))))
             }
         }
     }

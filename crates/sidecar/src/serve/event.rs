@@ -5,13 +5,55 @@ use bytes::Bytes;
 use strongroom_core::api::wire::{self, LaggedEvent, RevisionEvent};
 use strongroom_core::name::EntryPath;
 
-use super::feed::Update;
+use super::ring::Update;
 
 /// A comment, which every client ignores; it shows both ends that the other is there.
-pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+pub(super) const KEEP_ALIVE: Event = Event {
+    chunk: Bytes::from_static(b"e\r\n: keep-alive\n\n\r\n"),
+    start: 3,
+};
+
+/// One event, inside the chunk that HTTP/1.1 sends it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    chunk: Bytes,
+    /// Where the event begins in it.
+    start: usize,
+}
+
+impl Event {
+    fn new(text: &[u8]) -> Self {
+        let mut chunk = format!("{:x}\r\n", text.len()).into_bytes();
+        let start = chunk.len();
+        chunk.extend_from_slice(text);
+        chunk.extend_from_slice(b"\r\n");
+        Self {
+            chunk: Bytes::from(chunk),
+            start,
+        }
+    }
+
+    /// What is left of a chunk of which some was sent.
+    pub(super) fn rest(chunk: Bytes) -> Self {
+        Self { chunk, start: 0 }
+    }
+
+    /// The event as a chunk of HTTP/1.1.
+    #[must_use]
+    pub fn into_chunk(self) -> Bytes {
+        self.chunk
+    }
+
+    /// The event alone.
+    #[must_use]
+    pub fn into_text(self) -> Bytes {
+        let end = self.chunk.len().saturating_sub(2);
+        self.chunk.slice(self.start..end)
+    }
+}
 
 /// A step, with the changes under `prefix`.
-pub(super) fn step(update: &Update, prefix: Option<&EntryPath>) -> Bytes {
+pub(super) fn step(update: &Update, prefix: Option<&EntryPath>) -> Event {
     let Some(changes) = &update.changes else {
         return resync(update.revision);
     };
@@ -34,7 +76,7 @@ pub(super) fn step(update: &Update, prefix: Option<&EntryPath>) -> Bytes {
 }
 
 /// The first event of a watcher that has seen everything.
-pub(super) fn unchanged(at: u64) -> Bytes {
+pub(super) fn unchanged(at: u64) -> Event {
     revision(&RevisionEvent {
         revision: at,
         from: Some(at),
@@ -44,27 +86,39 @@ pub(super) fn unchanged(at: u64) -> Bytes {
 }
 
 /// The first event of a watcher of whom nothing is known.
-pub(super) fn resync(at: u64) -> Bytes {
-    revision(&RevisionEvent {
+pub(super) fn resync(at: u64) -> Event {
+    let mut out = Vec::new();
+    write_resync(&mut out, at);
+    Event::new(&out)
+}
+
+/// What a watcher is told that was too slow for `missed` events, now that `at` is served.
+pub(super) fn lagged(missed: u64, at: u64) -> Event {
+    let mut out = b"event: lagged\n".to_vec();
+    data(&mut out, &LaggedEvent { missed });
+    write_resync(&mut out, at);
+    Event::new(&out)
+}
+
+fn write_resync(out: &mut Vec<u8>, at: u64) {
+    let event = RevisionEvent {
         revision: at,
         from: None,
         resync: true,
         changes: Vec::new(),
-    })
+    };
+    write_revision(out, &event);
 }
 
-/// What a watcher is told that was too slow for `missed` events, now that `at` is served.
-pub(super) fn lagged(missed: u64, at: u64) -> Bytes {
-    let mut out = b"event: lagged\n".to_vec();
-    data(&mut out, &LaggedEvent { missed });
-    out.extend_from_slice(&resync(at));
-    Bytes::from(out)
+fn revision(event: &RevisionEvent) -> Event {
+    let mut out = Vec::new();
+    write_revision(&mut out, event);
+    Event::new(&out)
 }
 
-fn revision(event: &RevisionEvent) -> Bytes {
-    let mut out = format!("event: revision\nid: {}\n", event.revision).into_bytes();
-    data(&mut out, event);
-    Bytes::from(out)
+fn write_revision(out: &mut Vec<u8>, event: &RevisionEvent) {
+    out.extend_from_slice(format!("event: revision\nid: {}\n", event.revision).as_bytes());
+    data(out, event);
 }
 
 /// JSON has no raw line breaks, so it is always one `data` line.

@@ -1,60 +1,20 @@
-//! The stream of revisions to watchers: owns the ring that resumes are served from, and waking
-//! everyone who waits. One feed belongs to one worker, so its lock is never contended. It must
-//! not know HTTP.
+//! The stream of revisions to watchers: owns where each watcher is, and telling everyone who
+//! waits. One feed belongs to one worker, so its lock is never contended. It must not know HTTP.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use rustix::net::SendFlags;
 use strongroom_core::name::EntryPath;
+use tokio::net::UnixStream;
 
-use super::event;
-use crate::change::Change;
+use super::event::{self, Event};
+use super::ring::{Place, Ring, Update};
 
-/// Updates kept for watchers that resume or are behind.
-const KEPT: usize = 256;
-
-/// One step from a revision to another; its event is written once and shared by every watcher.
-#[derive(Debug)]
-pub struct Update {
-    /// The revision that is served since.
-    pub revision: u64,
-    /// The revision that was served before.
-    pub from: u64,
-    /// What changed; `None` when it is too much to list or not known.
-    pub changes: Option<Vec<Change>>,
-    whole: OnceLock<Bytes>,
-    under: Mutex<HashMap<EntryPath, Bytes>>,
-}
-
-/// A list of changes longer than this is not sent: reading everything again is cheaper.
-const MOST_CHANGES: usize = 1000;
-
-impl Update {
-    /// A step.
-    #[must_use]
-    pub fn new(revision: u64, from: u64, changes: Vec<Change>) -> Self {
-        Self {
-            revision,
-            from,
-            changes: (changes.len() <= MOST_CHANGES).then_some(changes),
-            whole: OnceLock::new(),
-            under: Mutex::default(),
-        }
-    }
-
-    fn event(&self, prefix: Option<&EntryPath>) -> Bytes {
-        let Some(prefix) = prefix else {
-            return self.whole.get_or_init(|| event::step(self, None)).clone();
-        };
-        let mut under = self.under.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = under
-            .entry(prefix.clone())
-            .or_insert_with(|| event::step(self, Some(prefix)));
-        made.clone()
-    }
-}
+/// Watchers that are told before other tasks of the worker have a turn.
+const BATCH: usize = 64;
 
 /// One worker's feed.
 #[derive(Debug)]
@@ -62,29 +22,30 @@ pub struct Feed(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The newest revision.
-    revision: u64,
-    /// The last updates, oldest first.
-    ring: VecDeque<Arc<Update>>,
-    /// The number of the update after the last one of the ring.
-    next: u64,
-    /// How many keep-alives there were.
-    beats: u64,
-    closed: bool,
-    wakers: Vec<Option<Waker>>,
+    ring: Ring,
+    slots: Vec<Option<Slot>>,
     free: Vec<usize>,
 }
 
-/// Where one watcher is.
+/// One watcher.
+#[derive(Debug)]
+struct Slot {
+    place: Place,
+    /// Its task, while it waits.
+    waiting: Option<Waker>,
+    /// Where events are written at once while it waits, without its task.
+    socket: Option<Arc<UnixStream>>,
+    /// What the socket did not take.
+    rest: Bytes,
+}
+
+/// One watcher's end of the feed.
 #[derive(Debug)]
 pub struct Cursor {
     feed: Arc<Feed>,
-    prefix: Option<EntryPath>,
-    next: u64,
-    beats: u64,
-    slot: Option<usize>,
+    slot: usize,
     /// What is sent before anything else.
-    first: Option<Bytes>,
+    first: Option<Event>,
 }
 
 impl Feed {
@@ -92,12 +53,8 @@ impl Feed {
     #[must_use]
     pub fn new(revision: u64) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Inner {
-            revision,
-            ring: VecDeque::new(),
-            next: 0,
-            beats: 0,
-            closed: false,
-            wakers: Vec::new(),
+            ring: Ring::new(revision),
+            slots: Vec::new(),
             free: Vec::new(),
         })))
     }
@@ -106,127 +63,140 @@ impl Feed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends an update to everyone.
+    /// Adds an update; [`Self::announce`] it.
     pub fn push(&self, update: Arc<Update>) {
-        let mut inner = self.lock();
-        if inner.ring.len() >= KEPT {
-            inner.ring.pop_front();
-        }
-        inner.revision = update.revision;
-        inner.ring.push_back(update);
-        inner.next = inner.next.wrapping_add(1);
-        inner.wake();
+        self.lock().ring.push(update);
     }
 
-    /// Sends everyone a sign of life.
+    /// Adds a sign of life; [`Self::announce`] it.
     pub fn beat(&self) {
-        let mut inner = self.lock();
-        inner.beats = inner.beats.wrapping_add(1);
-        inner.wake();
+        self.lock().ring.beat();
     }
 
-    /// Ends every stream.
+    /// Ends every stream; [`Self::announce`] it.
     pub fn close(&self) {
+        self.lock().ring.close();
+    }
+
+    /// Tells every watcher what it does not know, and lets other tasks run meanwhile.
+    pub async fn announce(&self) {
+        let mut from = 0;
+        while self.tell(from) {
+            from = from.saturating_add(BATCH);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Tells a batch of watchers; false when there are no more.
+    fn tell(&self, from: usize) -> bool {
         let mut inner = self.lock();
-        inner.closed = true;
-        inner.wake();
+        let Inner { ring, slots, .. } = &mut *inner;
+        let batch = slots.iter_mut().skip(from).take(BATCH);
+        batch.flatten().for_each(|slot| slot.tell(ring));
+        from.saturating_add(BATCH) < slots.len()
     }
 
     /// A new watcher, which saw `last` before and wants changes under `prefix`.
     #[must_use]
     pub fn watch(self: &Arc<Self>, prefix: Option<EntryPath>, last: Option<u64>) -> Cursor {
-        let inner = self.lock();
-        let oldest = inner.next.wrapping_sub(inner.ring.len() as u64);
-        // the update that leads away from what was seen; one that covers it lists a little more
-        let missed = last.and_then(|last| {
-            inner
-                .ring
-                .iter()
-                .position(|update| update.from <= last && last < update.revision)
-        });
-        let mut cursor = Cursor {
-            feed: Arc::clone(self),
-            prefix,
-            next: inner.next,
-            beats: inner.beats,
-            slot: None,
-            first: None,
+        let mut inner = self.lock();
+        let (place, is_resumed) = inner.ring.place(prefix, last);
+        let revision = inner.ring.revision();
+        let first = match last {
+            _ if is_resumed => None,
+            Some(last) if last == revision => Some(event::unchanged(revision)),
+            _ => Some(event::resync(revision)),
         };
-        match missed {
-            Some(position) => cursor.next = oldest.wrapping_add(position as u64),
-            None if last == Some(inner.revision) => cursor.first = Some(event::unchanged(inner.revision)),
-            None => cursor.first = Some(event::resync(inner.revision)),
-        }
+        let new = Some(Slot {
+            place,
+            waiting: None,
+            socket: None,
+            rest: Bytes::new(),
+        });
+        let slot = match inner.free.pop() {
+            Some(free) => {
+                if let Some(slot) = inner.slots.get_mut(free) {
+                    *slot = new;
+                }
+                free
+            }
+            None => {
+                inner.slots.push(new);
+                inner.slots.len().saturating_sub(1)
+            }
+        };
         drop(inner);
-        cursor
+        Cursor {
+            feed: Arc::clone(self),
+            slot,
+            first,
+        }
     }
 }
 
-impl Inner {
-    fn wake(&self) {
-        self.wakers.iter().flatten().for_each(Waker::wake_by_ref);
+impl Slot {
+    /// Writes what is new, or wakes the task to do it. A watcher that does not wait asks by itself.
+    fn tell(&mut self, ring: &Ring) {
+        let Some(task) = self.waiting.take() else { return };
+        let Some(socket) = &self.socket else {
+            return task.wake();
+        };
+        while let Poll::Ready(next) = ring.next(&mut self.place) {
+            let Some(event) = next else {
+                return task.wake();
+            };
+            let chunk = event.into_chunk();
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let sent = rustix::net::send(socket.as_fd(), &chunk, flags).unwrap_or(0);
+            if sent < chunk.len() {
+                // the task finds out why, and waits for the socket
+                self.rest = chunk.slice(sent..);
+                return task.wake();
+            }
+        }
+        self.waiting = Some(task);
     }
 }
 
 impl Cursor {
-    /// The next bytes of the stream; `None` when it has ended.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next event; `None` when the stream has ended.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
         let mut inner = self.feed.lock();
-        let behind = inner.next.wrapping_sub(self.next);
-        let kept = inner.ring.len() as u64;
-        if behind > kept {
-            // too slow: what was dropped is told, then where things stand
-            self.next = inner.next;
-            return Poll::Ready(Some(event::lagged(behind, inner.revision)));
-        }
-        if behind > 0 {
-            let position = usize::try_from(kept.wrapping_sub(behind)).unwrap_or(usize::MAX);
-            if let Some(update) = inner.ring.get(position).cloned() {
-                self.next = self.next.wrapping_add(1);
-                self.beats = inner.beats;
-                drop(inner);
-                return Poll::Ready(Some(update.event(self.prefix.as_ref())));
-            }
-        }
-        if inner.closed {
+        let Inner { ring, slots, .. } = &mut *inner;
+        let Some(Some(slot)) = slots.get_mut(self.slot) else {
             return Poll::Ready(None);
+        };
+        if !slot.rest.is_empty() {
+            let rest = std::mem::take(&mut slot.rest);
+            return Poll::Ready(Some(Event::rest(rest)));
         }
-        if self.beats != inner.beats {
-            self.beats = inner.beats;
-            return Poll::Ready(Some(event::KEEP_ALIVE));
+        let next = ring.next(&mut slot.place);
+        match &slot.waiting {
+            _ if next.is_ready() => slot.waiting = None,
+            Some(task) if task.will_wake(context.waker()) => {}
+            _ => slot.waiting = Some(context.waker().clone()),
         }
-        self.slot = Some(inner.register(self.slot, context.waker()));
-        Poll::Pending
+        next
     }
-}
 
-impl Inner {
-    /// Keeps the waker of one watcher until it leaves; a slot is reused.
-    fn register(&mut self, slot: Option<usize>, waker: &Waker) -> usize {
-        let slot = slot.or_else(|| self.free.pop()).unwrap_or(self.wakers.len());
-        if slot >= self.wakers.len() {
-            self.wakers.resize(slot.saturating_add(1), None);
+    /// Lets events be written to `socket`, as chunks, whenever the watcher waits for one: its task
+    /// gets only what the socket does not take at once.
+    pub(super) fn write_to(&mut self, socket: Arc<UnixStream>) {
+        if let Some(Some(slot)) = self.feed.lock().slots.get_mut(self.slot) {
+            slot.socket = Some(socket);
         }
-        if let Some(kept) = self.wakers.get_mut(slot) {
-            match kept {
-                Some(kept) if kept.will_wake(waker) => {}
-                kept => *kept = Some(waker.clone()),
-            }
-        }
-        slot
     }
 }
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        let Some(slot) = self.slot else { return };
         let mut inner = self.feed.lock();
-        if let Some(kept) = inner.wakers.get_mut(slot) {
-            *kept = None;
+        if let Some(slot) = inner.slots.get_mut(self.slot) {
+            *slot = None;
         }
-        inner.free.push(slot);
+        inner.free.push(self.slot);
     }
 }

@@ -8,9 +8,11 @@ pub mod feed;
 mod json;
 mod list;
 mod openapi;
+mod ring;
 mod route;
 mod service;
 mod status;
+mod stream;
 mod value;
 
 use std::future::Future;
@@ -23,8 +25,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::Body;
+pub use event::Event;
+pub use ring::Update;
 pub use route::{Query, Route};
 pub use service::Service;
+pub use stream::Alone;
 
 use crate::worker::Connection;
 
@@ -42,59 +47,94 @@ const STREAMS: u32 = 256;
 /// Bytes waiting on one HTTP/2 stream for its client.
 const STREAM_BUFFER: usize = 64 * 1024;
 
-/// Serves one connection until it ends or its worker drains it. Deadlines are the worker's: see
-/// [`Connection`].
-pub async fn connection<S>(stream: S, protocol: Protocol, service: Service, header_bytes: usize)
+/// Serves one connection until it ends or its worker drains it, or gives it back when it is a
+/// watcher's alone from now on. Deadlines are the worker's: see [`Connection`].
+pub async fn connection<S>(
+    stream: S,
+    protocol: Protocol,
+    service: Service,
+    header_bytes: usize,
+) -> Option<Alone<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let connection = Arc::clone(&service.connection);
     let stream = TokioIo::new(stream);
     let ended = match protocol {
-        Protocol::Http1 => {
-            let mut builder = http1::Builder::new();
-            builder
-                // the worker's clock does this, for less than a timer a request
-                .header_read_timeout(None)
-                .max_header_size(header_bytes)
-                .max_buf_size(header_bytes.max(8192))
-                .half_close(false);
-            let served = builder.serve_connection(stream, service);
-            until_drained(served, &connection, http1::Connection::graceful_shutdown).await
-        }
-        Protocol::Http2 => {
-            connection.multiplex();
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder
-                .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
-                .max_concurrent_streams(STREAMS)
-                .max_send_buf_size(STREAM_BUFFER);
-            let served = builder.serve_connection(stream, service);
-            until_drained(served, &connection, http2::Connection::graceful_shutdown).await
-        }
+        Protocol::Http1 => http1(stream, service, header_bytes).await,
+        Protocol::Http2 => http2(stream, service, header_bytes).await.map(|()| None),
     };
-    if let Err(error) = ended {
-        // hyper's errors name what broke in the protocol, never what was sent
-        tracing::debug!(%error, uid = connection.uid, "a connection ended early");
-    }
+    ended.unwrap_or_else(|error| {
+        note(&connection, &error);
+        None
+    })
 }
 
-async fn until_drained<C>(
-    served: C,
-    connection: &Connection,
-    shut_down: impl Fn(Pin<&mut C>),
-) -> Result<(), hyper::Error>
+/// Errors name what broke in the protocol, never what was sent.
+fn note(connection: &Connection, error: &dyn std::fmt::Display) {
+    tracing::debug!(%error, uid = connection.uid, "a connection ended early");
+}
+
+async fn http1<S>(
+    stream: TokioIo<S>,
+    service: Service,
+    header_bytes: usize,
+) -> Result<Option<Alone<S>>, hyper::Error>
 where
-    C: Future<Output = Result<(), hyper::Error>>,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut served = pin!(served);
+    let connection = Arc::clone(&service.connection);
+    let handover = Arc::clone(&service.handover);
+    let mut builder = http1::Builder::new();
+    builder
+        // the worker's clock does this, for less than a timer a request
+        .header_read_timeout(None)
+        .max_header_size(header_bytes)
+        .max_buf_size(header_bytes.max(8192))
+        .half_close(false);
+    let mut served = builder.serve_connection(stream, service);
+    let mut is_told = false;
+    let watching = std::future::poll_fn(|context| {
+        let mut served = Pin::new(&mut served);
+        if connection.is_draining() && !std::mem::replace(&mut is_told, true) {
+            served.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(ended) = served.poll(context) {
+            return Poll::Ready(ended.map(|()| None));
+        }
+        // what was written before, the head at least, must be out
+        if !connection.is_in_progress() || connection.is_blocked() {
+            return Poll::Pending;
+        }
+        handover
+            .take()
+            .map_or(Poll::Pending, |watching| Poll::Ready(Ok(Some(watching))))
+    });
+    let watching = watching.await?;
+    Ok(watching.map(|watching| Alone {
+        stream: served.into_parts().io.into_inner(),
+        watching,
+    }))
+}
+
+async fn http2<S>(stream: TokioIo<S>, service: Service, header_bytes: usize) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = Arc::clone(&service.connection);
+    connection.multiplex();
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(STREAM_BUFFER);
+    let mut served = pin!(builder.serve_connection(stream, service));
     let mut is_told = false;
     std::future::poll_fn(|context| {
         if connection.is_draining() && !std::mem::replace(&mut is_told, true) {
-            shut_down(served.as_mut());
+            served.as_mut().graceful_shutdown();
         }
-        let polled: Poll<_> = served.as_mut().poll(context);
-        polled
+        served.as_mut().poll(context)
     })
     .await
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
-use hyper::{Method, Request, Response};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, Version};
 use strongroom_core::id::Revision;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
 
 use super::answer::{self, Refusal};
-use super::body::{Body, Watching};
+use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
 use super::route::{Query, Route};
 use super::{list, openapi, status, value};
@@ -33,6 +33,7 @@ pub struct Service {
     pub peer: Peer,
     /// Its connection.
     pub connection: Arc<Connection>,
+    pub(super) handover: Arc<Handover>,
 }
 
 /// What every handler needs to know.
@@ -83,6 +84,18 @@ enum Answered {
 }
 
 impl Service {
+    /// Answers `peer` on `connection`.
+    #[must_use]
+    pub fn new(state: Arc<State>, feed: Arc<Feed>, peer: Peer, connection: Arc<Connection>) -> Self {
+        Self {
+            state,
+            feed,
+            peer,
+            connection,
+            handover: Arc::default(),
+        }
+    }
+
     fn answer(&self, request: &Request<Incoming>) -> Result<Answered, Refusal> {
         let current = self.state.current();
         self.admit(request, &self.state.rules())?;
@@ -108,7 +121,7 @@ impl Service {
         }
         match route {
             Route::Status => status::status(&asked, &self.state),
-            Route::Watch => Ok(self.watch(&asked, query)),
+            Route::Watch => Ok(self.watch(&asked, request.version(), query)),
             Route::OpenApi => Ok(openapi::document()),
             Route::Healthz => Ok(status::healthz()),
             Route::Readyz => status::readyz(&asked, &self.state),
@@ -142,15 +155,22 @@ impl Service {
         Ok(())
     }
 
-    fn watch(&self, asked: &Asked<'_>, query: Query) -> Response<Body> {
+    fn watch(&self, asked: &Asked<'_>, version: Version, query: Query) -> Response<Body> {
         let last = asked
             .headers
             .get("last-event-id")
             .and_then(|id| id.to_str().ok()?.trim().parse().ok());
         let cursor = self.feed.watch(query.prefix, last);
         let in_progress = InProgress::new(&self.connection);
-        let watching = Watching::new(cursor, Arc::clone(&self.state), in_progress);
-        let mut response = answer::ok(answer::EVENTS, Body::Watch(Box::new(watching)));
+        // only there the connection belongs to one request, and events come in chunks
+        let is_alone = version == Version::HTTP_11;
+        let handover = is_alone.then(|| Arc::clone(&self.handover));
+        let watching = Watching::new(cursor, handover, Arc::clone(&self.state), in_progress);
+        let mut response = answer::ok(answer::EVENTS, Body::Watch(Some(Box::new(watching))));
+        if is_alone {
+            // it ends with the stream
+            response.headers_mut().insert(CONNECTION, answer::CLOSE);
+        }
         answer::name_revision(
             &mut response,
             asked.current.revision_header.clone(),

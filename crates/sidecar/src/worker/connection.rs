@@ -102,7 +102,7 @@ impl Connection {
     }
 
     /// The other end takes what it is sent, or does not.
-    pub(super) fn wrote(&self, taken: bool) {
+    pub(crate) fn wrote(&self, taken: bool) {
         if taken {
             if self.blocked.load(Ordering::Relaxed) != 0 {
                 self.blocked.store(0, Ordering::Relaxed);
@@ -110,6 +110,16 @@ impl Connection {
         } else if self.blocked.load(Ordering::Relaxed) == 0 {
             self.blocked.store(self.clock.now(), Ordering::Relaxed);
         }
+    }
+
+    /// True while the other end does not take what it was sent.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed) != 0
+    }
+
+    /// True while a request takes longer than a call.
+    pub(crate) fn is_in_progress(&self) -> bool {
+        self.in_progress.load(Ordering::Relaxed) > 0
     }
 
     /// True when it waited longer than it may.
@@ -122,7 +132,7 @@ impl Connection {
         if blocked != 0 && over(blocked, limits.write_timeout) {
             return true;
         }
-        if self.in_progress.load(Ordering::Relaxed) > 0 {
+        if self.is_in_progress() {
             return false;
         }
         let limit = match self.phase.load(Ordering::Relaxed) {

@@ -21,6 +21,11 @@ impl<S> Watched<S> {
     pub fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self { stream, connection }
     }
+
+    /// The stream, watched by whoever has it from now on.
+    pub(crate) fn into_parts(self) -> (S, Arc<Connection>) {
+        (self.stream, self.connection)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {

@@ -21,8 +21,8 @@ pub use io::Watched;
 
 use crate::listen::Permit;
 use crate::peer::Peer;
-use crate::serve::feed::{Feed, Update};
-use crate::serve::{self, Service};
+use crate::serve::feed::Feed;
+use crate::serve::{self, Service, Update};
 use crate::settings::Limits;
 use crate::state::State;
 
@@ -176,12 +176,16 @@ impl Inside {
                 message = receiver.recv() => match message {
                     None => return,
                     Some(Message::Accepted(accepted)) => self.accept(accepted, &limits),
-                    Some(Message::Updated(update)) => self.feed.push(update),
+                    Some(Message::Updated(update)) => {
+                        self.feed.push(update);
+                        self.feed.announce().await;
+                    }
                     Some(Message::Ruled) => self.end_disallowed(),
                     Some(Message::Ping(answer)) => { let _ = answer.send(()); }
                     Some(Message::Drain(done)) => {
                         look.as_mut().reset(tokio::time::Instant::now());
                         self.feed.close();
+                        self.feed.announce().await;
                         self.alive().for_each(|connection| connection.drain());
                         draining = Some(done);
                     }
@@ -194,6 +198,7 @@ impl Inside {
                 }
                 () = &mut beat => {
                     self.feed.beat();
+                    self.feed.announce().await;
                     beat.as_mut().reset(tokio::time::Instant::now() + BEAT);
                 }
             }
@@ -238,19 +243,22 @@ impl Inside {
                 .retain(|connection| connection.strong_count() > 0);
         }
         self.connections.push(Arc::downgrade(&connection));
-        let service = Service {
-            state: Arc::clone(&self.state),
-            feed: Arc::clone(&self.feed),
+        let service = Service::new(
+            Arc::clone(&self.state),
+            Arc::clone(&self.feed),
             peer,
-            connection: Arc::clone(&connection),
-        };
+            Arc::clone(&connection),
+        );
         let header_bytes = limits.header_bytes;
         let serve = async move {
             let _served = served;
             match sniff::sniff(&stream).await {
                 Ok(Some(protocol)) => {
                     let stream = Watched::new(stream, Arc::clone(&service.connection));
-                    serve::connection(stream, protocol, service, header_bytes).await;
+                    let alone = serve::connection(stream, protocol, service, header_bytes).await;
+                    if let Some(alone) = alone {
+                        alone.serve().await;
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => tracing::debug!(%error, "a connection broke before its first byte"),

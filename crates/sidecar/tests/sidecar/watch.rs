@@ -7,9 +7,10 @@ use serde_json::json;
 use strongroom_core::kind::Kind;
 use strongroom_core::vault::Edit;
 use strongroom_sidecar::change::Change;
-use strongroom_sidecar::serve::feed::{Cursor, Feed, Update};
+use strongroom_sidecar::serve::Update;
+use strongroom_sidecar::serve::feed::{Cursor, Feed};
 
-use crate::http::Events;
+use crate::http::{Client, Events};
 use crate::process::{Sidecar, until};
 use crate::scene::{Scene, environment, path, put};
 
@@ -166,6 +167,90 @@ fn a_thousand_watchers_hear_of_one_commit() {
     }
 }
 
+/// Changes whose events are more than a socket holds; the last revision.
+fn flood(scene: &Scene, sidecar: &Sidecar) -> u64 {
+    let mut revision = 0;
+    for round in 0..40_u8 {
+        let entry = |number| {
+            put(
+                "prod",
+                &format!("{}/{number}", "x".repeat(100)),
+                Kind::Secret,
+                &[round],
+            )
+        };
+        revision = scene.commit((0..100).map(entry).collect());
+        // each is an event of its own
+        sidecar.serves(revision);
+    }
+    revision
+}
+
+#[test]
+fn a_watcher_that_reads_late_gets_every_event_whole() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    let mut at = events.next().unwrap().id.unwrap();
+    let last = flood(&scene, &sidecar);
+    let mut bytes = 0;
+    while at < last {
+        let event = events.next().unwrap();
+        bytes += event.data.to_string().len();
+        assert_eq!(event.data["from"].as_u64(), Some(at));
+        at = event.id.unwrap();
+    }
+    assert!(bytes > 400_000, "{bytes} bytes are what a socket holds");
+    // it waits again, and hears of the next at once
+    let next = scene.secret("web/token", "after");
+    assert_eq!(events.next().unwrap().id, Some(next));
+}
+
+#[test]
+fn a_watcher_that_takes_nothing_is_let_go() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "[limits]\nwrite_timeout = \"300ms\"");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    flood(&scene, &sidecar);
+    until("it is let go", || {
+        (sidecar.status()["watchers"] == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_watcher_that_talks_and_one_of_http_1_0_are_served() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut talks = Client::connect(&sidecar.socket).unwrap();
+    let mut old = Client::connect(&sidecar.socket).unwrap();
+    let ask = |version| format!("GET /api/v1/watch HTTP/{version}\r\nhost: x\r\n\r\n");
+    // one request before and one behind, in one go
+    let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    talks
+        .send([before, &ask("1.1"), before].concat().as_bytes())
+        .unwrap();
+    assert_eq!(talks.answer(false).unwrap().status, 200);
+    let head = talks.head().unwrap();
+    assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(head.header("connection"), Some("close"));
+    old.send(ask("1.0").as_bytes()).unwrap();
+    assert_eq!(old.head().unwrap().header("transfer-encoding"), None);
+    until("both are counted", || {
+        (sidecar.status()["watchers"] == 2).then_some(())
+    });
+    talks.send(b"anything").unwrap();
+    let id = format!("id: {}", scene.secret("web/token", "two"));
+    while talks.line().unwrap() != id {}
+    while old.line().unwrap() != id {}
+    drop((talks, old));
+    // who talked is missed with the next event
+    scene.secret("web/token", "three");
+    until("they are not counted any more", || {
+        (sidecar.status()["watchers"] == 0).then_some(())
+    });
+}
+
 fn update(from: u64) -> Arc<Update> {
     let change = Change {
         path: path("web/token"),
@@ -178,7 +263,7 @@ fn update(from: u64) -> Arc<Update> {
 
 fn next(cursor: &mut Cursor) -> Option<String> {
     match cursor.poll_next(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Some(bytes)) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+        Poll::Ready(Some(event)) => Some(String::from_utf8(event.into_text().to_vec()).unwrap()),
         _ => None,
     }
 }

@@ -1,0 +1,154 @@
+//! The last updates: owns what a watcher at some place gets next, and from where a resume goes
+//! on. It must not know who watches.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+
+use strongroom_core::name::EntryPath;
+
+use super::event::{self, Event};
+use crate::change::Change;
+
+/// Updates kept for watchers that resume or are behind.
+const KEPT: usize = 256;
+
+/// One step from a revision to another; its event is written once and shared by every watcher.
+#[derive(Debug)]
+pub struct Update {
+    /// The revision that is served since.
+    pub revision: u64,
+    /// The revision that was served before.
+    pub from: u64,
+    /// What changed; `None` when it is too much to list or not known.
+    pub changes: Option<Vec<Change>>,
+    whole: OnceLock<Event>,
+    under: Mutex<HashMap<EntryPath, Event>>,
+}
+
+/// A list of changes longer than this is not sent: reading everything again is cheaper.
+const MOST_CHANGES: usize = 1000;
+
+impl Update {
+    /// A step.
+    #[must_use]
+    pub fn new(revision: u64, from: u64, changes: Vec<Change>) -> Self {
+        Self {
+            revision,
+            from,
+            changes: (changes.len() <= MOST_CHANGES).then_some(changes),
+            whole: OnceLock::new(),
+            under: Mutex::default(),
+        }
+    }
+
+    fn event(&self, prefix: Option<&EntryPath>) -> Event {
+        let Some(prefix) = prefix else {
+            return self.whole.get_or_init(|| event::step(self, None)).clone();
+        };
+        let mut under = self.under.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = under
+            .entry(prefix.clone())
+            .or_insert_with(|| event::step(self, Some(prefix)));
+        made.clone()
+    }
+}
+
+/// The last updates.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// The newest revision.
+    revision: u64,
+    /// Oldest first.
+    updates: VecDeque<Arc<Update>>,
+    /// The number of the update after the last one.
+    next: u64,
+    /// How many signs of life there were.
+    beats: u64,
+    closed: bool,
+}
+
+/// Where one watcher is.
+#[derive(Debug)]
+pub(super) struct Place {
+    prefix: Option<EntryPath>,
+    next: u64,
+    beats: u64,
+}
+
+impl Ring {
+    pub(super) fn new(revision: u64) -> Self {
+        Self {
+            revision,
+            updates: VecDeque::new(),
+            next: 0,
+            beats: 0,
+            closed: false,
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn push(&mut self, update: Arc<Update>) {
+        if self.updates.len() >= KEPT {
+            self.updates.pop_front();
+        }
+        self.revision = update.revision;
+        self.updates.push_back(update);
+        self.next = self.next.wrapping_add(1);
+    }
+
+    pub(super) fn beat(&mut self) {
+        self.beats = self.beats.wrapping_add(1);
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// The place of a watcher that saw `last` before; true when it gets everything since.
+    pub(super) fn place(&self, prefix: Option<EntryPath>, last: Option<u64>) -> (Place, bool) {
+        let oldest = self.next.wrapping_sub(self.updates.len() as u64);
+        // the update that leads away from what was seen; one that covers it lists a little more
+        let missed = last.and_then(|last| {
+            self.updates
+                .iter()
+                .position(|update| update.from <= last && last < update.revision)
+        });
+        let place = Place {
+            prefix,
+            next: missed.map_or(self.next, |position| oldest.wrapping_add(position as u64)),
+            beats: self.beats,
+        };
+        (place, missed.is_some())
+    }
+
+    /// What a watcher gets next, which takes it a place further; `None` when the stream has ended.
+    pub(super) fn next(&self, place: &mut Place) -> Poll<Option<Event>> {
+        let behind = self.next.wrapping_sub(place.next);
+        let kept = self.updates.len() as u64;
+        if behind > kept {
+            // too slow: what was dropped is told, then where things stand
+            place.next = self.next;
+            return Poll::Ready(Some(event::lagged(behind, self.revision)));
+        }
+        if behind > 0 {
+            let position = usize::try_from(kept.wrapping_sub(behind)).unwrap_or(usize::MAX);
+            if let Some(update) = self.updates.get(position) {
+                place.next = place.next.wrapping_add(1);
+                place.beats = self.beats;
+                return Poll::Ready(Some(update.event(place.prefix.as_ref())));
+            }
+        }
+        if self.closed {
+            return Poll::Ready(None);
+        }
+        if place.beats != self.beats {
+            place.beats = self.beats;
+            return Poll::Ready(Some(event::KEEP_ALIVE));
+        }
+        Poll::Pending
+    }
+}
