@@ -178,7 +178,16 @@ impl Sidecar {
 
     /// The exit code when it has ended; `None` inside for a signal.
     pub fn ended(&mut self) -> Option<Option<i32>> {
-        self.child.try_wait().unwrap().map(|status| status.code())
+        let code = self.child.try_wait().unwrap().map(|status| status.code());
+        if code.is_some() {
+            // What it wrote last may still be on its way: the collector lets go of the log at the
+            // end, which a process that the sidecar left behind can put off.
+            let start = std::time::Instant::now();
+            while Arc::strong_count(&self.log) > 1 && start.elapsed().as_secs() < 2 {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        code
     }
 
     /// SIGKILL: no chance to clean up.
