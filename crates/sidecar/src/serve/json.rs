@@ -4,15 +4,29 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 /// Bytes that are wiped when dropped, also when they have to move to a larger place.
 #[derive(Debug, Default)]
-pub(super) struct Wiped(Zeroizing<Vec<u8>>);
+pub(super) struct Wiped(Vec<u8>);
+
+impl Drop for Wiped {
+    // not `Zeroizing`, which writes byte by byte: these are bulk writes
+    fn drop(&mut self) {
+        self.0.spare_capacity_mut().zeroize();
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl Wiped {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+        Self(Vec::with_capacity(capacity))
     }
 
     /// Makes room for `more` bytes.
@@ -21,10 +35,9 @@ impl Wiped {
         if wanted <= self.0.capacity() {
             return;
         }
-        let mut larger = Vec::with_capacity(wanted.max(self.0.capacity().saturating_mul(2)));
-        larger.extend_from_slice(&self.0);
-        self.0.zeroize();
-        *self.0 = larger;
+        let mut larger = Self::with_capacity(wanted.max(self.0.capacity().saturating_mul(2)));
+        larger.0.extend_from_slice(&self.0);
+        *self = larger;
     }
 
     /// Writes bytes as they are.
@@ -117,7 +130,7 @@ impl Wiped {
 
     /// The bytes as a body; they are wiped when it was sent.
     pub(super) fn into_bytes(self) -> Bytes {
-        Bytes::from_owner(self.0)
+        Bytes::from_owner(self)
     }
 }
 
