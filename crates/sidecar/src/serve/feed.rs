@@ -1,17 +1,16 @@
 //! The stream of revisions to watchers: owns where each watcher is, and telling everyone who
 //! waits. One feed belongs to one worker, so its lock is never contended. It must not know HTTP.
 
-use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use rustix::net::SendFlags;
 use strongroom_core::name::EntryPath;
-use tokio::net::UnixStream;
 
 use super::event::{self, Event};
 use super::ring::{Place, Ring, Update};
+use super::stream;
 
 /// Watchers that are told before other tasks of the worker have a turn.
 const BATCH: usize = 64;
@@ -146,8 +145,7 @@ impl Slot {
                 return task.wake();
             };
             let chunk = event.into_chunk();
-            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            let sent = rustix::net::send(socket.as_fd(), &chunk, flags).unwrap_or(0);
+            let sent = stream::send(socket, &chunk).unwrap_or(0);
             if sent < chunk.len() {
                 // the task finds out why, and waits for the socket
                 self.rest = chunk.slice(sent..);
