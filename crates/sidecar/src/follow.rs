@@ -103,6 +103,8 @@ impl Follower {
         let mut pause = FIRST_PAUSE;
         while let Err(error) = vault.follow() {
             tracing::warn!(%error, "the store cannot be followed yet");
+            // a store that went away before it was followed is stale like any other
+            self.apply(vault, Steps::default());
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }

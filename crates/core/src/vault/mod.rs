@@ -344,7 +344,7 @@ impl Vault {
     pub fn follow(self: &Arc<Self>) -> Result<(), StoreError> {
         let mut follower = lock(&self.follower);
         if follower.is_none() {
-            *follower = Some(follow::start(self)?);
+            *follower = Some(follow::start(self).inspect_err(|error| self.lost(error))?);
         }
         Ok(())
     }
