@@ -322,6 +322,7 @@ fn a_revision_that_will_not_do_is_refused_and_the_last_good_stays() {
     settings.files = Some(FilesSettings::new(keep.path().join("files")));
     let supervised = Supervised::start(settings, material(1, &[("a", b"1")]));
     let (pid, _) = supervised.started();
+    reads(&keep.path().join("log"), "1\n");
     let bad: [&[(&str, &[u8])]; 3] = [
         &[],
         &[("a", b"2"), ("b", b"\0")],

@@ -344,8 +344,11 @@ impl Directory {
 }
 
 impl Drop for Directory {
+    /// Gives the lock back itself: a child that is being started at this moment holds a copy of
+    /// the descriptor until it runs its program, and closing ours alone would leave it locked.
     fn drop(&mut self) {
         self.drop_replaced();
+        let _ = rustix::fs::flock(&self.fd, rustix::fs::FlockOperation::Unlock);
     }
 }
 
