@@ -8,14 +8,15 @@ use std::time::Duration;
 use strongroom_core::vault::Trust;
 
 use crate::bell::Bell;
+use crate::error::StartError;
 use crate::mirror::{Mirror, MirrorError};
 use crate::source::Source;
 use crate::state::State;
 
 /// When something failed it is tried again after this.
 const AGAIN: Duration = Duration::from_secs(10);
-/// A copy farther behind than this is filled after the revision was written down.
-const FAR: u64 = 64;
+/// A copy that lacks more commits than this is filled while the sidecar serves already.
+const MANY: u64 = 16;
 
 /// What keeps.
 #[derive(Debug)]
@@ -31,40 +32,60 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps for as long as the process lives; woken by `bell`.
+    /// Writes down what is about to be served, then keeps for as long as the process lives, in a
+    /// thread that `bell` wakes.
     ///
     /// # Errors
-    /// The system's, when there is no thread.
-    pub fn start(mut self, bell: Arc<Bell<()>>) -> std::io::Result<()> {
-        std::thread::Builder::new().name("keep".into()).stack_size(512 * 1024).spawn(move || {
-            let mut problem = None;
-            loop {
-                let before = problem.take();
-                problem = self.keep().err();
-                if let Some(problem) = &problem
-                    && before.as_ref() != Some(problem)
-                {
-                    tracing::warn!(%problem, "the verified revision was not written down and copied; trying again");
+    /// [`StartError`]: without the file, a rollback would go unseen at the next start.
+    pub fn start(mut self, bell: Arc<Bell<()>>) -> Result<(), StartError> {
+        let mut problem = self.keep_first(&bell)?;
+        std::thread::Builder::new()
+            .name("keep".into())
+            .stack_size(512 * 1024)
+            .spawn(move || {
+                loop {
+                    bell.wait(problem.as_ref().map(|_| AGAIN));
+                    problem = self.keep_again(problem.as_ref());
                 }
-                bell.wait(problem.as_ref().map(|_| AGAIN));
-            }
-        })?;
+            })
+            .map_err(|source| StartError::System {
+                action: "start the keeping thread",
+                source,
+            })?;
         Ok(())
     }
 
-    /// The copy first: a copy behind what is written down would not be accepted by anyone.
-    fn keep(&mut self) -> Result<(), String> {
+    /// The copy first, for one behind what is written down would not be accepted by anyone; but
+    /// nobody waits for a long copy.
+    fn keep_first(&mut self, bell: &Bell<()>) -> Result<Option<String>, StartError> {
         let verified = self.state.vault().trust();
-        if self
+        let missing = self
             .mirror
             .as_ref()
-            .is_some_and(|mirror| mirror.revision().saturating_add(FAR) < verified.revision.0)
-        {
-            save(&verified, &self.trust)?;
+            .map_or(0, |mirror| verified.revision.0.saturating_sub(mirror.revision()));
+        if missing > MANY {
+            verified.save(&self.trust)?;
+            bell.ring();
+            return Ok(None);
         }
-        let copied = self.copy(&verified);
-        save(&verified, &self.trust)?;
-        copied.map_err(|error| error.to_string())
+        let copied = self.copy(&verified).map_err(|error| error.to_string());
+        verified.save(&self.trust)?;
+        Ok(copied.inspect_err(|problem| warn(problem)).err())
+    }
+
+    fn keep_again(&mut self, before: Option<&String>) -> Option<String> {
+        let problem = self.keep().err()?;
+        if before != Some(&problem) {
+            warn(&problem);
+        }
+        Some(problem)
+    }
+
+    fn keep(&mut self) -> Result<(), String> {
+        let verified = self.state.vault().trust();
+        let copied = self.copy(&verified).map_err(|error| error.to_string());
+        verified.save(&self.trust).map_err(|error| error.to_string())?;
+        copied
     }
 
     fn copy(&mut self, verified: &Trust) -> Result<(), MirrorError> {
@@ -80,6 +101,6 @@ impl Keeper {
     }
 }
 
-fn save(verified: &Trust, file: &std::path::Path) -> Result<(), String> {
-    verified.save(file).map_err(|error| error.to_string())
+fn warn(problem: &str) {
+    tracing::warn!(%problem, "the verified revision was not written down and copied; trying again");
 }

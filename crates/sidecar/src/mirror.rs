@@ -51,11 +51,14 @@ impl Mirror {
         Self { path, copy: None }
     }
 
-    /// The revision of the copy; 0 when there is none.
+    /// The revision of the copy; 0 when there is none that opens.
     #[must_use]
     pub fn revision(&self) -> u64 {
-        let head = self.copy.as_ref().and_then(|copy| copy.head().ok().flatten());
-        head.map_or(0, |head| head.revision.0)
+        let head = |copy: &SqliteStore| copy.head().ok().flatten().map_or(0, |head| head.revision.0);
+        match &self.copy {
+            Some(copy) => head(copy),
+            None => SqliteStore::open(&self.path, false).map_or(0, |copy| head(&copy)),
+        }
     }
 
     /// Copies what is missing up to `verified`, and nothing beyond it.

@@ -120,25 +120,24 @@ impl Sidecar {
         opened: Opened,
     ) -> Result<(), StartError> {
         let bell: Arc<Bell<()>> = Arc::default();
-        let keeper = Keeper {
-            state: Arc::clone(&self.state),
-            source: Arc::clone(&source),
-            trust: home.trust(),
-            mirror: settings.offline_copy.then(|| Mirror::new(home.copy())),
-        };
-        keeper
-            .start(Arc::clone(&bell))
-            .map_err(system("start the keeping thread"))?;
         let follower = Follower {
             state: Arc::clone(&self.state),
             workers: Arc::clone(&self.workers),
             injector: Arc::clone(&self.injector),
-            copy: bell,
-            source,
+            copy: Arc::clone(&bell),
+            source: Arc::clone(&source),
         };
         follower
             .start(opened)
-            .map_err(system("start the following thread"))
+            .map_err(system("start the following thread"))?;
+        // after the follower, which says whether the copy is served
+        let keeper = Keeper {
+            state: Arc::clone(&self.state),
+            source,
+            trust: home.trust(),
+            mirror: settings.offline_copy.then(|| Mirror::new(home.copy())),
+        };
+        keeper.start(bell)
     }
 
     async fn serve(

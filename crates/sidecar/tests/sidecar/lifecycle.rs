@@ -195,6 +195,22 @@ fn the_drain_is_bounded() {
 }
 
 #[test]
+fn a_second_sigterm_ends_the_drain() {
+    let scene = Scene::with_token();
+    scene.secret("large", &"x".repeat(1024 * 1024));
+    let mut sidecar = Sidecar::start(&scene, "[limits]\ndrain_timeout = \"1h\"\nwrite_timeout = \"1h\"");
+    let mut stuck = Client::connect(&sidecar.socket).unwrap();
+    stuck
+        .send(b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    until("the answer began", || stuck.head().ok());
+    sidecar.signal(Signal::TERM);
+    sidecar.logs("draining");
+    sidecar.signal(Signal::TERM);
+    assert_eq!(sidecar.ended().code(), Some(0));
+}
+
+#[test]
 fn the_service_manager_is_told() {
     let scene = Scene::with_token();
     let manager = UnixDatagram::bind(scene.file("notify")).unwrap();

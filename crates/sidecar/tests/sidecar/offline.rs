@@ -265,6 +265,49 @@ fn identities_and_passphrases_are_checked() {
 }
 
 #[test]
+fn what_is_served_was_written_down_before_the_first_answer() {
+    let scene = Scene::with_token();
+    for part in PARTS {
+        let _ = std::fs::copy(scene.file(part), scene.file(format!("{part}.old")));
+    }
+    scene.secret("web/token", "two");
+    let sidecar = Sidecar::launch(
+        crate::process::command(&scene.settings("")),
+        scene.file("web/s.sock"),
+    );
+    let first = until("the first answer", || {
+        crate::http::get(&sidecar.socket, "/api/v1/secrets/web/token").ok()
+    });
+    sidecar.kill();
+    assert_eq!(first.json()["value"], "two");
+    // the storage goes back to what it was, and the copy is lost
+    for part in PARTS {
+        let _ = std::fs::remove_file(scene.file(part));
+        let _ = std::fs::rename(scene.file(format!("{part}.old")), scene.file(part));
+    }
+    std::fs::remove_file(scene.file("web.state/copy.db")).unwrap();
+    let (code, said) = ends(&scene.settings(""), &[]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("rolled back"), "{said}");
+}
+
+#[test]
+fn a_long_history_is_copied_while_the_sidecar_serves() {
+    let scene = Scene::with_token();
+    for number in 0..40 {
+        scene.secret("web/token", &number.to_string());
+    }
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/token"), "39");
+    copied(&scene);
+    sidecar.kill();
+    take_away(&scene);
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.secret("web/token"), "39");
+    sidecar.terminate();
+}
+
+#[test]
 fn what_is_kept_is_sealed_and_private() {
     use std::os::unix::fs::MetadataExt as _;
     let scene = Scene::new();
