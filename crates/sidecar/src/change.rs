@@ -45,7 +45,7 @@ pub fn of_changes(
 }
 
 /// What `environment` sees differently in `new`, by looking at every entry: for when nobody knows
-/// what changed. Documents that merge count as changed when any layer's version did.
+/// what changed. Documents that merge count as changed when any layer did.
 #[must_use]
 pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentName) -> Vec<Change> {
     let before = seen(old, environment);
@@ -57,8 +57,8 @@ pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentNa
         .filter_map(|path| {
             let (before, after) = (before.get(path), after.get(path));
             let is_merged = after.is_some_and(|entry| merges(entry));
-            let layer_changed =
-                is_merged && layer_versions(old, environment, path) != layer_versions(new, environment, path);
+            let layers = |snapshot| layer_revisions(snapshot, environment, path);
+            let layer_changed = is_merged && layers(old) != layers(new);
             compare(
                 before.map(|entry| &**entry),
                 after.map(|entry| &**entry),
@@ -80,7 +80,7 @@ fn seen(snapshot: &Snapshot, environment: &EnvironmentName) -> BTreeMap<EntryPat
 
 /// The revisions of every layer of a document, nearest first.
 #[must_use]
-pub fn layer_versions(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
+pub fn layer_revisions(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
     let layers = snapshot.layers(environment).unwrap_or_default();
     let own = layers.iter().filter_map(|layer| {
         let entry = snapshot.entry(layer, path).ok()?;
@@ -107,7 +107,8 @@ fn compare(before: Option<&Entry>, after: Option<&Entry>, layer_changed: bool) -
         (None, Some(after)) => (after, Action::Created),
         (Some(before), None) => (before, Action::Deleted),
         (Some(before), Some(after)) => {
-            let same = before.id == after.id && before.version == after.version && before.kind == after.kind;
+            // not the version: it begins again when an entry is deleted and put again
+            let same = before.id == after.id && before.revision == after.revision;
             if same && !layer_changed {
                 return None;
             }

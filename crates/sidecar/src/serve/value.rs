@@ -132,7 +132,7 @@ fn copied(bytes: &[u8]) -> Wiped {
 fn etag(asked: &Asked<'_>, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
     let mut out = format!("\"{}", entry.revision.0);
     if entry.kind == Kind::Config && entry.format != Format::Text {
-        let layers = change::layer_versions(snapshot, asked.environment, &entry.path);
+        let layers = change::layer_revisions(snapshot, asked.environment, &entry.path);
         for layer in layers.into_iter().filter(|layer| *layer != entry.revision.0) {
             let _ = write!(out, ".{layer}");
         }

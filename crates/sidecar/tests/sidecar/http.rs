@@ -121,6 +121,11 @@ pub struct Event {
 
 impl Events {
     pub fn open(socket: &Path, target: &str, headers: &[&str]) -> Self {
+        Self::open_with_head(socket, target, headers).1
+    }
+
+    /// The same, with what came before the first event.
+    pub fn open_with_head(socket: &Path, target: &str, headers: &[&str]) -> (Answer, Self) {
         let mut client = Client::connect(socket).unwrap();
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         client
@@ -129,7 +134,7 @@ impl Events {
         let head = client.head().unwrap();
         assert_eq!(head.status, 200);
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
-        Self(client)
+        (head, Self(client))
     }
 
     /// The next event; `None` when the stream ends. Comments and the chunks' sizes are passed over.

@@ -60,10 +60,7 @@ fn a_sidecar_restarts_without_its_store_and_catches_up_when_it_is_back() {
             .map(str::to_owned)
     });
     assert!(since.ends_with('Z') && since.contains('T'), "{since}");
-    for target in ["entries", "values", "status", "configs/web/app", "watch"] {
-        if target == "watch" {
-            continue;
-        }
+    for target in ["entries", "values", "status", "configs/web/app"] {
         let answer = sidecar.get(&format!("/api/v1/{target}"));
         assert_eq!(answer.header("strongroom-stale-since"), Some(&*since), "{target}");
     }
@@ -72,7 +69,8 @@ fn a_sidecar_restarts_without_its_store_and_catches_up_when_it_is_back() {
     // the past is in the copy too
     let past = sidecar.get(&format!("/api/v1/secrets/web/token?at={}", scene.revision() - 2));
     assert_eq!(past.json()["value"], "one");
-    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    let (head, mut events) = Events::open_with_head(&sidecar.socket, "/api/v1/watch", &[]);
+    assert_eq!(head.header("strongroom-stale-since"), Some(&*since));
     events.next().unwrap();
     bring_back(&scene);
     until("it is not stale any more", || {
@@ -122,6 +120,35 @@ fn commits_made_while_the_sidecar_was_offline_are_told_as_changes() {
         (Some(revision), Some(from))
     );
     assert_eq!(event.data["changes"][0]["path"], "web/token");
+    sidecar.terminate();
+}
+
+#[test]
+fn a_value_that_was_deleted_and_put_again_meanwhile_is_told_and_delivered() {
+    let scene = Scene::with_token();
+    let files = "[[files]]\ndirectory = \"files\"";
+    let sidecar = Sidecar::start(&scene, files);
+    copied(&scene);
+    sidecar.kill();
+    scene.delete("web/token");
+    // its first version again, of another value
+    let revision = scene.secret("web/token", "two");
+    take_away(&scene);
+    let sidecar = Sidecar::start(&scene, files);
+    assert_eq!(sidecar.secret("web/token"), "one");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    bring_back(&scene);
+    let event = events.next().unwrap();
+    assert_eq!(event.id, Some(revision));
+    assert_eq!(
+        event.data["changes"],
+        serde_json::json!([{"path": "web/token", "kind": "secret", "action": "updated", "version": 1}])
+    );
+    until("the file has the value", || {
+        let file = std::fs::read(scene.file("files/web/token")).ok()?;
+        (file == b"two").then_some(())
+    });
     sidecar.terminate();
 }
 

@@ -105,6 +105,15 @@ impl Scene {
         self.commit(vec![put("prod", at, Kind::Secret, value.as_bytes())])
     }
 
+    /// Deletes an entry of `prod`.
+    pub fn delete(&self, at: &str) -> u64 {
+        self.commit(vec![Edit::Delete {
+            environment: environment("prod"),
+            path: path(at),
+            expect: Expect::Any,
+        }])
+    }
+
     pub fn revision(&self) -> u64 {
         self.vault.snapshot().revision().0
     }

@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
 use strongroom_core::kind::Kind;
-use strongroom_core::vault::Edit;
-use strongroom_sidecar::change::Change;
+use strongroom_core::snapshot::Action;
+use strongroom_sidecar::change::{self, Change};
 use strongroom_sidecar::serve::Update;
 use strongroom_sidecar::serve::feed::{Cursor, Feed};
 
@@ -45,11 +45,7 @@ fn a_watcher_learns_where_it_stands_and_then_every_step() {
     );
     // what an event names is served already
     assert_eq!(sidecar.secret("web/token"), "two");
-    let third = scene.commit(vec![Edit::Delete {
-        environment: environment("prod"),
-        path: path("web/new"),
-        expect: strongroom_core::vault::Expect::Any,
-    }]);
+    let third = scene.delete("web/new");
     let event = events.next().unwrap();
     assert_eq!(
         (event.id, &event.data["changes"][0]["action"]),
@@ -148,6 +144,31 @@ fn a_prefix_and_the_environment_decide_which_changes_are_listed() {
     let elsewhere = scene.commit(vec![put("base", "web/secret", Kind::Secret, b"again")]);
     let event = events.next().unwrap();
     assert_eq!((event.id, &event.data["changes"]), (Some(elsewhere), &json!([])));
+}
+
+#[test]
+fn an_entry_that_was_deleted_and_put_again_is_told_as_a_change() {
+    let scene = Scene::with_token();
+    let old = scene.vault.snapshot();
+    scene.delete("web/token");
+    scene.secret("web/token", "two");
+    let new = scene.vault.snapshot();
+    let prod = environment("prod");
+    let told = change::of_everything(&old, &new, &prod);
+    assert_eq!(
+        told,
+        [Change {
+            path: path("web/token"),
+            kind: Kind::Secret,
+            action: Action::Updated,
+            // the number says nothing: it begins again
+            version: 1,
+        }]
+    );
+    assert_eq!(
+        change::of_changes(&old, &new, &prod, &new.changes_since(&old)),
+        told
+    );
 }
 
 #[test]
@@ -255,7 +276,7 @@ fn update(from: u64) -> Arc<Update> {
     let change = Change {
         path: path("web/token"),
         kind: Kind::Secret,
-        action: strongroom_core::snapshot::Action::Updated,
+        action: Action::Updated,
         version: 2,
     };
     Arc::new(Update::new(from + 1, from, vec![change]))
