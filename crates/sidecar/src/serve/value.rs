@@ -133,7 +133,8 @@ fn etag(asked: &Asked<'_>, snapshot: &Snapshot, entry: &Entry, raw: bool) -> Hea
     let mut out = format!("\"{}", entry.revision.0);
     if entry.kind == Kind::Config && entry.format != Format::Text {
         let layers = change::layer_revisions(snapshot, asked.environment, &entry.path);
-        for layer in layers.into_iter().filter(|layer| *layer != entry.revision.0) {
+        // the nearest is the entry itself; a farther one may be of the same revision, and counts
+        for layer in layers.into_iter().skip(1) {
             let _ = write!(out, ".{layer}");
         }
     }

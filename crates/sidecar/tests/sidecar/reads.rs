@@ -191,11 +191,7 @@ fn past_revisions_are_read_as_they_were() {
     let scene = Scene::with_token();
     let first = scene.revision();
     let second = scene.secret("web/token", "two");
-    let third = scene.commit(vec![Edit::Delete {
-        environment: environment("prod"),
-        path: path("web/token"),
-        expect: strongroom_core::vault::Expect::Any,
-    }]);
+    let third = scene.delete("web/token");
     let sidecar = Sidecar::start(&scene, "");
     let at = |revision: u64| sidecar.get(&format!("/api/v1/secrets/web/token?at={revision}"));
     assert_eq!(at(first).json()["value"], "one");
@@ -271,6 +267,27 @@ fn config_and_flags_are_inherited_merged_and_injected_as_text() {
         (Some("prod"), Some(3))
     );
     assert!(!entries.to_string().contains("one"));
+}
+
+#[test]
+fn a_document_without_one_of_its_layers_is_not_taken_for_the_same() {
+    let scene = Scene::new();
+    // both layers of one revision
+    scene.commit(vec![
+        put("base", "web/app", Kind::Config, br#"{"host":"db"}"#),
+        put("prod", "web/app", Kind::Config, br#"{"pool":9}"#),
+    ]);
+    let sidecar = Sidecar::start(&scene, "");
+    let target = "/api/v1/configs/web/app";
+    let etag = sidecar.get(target).header("etag").unwrap().to_owned();
+    sidecar.serves(scene.commit(vec![Edit::Delete {
+        environment: environment("base"),
+        path: path("web/app"),
+        expect: strongroom_core::vault::Expect::Any,
+    }]));
+    let answer = with(&sidecar.socket, target, &format!("if-none-match: {etag}"));
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["value"], r#"{"pool":9}"#);
 }
 
 #[test]
