@@ -124,7 +124,8 @@ fn compare(
     };
     let (entry, action, same_value, keys) = match (before, after) {
         (None, None) => return Ok(None),
-        (Some(old), Some(new)) if old.id == new.id && old.version == new.version => return Ok(None),
+        // Not by version: what was deleted and put again is at version 1 again.
+        (Some(old), Some(new)) if old.revision == new.revision => return Ok(None),
         (None, Some(new)) => (new, "created", false, Vec::new()),
         (Some(old), None) => (old, "deleted", false, Vec::new()),
         (Some(old), Some(new)) => {

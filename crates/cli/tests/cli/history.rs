@@ -68,6 +68,22 @@ fn a_message_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn diff_tells_what_was_deleted_and_put_again() {
+    let desk = Desk::new();
+    desk.put("prod", "a", format!("{CANARY}-old"));
+    desk.put("prod", "still", CANARY);
+    desk.ok(["delete", "prod", "a"]);
+    desk.put("prod", "a", format!("{CANARY}-newer"));
+    assert_eq!(
+        desk.ok(["diff", "4"]),
+        "~ prod a  (secret) version 1 -> 1, 17 -> 19 bytes\n"
+    );
+    let entries = desk.json(["diff", "4"])["entries"].clone();
+    assert_eq!(entries.as_array().unwrap().len(), 1);
+    assert_eq!(entries[0]["same_value"], false);
+}
+
+#[test]
 fn diff_names_what_changed_and_never_a_value() {
     let desk = desk();
     let text = desk.ok(["diff", "4"]);
