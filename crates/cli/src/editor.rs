@@ -24,9 +24,11 @@ const RAMFS: u64 = 0x8584_58f6;
 /// How long an editor may take to end after SIGTERM or SIGHUP.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What the signal thread must know.
+/// What the signal thread must know. Whoever makes the directory or starts the editor holds the
+/// lock until it is written here, so that a signal never comes between the two.
 #[derive(Debug, Default)]
 struct Shared {
+    /// What is to be wiped.
     dir: Option<PathBuf>,
     editor: Option<Pid>,
     /// SIGTERM or SIGHUP came while the editor ran.
@@ -36,7 +38,6 @@ struct Shared {
 /// A private directory in memory with one file; wiped when dropped, and on signals.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    dir: PathBuf,
     file: PathBuf,
     shared: Arc<Mutex<Shared>>,
 }
@@ -53,20 +54,19 @@ impl Scratch {
             .random()
             .map_err(|error| CliError::failed(error.to_string()))?;
         let dir = base.join(format!("strongroom-edit-{:016x}", u64::from_be_bytes(random)));
-        let shared = Arc::new(Mutex::new(Shared {
-            dir: Some(dir.clone()),
-            ..Shared::default()
-        }));
+        let shared = Arc::new(Mutex::new(Shared::default()));
         watch_signals(&shared)?;
         let scratch = Self {
             file: dir.join(name),
-            dir,
             shared,
         };
+        // Declared after `scratch`: on an error it is released first, and then the scratch is wiped.
+        let mut state = lock(&scratch.shared);
         std::fs::DirBuilder::new()
             .mode(0o700)
-            .create(&scratch.dir)
-            .map_err(|error| CliError::io(scratch.dir.display(), &error))?;
+            .create(&dir)
+            .map_err(|error| CliError::io(dir.display(), &error))?;
+        state.dir = Some(dir);
         std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -74,22 +74,25 @@ impl Scratch {
             .open(&scratch.file)
             .and_then(|mut file| bytes.expose(|bytes| file.write_all(bytes)))
             .map_err(|error| CliError::io(scratch.file.display(), &error))?;
+        drop(state);
         Ok(scratch)
     }
 
     /// Runs the editor on the file and waits for it to end well.
     pub(crate) fn edit(&self, editor: &Editor) -> Result<(), CliError> {
         let name = editor.program.to_string_lossy();
-        let mut child = Command::new(&editor.program)
-            .args(&editor.arguments)
-            .arg(&self.file)
-            .spawn()
-            .map_err(|error| {
+        let mut command = Command::new(&editor.program);
+        command.args(&editor.arguments).arg(&self.file);
+        let (mut child, pid) = {
+            let mut state = lock(&self.shared);
+            let child = command.spawn().map_err(|error| {
                 CliError::io(format!("editor {name}"), &error)
                     .hint("set VISUAL or EDITOR to a program that is installed")
             })?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        lock(&self.shared).editor = pid;
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            state.editor = pid;
+            (child, pid)
+        };
         if let Some(pid) = pid {
             // Not reaped yet: the signal thread can never hit another process with this number.
             while waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
@@ -105,7 +108,7 @@ impl Scratch {
             .wait()
             .map_err(|error| CliError::io(format!("editor {name}"), &error))?;
         if let Some(signal) = ended_by {
-            wipe(&self.dir);
+            self.wipe();
             std::process::exit(128 + signal);
         }
         if status.success() {
@@ -121,7 +124,7 @@ impl Scratch {
         )))
     }
 
-    /// The file as it is now.
+    /// The file as it is now. A text that is too long is kept, for it is somebody's work.
     pub(crate) fn read(&self) -> Result<Secret, CliError> {
         // Editors replace the file, so it is opened by name again; a symlink is not followed.
         let file = std::fs::OpenOptions::new()
@@ -129,7 +132,20 @@ impl Scratch {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.file)
             .map_err(|error| CliError::io(self.file.display(), &error))?;
-        value::read_bounded(file, "the edited text")
+        value::read_bounded(file, "the edited text").map_err(|error| {
+            error.hint(format!(
+                "your text is kept in {}: take out of it what you need, then remove its directory",
+                self.keep().display()
+            ))
+        })
+    }
+
+    /// Wipes now. Whoever answers on stdout does so first: a reader that has gone ends the process
+    /// there, and nothing is dropped.
+    pub(crate) fn wipe(&self) {
+        if let Some(dir) = lock(&self.shared).dir.take() {
+            wipe(&dir);
+        }
     }
 
     /// Keeps the directory, so that work is not lost; its file.
@@ -141,9 +157,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(dir) = lock(&self.shared).dir.take() {
-            wipe(&dir);
-        }
+        self.wipe();
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use strongroom_core::config::Format;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
-use strongroom_core::vault::{Change, CommitError, Edit, Expect, Put};
+use strongroom_core::vault::{Change, CommitError, Edit, Expect, Planned, Put, Receipt};
 
 use super::put::EntryOptions;
 use crate::change::{self, ChangeOptions};
@@ -50,6 +50,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let own = seen.filter(|entry| entry.environment == environment);
     let kind = args.entry.kind(seen);
     let format = args.entry.format(kind, seen, None)?;
+    // What can be refused before anybody has worked on the text.
+    let labels = args.entry.labels(own)?;
+    let attended = !args.change.dry_run && prompt::is_attended(args.change.yes)?;
     let before = starting_text(&snapshot, seen, own, format)?;
     if before.expose(|bytes| std::str::from_utf8(bytes).is_err()) {
         return Err(
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         scratch.edit(&editor)?;
         let edited = scratch.read()?;
         if edited.same_as(&before) && (own.is_some() || edited.is_empty()) {
+            scratch.wipe();
             let json = serde_json::json!({"committed": false, "revision": snapshot.revision().0});
             return context.output.answer(&json, "unchanged: nothing was committed\n");
         }
@@ -81,43 +85,50 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             kind,
             value: without_added_newline(edited, &before, kind),
             format,
-            labels: args.entry.labels(own)?,
+            labels: labels.clone(),
             compartment: args.entry.compartment.clone(),
-            expect: own.map_or(Expect::Absent, |entry| Expect::Version(entry.version)),
+            expect: own.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision)),
         };
         let change = Change {
             message: args.change.message.clone(),
             edits: vec![Edit::Put(put)],
         };
-        match attempt(context, &opened, &change, &args.change, &scratch)? {
-            Next::Done => return Ok(()),
+        match attempt(&opened, &change, attended, args.change.dry_run, &scratch)? {
             Next::EditAgain => {}
+            Next::Planned(planned) => {
+                scratch.wipe();
+                return change::report_plan(context, &opened, &change, &planned);
+            }
+            Next::Committed(receipt) => {
+                scratch.wipe();
+                return change::report(context, &change, &receipt);
+            }
         }
     }
 }
 
 enum Next {
-    Done,
     EditAgain,
+    Planned(Vec<Planned>),
+    Committed(Receipt),
 }
 
 /// Commits, or asks what to do with a text that is refused. Work is never lost by an error.
 fn attempt(
-    context: &Context,
     opened: &Opened,
     change: &Change,
-    options: &ChangeOptions,
+    attended: bool,
+    dry_run: bool,
     scratch: &Scratch,
 ) -> Result<Next, CliError> {
-    let interactive = prompt::is_attended(options.yes)?;
     let planned = match opened.vault.plan(change) {
         Ok(planned) => planned,
-        Err(error) => return refused(error, interactive, scratch),
+        Err(error) => return refused(error, attended, scratch),
     };
-    if options.dry_run {
-        return change::report_plan(context, opened, change, &planned).map(|()| Next::Done);
+    if dry_run {
+        return Ok(Next::Planned(planned));
     }
-    if interactive {
+    if attended {
         output::note(&change::plan_text(opened, change, &planned));
         match prompt::choose("Commit this? [y]es, [e]dit again, [d]iscard", 'e')? {
             'y' => {}
@@ -126,15 +137,15 @@ fn attempt(
         }
     }
     match change::commit(opened, change) {
-        Ok(receipt) => change::report(context, change, &receipt).map(|()| Next::Done),
-        Err(error) => refused(error, interactive, scratch),
+        Ok(receipt) => Ok(Next::Committed(receipt)),
+        Err(error) => refused(error, attended, scratch),
     }
 }
 
-fn refused(error: CommitError, interactive: bool, scratch: &Scratch) -> Result<Next, CliError> {
+fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next, CliError> {
     let can_be_mended = matches!(error, CommitError::Invalid { .. });
     let error = CliError::from(error);
-    if interactive && can_be_mended {
+    if attended && can_be_mended {
         output::show_error(&error, false);
         match prompt::choose("[e]dit again, [k]eep the text and end, [d]iscard it", 'e')? {
             'k' => {}

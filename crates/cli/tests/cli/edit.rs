@@ -185,6 +185,118 @@ fn a_change_of_somebody_else_is_not_overwritten() {
 }
 
 #[test]
+fn an_entry_that_was_deleted_and_put_again_is_not_overwritten() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "1");
+    let other = desk.write("other", "theirs");
+    let strongroom = crate::desk::BINARY;
+    let script = format!(
+        "{strongroom} delete prod a >/dev/null\n{strongroom} put prod a --file {} >/dev/null\necho mine > \"$1\"",
+        other.display()
+    );
+    edit(&desk, &script, &["prod", "a"]).refused(1, "your text is kept in");
+    assert_eq!(desk.json(["show", "prod", "a"])["version"], 1);
+    assert_eq!(desk.ok(["get", "prod", "a"]), "theirs");
+    std::fs::remove_dir_all(scratch(&desk)).unwrap();
+}
+
+#[test]
+fn a_text_that_is_too_long_is_kept() {
+    let desk = Desk::new();
+    desk.put("prod", "a", "1");
+    let script = format!("head -c 1048577 /dev/zero | tr '\\0' x > \"$1\"; echo {CANARY} >> \"$1\"");
+    let ran = edit(&desk, &script, &["prod", "a"]);
+    let kept = scratch(&desk).join("value.txt");
+    let said = ran.refused(1, "longer than 1048576 bytes");
+    assert!(said.contains(&format!("kept in {}", kept.display())), "{said}");
+    assert!(
+        std::fs::read_to_string(&kept)
+            .unwrap()
+            .ends_with(&format!("{CANARY}\n"))
+    );
+    assert_eq!(desk.ok(["get", "prod", "a"]), "1");
+    std::fs::remove_dir_all(scratch(&desk)).unwrap();
+}
+
+#[test]
+fn what_is_refused_anyway_is_refused_before_the_editor() {
+    let desk = Desk::new();
+    edit(&desk, "echo x > \"$1\"", &["prod", "a", "--label", "no-sign"]).refused(2, "NAME=VALUE");
+    assert!(!desk.file("edited").exists(), "the editor was started");
+}
+
+#[test]
+fn an_answer_that_nobody_reads_leaves_no_text_behind() {
+    let cases: [(&str, &[&str], u64); 3] = [
+        ("true", &[], 1),
+        ("echo x > \"$1\"", &["--dry-run"], 1),
+        ("echo x > \"$1\"", &[], 2),
+    ];
+    for (script, options, version) in cases {
+        let desk = Desk::new();
+        desk.put("prod", "a", CANARY);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = desk.command([&["edit", "prod", "a"], options].concat());
+        command.env("EDITOR", editor(&desk, script)).stdout(writer);
+        Ran::of(command.output().unwrap()).ok();
+        assert!(
+            !scratch(&desk).exists(),
+            "{script} {options:?}: the text is still there"
+        );
+        assert_eq!(desk.json(["show", "prod", "a"])["version"], version);
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_neither_text_nor_editor() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    // In memory, and of this test alone.
+    let memory = tempfile::Builder::new()
+        .prefix("strongroom-test-")
+        .tempdir_in("/dev/shm")
+        .unwrap();
+    let alive = desk.file("alive");
+    let editor = editor(&desk, &format!("echo $$ > {}; exec sleep 60", alive.display()));
+    for round in 0..40 {
+        let _ = std::fs::remove_file(&alive);
+        let mut command = desk.command(["edit", "prod", "a"]);
+        command
+            .env("EDITOR", &editor)
+            .env("XDG_RUNTIME_DIR", memory.path());
+        let child = command.spawn().unwrap();
+        let begin = Instant::now();
+        while std::fs::read_dir(memory.path()).unwrap().next().is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "no directory came");
+        }
+        // From the making of the directory on, over the file and the start of the editor.
+        let moment = Instant::now();
+        while moment.elapsed() < Duration::from_micros(50 * round) {
+            std::hint::spin_loop();
+        }
+        let id = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(
+            Ran::of(child.wait_with_output().unwrap()).code,
+            143,
+            "round {round}"
+        );
+        assert_eq!(
+            std::fs::read_dir(memory.path()).unwrap().count(),
+            0,
+            "round {round}"
+        );
+        let pid = std::fs::read_to_string(&alive).unwrap_or_default();
+        let proc = format!("/proc/{}", pid.trim());
+        assert!(
+            pid.is_empty() || !std::path::Path::new(&proc).exists(),
+            "round {round}: the editor runs on"
+        );
+    }
+}
+
+#[test]
 fn signals_wipe_what_was_edited() {
     for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 1)] {
         let desk = Desk::new();
