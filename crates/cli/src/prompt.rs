@@ -1,7 +1,7 @@
 //! Questions at the terminal: owns hidden input and confirmation. Hidden text is never echoed,
 //! and goes straight into a wiped buffer.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +12,12 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag::register_conditional_default;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::secret::Secret;
+use zeroize::Zeroizing;
 
 use crate::error::{CliError, Exit};
 use crate::output;
 
-/// Passphrases shorter than this are refused when a new one is chosen.
+/// Passphrases with fewer characters are refused when a new one is chosen.
 const SHORTEST: usize = 12;
 /// A generated passphrase has this many groups of five letters or digits, five bits each.
 const GROUPS: usize = 5;
@@ -109,7 +110,7 @@ pub(crate) fn passphrase_file(path: &Path) -> Result<Secret, CliError> {
         .hint(format!("run `chmod 600 {}`", path.display())));
     }
     let secret = crate::value::read_bounded(file, &name)?;
-    let mut bytes = secret.expose(|bytes| zeroize::Zeroizing::new(bytes.to_vec()));
+    let mut bytes = secret.expose(|bytes| Zeroizing::new(bytes.to_vec()));
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
     }
@@ -131,7 +132,8 @@ pub(crate) fn new_passphrase() -> Result<Secret, CliError> {
     if first.is_empty() {
         return generated();
     }
-    if first.len() < SHORTEST {
+    let characters = first.expose(|bytes| String::from_utf8_lossy(bytes).chars().count());
+    if characters < SHORTEST {
         return Err(
             CliError::failed(format!("the passphrase is shorter than {SHORTEST} characters"))
                 .hint("take a sentence, or leave it empty to have one made"),
@@ -149,20 +151,34 @@ pub(crate) fn new_passphrase() -> Result<Secret, CliError> {
 
 fn generated() -> Result<Secret, CliError> {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let random: [u8; GROUPS * 5] = Ambient::system()
-        .random()
-        .map_err(|error| CliError::failed(error.to_string()))?;
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(GROUPS * 6));
-    for (index, byte) in zeroize::Zeroizing::new(random).iter().enumerate() {
+    let mut out = std::io::stderr();
+    if !out.is_terminal() {
+        return Err(
+            CliError::usage("a passphrase that is made up is shown on stderr, which is no terminal")
+                .hint("leave stderr on the terminal, or choose a passphrase yourself"),
+        );
+    }
+    let random = Zeroizing::new(
+        Ambient::system()
+            .random::<{ GROUPS * 5 }>()
+            .map_err(|error| CliError::failed(error.to_string()))?,
+    );
+    let mut text = Zeroizing::new(String::with_capacity(GROUPS * 6));
+    for (index, byte) in random.iter().enumerate() {
         if index > 0 && index % 5 == 0 {
             text.push('-');
         }
         let letter = LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'a');
         text.push(char::from(letter));
     }
-    output::note(&format!(
-        "The passphrase is  {}\nWrite it down now: it is not shown again.\n",
-        &*text
-    ));
+    // Straight to the terminal: stderr has no buffer that would keep it.
+    let (before, after) = (
+        "The passphrase is  ",
+        "\nWrite it down now: it is not shown again.\n",
+    );
+    [before, text.as_str(), after]
+        .iter()
+        .try_for_each(|part| out.write_all(part.as_bytes()))
+        .map_err(|error| CliError::io("the terminal", &error))?;
     Ok(Secret::new(std::mem::take(&mut *text).into_bytes()))
 }

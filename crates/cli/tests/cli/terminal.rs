@@ -108,6 +108,12 @@ fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
     let (code, screen) = pty.end();
     assert_eq!(code, 1, "{screen}");
     assert!(screen.contains("shorter than 12"));
+    // Six characters in twelve bytes.
+    let mut pty = Pty::start(&desk, "identity new id");
+    pty.answer_hidden("New passphrase", "éééééé");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("shorter than 12"));
     let mut pty = Pty::start(&desk, "identity new id");
     pty.answer_hidden("New passphrase", "long enough, surely");
     pty.answer_hidden("The same again", "long enough, surly");
@@ -131,6 +137,21 @@ fn a_weak_or_mistyped_passphrase_is_refused_and_an_empty_one_is_made_up() {
     pty.answer_hidden("Passphrase of", &made);
     let (code, screen) = pty.end();
     assert!(code == 0 && screen.contains("age1"), "{screen}");
+}
+
+#[test]
+fn a_passphrase_is_not_made_up_into_a_file() {
+    let desk = Desk::bare();
+    let mut pty = Pty::start(&desk, "identity new id 2>said");
+    pty.answer_hidden("New passphrase", "");
+    let (code, screen) = pty.end();
+    assert_eq!(code, 2, "{screen}");
+    let said = std::fs::read_to_string(desk.file("said")).unwrap();
+    assert!(
+        said.contains("no terminal") && !said.contains("The passphrase is"),
+        "{said}"
+    );
+    assert!(!desk.file("id").exists());
 }
 
 #[test]
