@@ -1,8 +1,9 @@
 //! The settings file `strongroom.toml`: owns finding it, who may have written it and its keys.
 //! It must not know options or variables.
 
+use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -31,10 +32,15 @@ pub(crate) struct SettingsFile {
 pub(crate) fn find(from: &Path, home: Option<&Path>) -> Result<Option<SettingsFile>, CliError> {
     for dir in from.ancestors() {
         let path = dir.join(NAME);
-        match std::fs::metadata(&path) {
-            Ok(found) => {
-                check_author(&path, &found)?;
-                return read(&path, home).map(Some);
+        // Another's FIFO must not hold up whoever works below it.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(&path);
+        match opened {
+            Ok(file) => {
+                check_author(&path, &file)?;
+                return parse(&path, file, home).map(Some);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(CliError::io(path.display(), &error)),
@@ -44,10 +50,15 @@ pub(crate) fn find(from: &Path, home: Option<&Path>) -> Result<Option<SettingsFi
 }
 
 /// A file that is merely found could send values into another person's store: it counts only when
-/// this user or root wrote it and not everybody may.
-fn check_author(path: &Path, found: &std::fs::Metadata) -> Result<(), CliError> {
+/// this user or root wrote it and not everybody may. Asked of the open file, which nobody swaps.
+fn check_author(path: &Path, file: &File) -> Result<(), CliError> {
+    let found = file
+        .metadata()
+        .map_err(|error| CliError::io(path.display(), &error))?;
     let user = rustix::process::geteuid().as_raw();
-    let problem = if found.uid() != user && found.uid() != 0 {
+    let problem = if !found.is_file() {
+        "is not a regular file"
+    } else if found.uid() != user && found.uid() != 0 {
         "belongs to another user"
     } else if found.mode() & 0o002 != 0 {
         "may be written by everybody"
@@ -58,15 +69,27 @@ fn check_author(path: &Path, found: &std::fs::Metadata) -> Result<(), CliError> 
         Exit::Denied,
         format!("{} {problem}: it was not used", path.display()),
     )
-    .hint("name it with --settings if you trust it, or change its owner or mode"))
+    .hint("name it with --settings if you trust it, change its owner or mode, or remove it"))
 }
 
-/// Reads the file at `path`.
+/// Reads the file at `path`, which was named and may be a pipe.
 pub(crate) fn read(path: &Path, home: Option<&Path>) -> Result<SettingsFile, CliError> {
+    let file = File::open(path).map_err(|error| CliError::io(path.display(), &error))?;
+    parse(path, file, home)
+}
+
+fn parse(path: &Path, file: File, home: Option<&Path>) -> Result<SettingsFile, CliError> {
     let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+    let length = file
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
         .map_err(|error| CliError::io(path.display(), &error))?;
+    if length as u64 > MAX_BYTES {
+        return Err(CliError::usage(format!(
+            "{} is longer than {MAX_BYTES} bytes: this is no settings file",
+            path.display()
+        )));
+    }
     let mut file: SettingsFile = toml::from_str(&text).map_err(|error| refused(path, &text, &error))?;
     file.path = std::path::absolute(path).map_err(|error| CliError::io(path.display(), &error))?;
     let dir = file.path.parent().unwrap_or(Path::new("/")).to_path_buf();

@@ -1,6 +1,7 @@
 //! Settings: which source wins, and that `status` says so.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::desk::{CANARY, Desk, Ran};
 
@@ -140,6 +141,36 @@ fn a_file_that_anybody_may_write_is_not_found_but_can_be_named() {
     Ran::of(named.env("STRONGROOM_SETTINGS", &file).output().unwrap()).ok();
     desk.run(["--settings", "nowhere.toml", "list"])
         .refused(1, "nowhere.toml");
+}
+
+#[test]
+fn what_is_found_and_no_file_neither_counts_nor_hangs() {
+    let desk = Desk::new();
+    let fifo = desk.file("strongroom.toml");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    desk.run(["list"]).refused(3, "is not a regular file");
+    std::fs::remove_file(&fifo).unwrap();
+    std::fs::create_dir(&fifo).unwrap();
+    desk.run(["list"]).refused(3, "is not a regular file");
+}
+
+#[test]
+fn a_file_that_is_too_long_is_refused_and_not_cut() {
+    let desk = Desk::new();
+    let text = format!("environment = 'prod'\n{}", "# more\n".repeat(10_000));
+    desk.write("strongroom.toml", text);
+    desk.run(["list"]).refused(2, "longer than 65536 bytes");
+    desk.run(["--settings", "strongroom.toml", "list"])
+        .refused(2, "longer than 65536 bytes");
+}
+
+#[test]
+fn a_named_file_may_be_a_pipe() {
+    let desk = Desk::new();
+    let text = "environment = 'prod'\n";
+    let settings = ["--settings", "/dev/stdin", "get", "a"];
+    desk.put("prod", "a", "1");
+    assert_eq!(desk.feed(settings, text).ok(), "1");
 }
 
 #[test]
