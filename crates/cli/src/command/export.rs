@@ -100,7 +100,8 @@ fn document(material: &Material, format: FileFormat, prefix: Option<&EntryPath>)
     if format == FileFormat::Dotenv {
         return dotenv_document(material, prefix);
     }
-    // Lent all at once, so that no text is copied on the way.
+    // A secret lends its bytes for one call only and the tree needs all of them at once: copies
+    // that are wiped.
     let texts: Vec<(&str, Zeroizing<String>)> = material
         .values
         .iter()
@@ -151,31 +152,39 @@ fn dotenv_document(material: &Material, prefix: Option<&EntryPath>) -> Result<Wi
 
 /// A new file that only the own user reads. Replaced only when asked, and then whole.
 fn write_file(file: &Path, bytes: &[u8], replace: bool) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| {
-        let said = CliError::io(file.display(), &error);
-        match error.kind() {
-            std::io::ErrorKind::AlreadyExists => said.hint("choose another file, or replace it with --yes"),
-            _ => said,
-        }
-    };
-    let create = |path: &Path| {
-        let mut made = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        made.write_all(bytes).and_then(|()| made.sync_all())
-    };
     if !replace {
-        return create(file).map_err(failed);
+        return create(file, bytes, "choose another file, or replace it with --yes");
     }
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
-    create(&beside)
-        .and_then(|()| std::fs::rename(&beside, file))
+    create(
+        &beside,
+        bytes,
+        "it was left by another program: remove it if it is not needed",
+    )?;
+    std::fs::rename(&beside, file).map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        CliError::io(file.display(), &error)
+    })
+}
+
+/// Makes a file whole or not at all. Only one that was made here is ever removed.
+fn create(path: &Path, bytes: &[u8], when_there: &str) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::io(path.display(), &error);
+    let mut made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => failed(error).hint(when_there),
+            _ => failed(error),
+        })?;
+    made.write_all(bytes)
+        .and_then(|()| made.sync_all())
         .map_err(|error| {
-            let _ = std::fs::remove_file(&beside);
+            let _ = std::fs::remove_file(path);
             failed(error)
         })
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::desk::{CANARY, Desk};
+use crate::desk::{BINARY, CANARY, Desk, Ran};
 
 #[test]
 fn dotenv_comes_in_and_goes_out_the_same() {
@@ -157,6 +157,41 @@ fn an_exported_file_is_private_and_new() {
         std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
+}
+
+#[test]
+fn an_export_that_fails_leaves_no_half_file() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY.repeat(40_000));
+    desk.write("old.env", "old");
+    // No file may grow over 200 KiB; the write fails then, instead of a signal.
+    let limited = |arguments: &str| {
+        let script = format!("trap '' XFSZ; ulimit -f 400; exec {BINARY} export prod {arguments}");
+        Ran::of(desk.other("sh").args(["-c", &script]).output().unwrap())
+    };
+    limited("--format json --to out.env").refused(1, "out.env");
+    limited("--format json --to old.env --yes").refused(1, "old.env");
+    assert_eq!(std::fs::read_to_string(desk.file("old.env")).unwrap(), "old");
+    let names = std::fs::read_dir(desk.path()).unwrap();
+    let left: Vec<_> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains(".env") && name != "old.env")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_export_removes_no_file_of_others() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let script =
+        format!("echo $$; echo theirs > out.env.$$.new; exec {BINARY} export prod --to out.env --yes");
+    let output = desk.other("sh").args(["-c", &script]).output().unwrap();
+    let ran = Ran::of(output);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let name = format!("out.env.{}.new", String::from_utf8(ran.stdout).unwrap().trim());
+    assert!(ran.stderr.contains(&name), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(desk.file(&name)).unwrap(), "theirs\n");
 }
 
 #[test]
