@@ -131,15 +131,12 @@ impl Reader<'_> {
             .and_then(|(at, _)| line.get(..at))
             .unwrap_or(line)
             .trim_end_matches(is_blank);
-        let value = value.as_bytes().to_vec();
-        if value
-            .iter()
-            .any(|byte| matches!(byte, b'\'' | b'"' | b'`' | b'\\' | b'$'))
-        {
+        // Looked at before it is copied: what is refused leaves no copy behind.
+        if value.contains(['\'', '"', '`', '\\', '$']) {
             return self
                 .fail("a value with a quote, `$`, `` ` `` or `\\` goes into single quotes: NAME='VALUE'");
         }
-        Ok(Secret::new(value))
+        Ok(Secret::new(value.as_bytes().to_vec()))
     }
 
     fn quoted(&mut self, quote: char) -> Result<Secret, DotenvError> {
@@ -160,6 +157,14 @@ impl Reader<'_> {
                 '$' if quote == '"' && self.rest.starts_with(begins_a_name) => {
                     return self
                         .fail("`$NAME` would be expanded by others: write `\\$` or use single quotes");
+                }
+                '$' if quote == '"' && self.rest.starts_with('(') => {
+                    return self
+                        .fail("`$(` would run a command in others: write `\\$(` or use single quotes");
+                }
+                '`' if quote == '"' => {
+                    return self
+                        .fail("a backquote would run a command in others: write it with `\\` before it or use single quotes");
                 }
                 letter => value.push(letter),
             }
@@ -251,12 +256,14 @@ mod tests {
     #[test]
     fn values_arrive_as_they_were_written() {
         let text = "\u{feff}# comment\n\nA=1\nexport B_2=two words # comment\nC='it is $5 \\n # \"x\"' # c\r\n\
-                    D=\"a\\n\\\"b\\\" \\$HOME $5\"\nE=\n  F=a#b=c\nG='two\nlines'\nH=  # nothing\nI=last";
+                    D=\"a\\n\\\"b\\\" \\$HOME $5\"\nJ=\"\\$(id) \\`id\\` (\"\nK='$(id) `id`'\nE=\n  F=a#b=c\nG='two\nlines'\nH=  # nothing\nI=last";
         let expected = [
             ("A", "1"),
             ("B_2", "two words"),
             ("C", "it is $5 \\n # \"x\""),
             ("D", "a\n\"b\" $HOME $5"),
+            ("J", "$(id) `id` ("),
+            ("K", "$(id) `id`"),
             ("E", ""),
             ("F", "a#b=c"),
             ("G", "two\nlines"),
@@ -284,6 +291,10 @@ mod tests {
             ("A=`id`", 1),
             ("\nA=\"$HOME\"", 2),
             ("A=\"${X}\"", 1),
+            ("A=1\nB=\"two\nlines $(id)\"", 3),
+            ("A=\"$((1+1))\"", 1),
+            ("A=1\nB=\"x `id`\"", 2),
+            ("A=\"`\"", 1),
             ("A=\"\\x\"", 1),
             ("A='open\n\n", 1),
             ("A=\"open", 1),
