@@ -16,14 +16,13 @@ pub(crate) fn show(mut error: Error, json: bool) -> u8 {
         return if shown.is_ok() { 0 } else { Exit::Failed as u8 };
     }
     redact(&mut error);
-    if json && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let text = error.render().to_string();
-        let message = text
-            .trim_start_matches("error: ")
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+    if json {
+        let message = match error.kind() {
+            ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "no command is given".to_owned()
+            }
+            _ => one_line(&error.render().to_string()),
+        };
         output::show_error(
             &CliError::usage(message).hint("add --help to see how it is called"),
             true,
@@ -34,6 +33,19 @@ pub(crate) fn show(mut error: Error, json: bool) -> u8 {
     Exit::Usage as u8
 }
 
+/// The first paragraph of an error without its heading: what is wrong, and below it the names of
+/// the arguments that it is about.
+fn one_line(text: &str) -> String {
+    let mut lines = text
+        .trim_start_matches("error: ")
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let rest: Vec<&str> = lines.collect();
+    format!("{first} {}", rest.join(", ")).trim_end().to_owned()
+}
+
 fn redact(error: &mut Error) {
     if error.get(ContextKind::InvalidValue).is_some() {
         error.insert(
@@ -41,12 +53,13 @@ fn redact(error: &mut Error) {
             ContextValue::String(ELLIPSIS.to_owned()),
         );
     }
-    error.remove(ContextKind::InvalidSubcommand).inspect(|_| {
+    // Of a command that is missing it is the name of the program.
+    if error.kind() == ErrorKind::InvalidSubcommand {
         error.insert(
             ContextKind::InvalidSubcommand,
             ContextValue::String(ELLIPSIS.to_owned()),
         );
-    });
+    }
     error.remove(ContextKind::TrailingArg);
     if error.kind() == ErrorKind::UnknownArgument {
         let typed = match error.get(ContextKind::InvalidArg) {

@@ -97,6 +97,21 @@ fn errors_are_one_json_document_when_asked_for() {
     );
     assert_eq!(error(&["--json", "--store", "mysql:x", "list"])["code"], "usage");
     assert_eq!(error(&["--json", "--identity", "none", "list"])["code"], "failed");
+    let missing = error(&["--json", "member", "add"]);
+    let message = missing["message"].as_str().unwrap();
+    assert!(
+        message.contains("<NAME>, --public <TOKEN>") || message.contains("--public <TOKEN>, <NAME>"),
+        "{message}"
+    );
+    for bare in [&["--json"][..], &["member", "--json"]] {
+        let bare = error(bare);
+        assert_eq!(
+            (&bare["code"], &bare["message"]),
+            (&"usage".into(), &"no command is given".into())
+        );
+    }
+    desk.run(["--color", "never"])
+        .refused(2, "'strongroom' requires a subcommand");
     let hint = error(&["--json", "list", "nope"])["hint"].clone();
     assert!(hint.as_str().unwrap().contains("environment list"), "{hint}");
 }
