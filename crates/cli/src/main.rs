@@ -15,6 +15,7 @@ mod prompt;
 mod settings;
 mod settings_file;
 mod tree;
+mod unique;
 mod usage;
 mod value;
 mod wiped;

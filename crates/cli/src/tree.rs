@@ -9,15 +9,22 @@ use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
 
 use crate::error::CliError;
+use crate::unique::Unique;
 
 /// Larger numbers are read as fractions and lose digits.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Parses JSON; says where it fails, never what stands there.
+/// Parses JSON that repeats no key; says where it fails, never what stands there.
 pub(crate) fn parse_json(text: &[u8]) -> Result<Value, CliError> {
-    serde_json::from_slice(text).map_err(|error| {
+    let parsed: Result<Unique, _> = serde_json::from_slice(text);
+    parsed.map(|Unique(value)| value).map_err(|error| {
+        let problem = if error.is_data() {
+            "a key is there a second time"
+        } else {
+            "not JSON"
+        };
         CliError::failed(format!(
-            "line {}, column {}: not JSON",
+            "line {}, column {}: {problem}",
             error.line(),
             error.column()
         ))
@@ -94,21 +101,33 @@ fn collect(above: Option<&str>, key: &str, value: Value, out: &mut Vec<Leaf>) ->
                 "{path}: null is no value; leave the key out"
             )));
         }
-        Value::Number(number)
-            if number.is_f64() && number.as_f64().is_none_or(|value| value.abs() >= EXACT) =>
-        {
-            return Err(CliError::failed(format!(
-                "{path}: the number is too long to be exact; write it in quotes"
-            )));
-        }
         Value::String(text) => text,
-        other => other.to_string(),
+        other => {
+            check_exact(&path, &other)?;
+            other.to_string()
+        }
     };
     out.push(Leaf {
         path,
         value: Secret::new(text.into_bytes()),
     });
     Ok(())
+}
+
+/// Refuses a number anywhere in `value` that was read with fewer digits than it has.
+pub(crate) fn check_exact(path: &EntryPath, value: &Value) -> Result<(), CliError> {
+    match value {
+        Value::Number(number)
+            if number.is_f64() && number.as_f64().is_none_or(|value| value.abs() >= EXACT) =>
+        {
+            Err(CliError::failed(format!(
+                "{path}: a number is too long to be exact; write it in quotes"
+            )))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| check_exact(path, item)),
+        Value::Object(fields) => fields.values().try_for_each(|field| check_exact(path, field)),
+        _ => Ok(()),
+    }
 }
 
 /// The path of `key` below `above`.
@@ -208,6 +227,7 @@ mod tests {
             r#"{"a/b":"x"}"#,
             r#"{"":"x"}"#,
             r#"{"a":12345678901234567890123}"#,
+            r#"{"a":[{"b":12345678901234567890123}]}"#,
             "[1]",
         ] {
             assert!(

@@ -159,7 +159,7 @@ fn compare(
 /// The keys in which two documents differ; none when one of them is no document.
 fn keys(before: &[u8], after: &[u8], entry: &Entry) -> Vec<String> {
     let parse = |bytes: &[u8]| match (entry.kind, entry.format) {
-        (Kind::Flag, _) | (Kind::Config, Format::Json) => tree::parse_json(bytes).ok(),
+        (Kind::Flag, _) | (Kind::Config, Format::Json) => serde_json::from_slice(bytes).ok(),
         (Kind::Config, Format::Toml) => tree::parse_toml(bytes).ok(),
         _ => None,
     };

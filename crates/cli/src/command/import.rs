@@ -18,8 +18,8 @@ use crate::{dotenv, open, value};
 
 const EXAMPLES: &str = "\
 Nested keys of TOML and JSON become path segments: {\"database\":{\"password\":\"x\"}} with --prefix web
-is web/database/password. Numbers and truth values become their text, lists their JSON. With
---kind flag the file holds flag definitions by key, as flagd's files do. To store a whole document
+is web/database/password. Numbers and truth values become their text, lists their JSON; a fraction
+is written in its shortest form (1.50 as 1.5), and a key that repeats is refused. With --kind flag the file holds flag definitions by key, as flagd's files do. To store a whole document
 as one config entry, use `put --kind config`.
 
 Examples:
@@ -180,6 +180,7 @@ fn definitions(document: Value, prefix: Option<&EntryPath>) -> Result<Vec<Leaf>,
         .into_iter()
         .map(|(key, definition)| {
             let path = tree::child(prefix.map(EntryPath::as_str), &key)?;
+            tree::check_exact(&path, &definition)?;
             let text = serde_json::to_vec_pretty(&definition)
                 .map_err(|error| CliError::failed(error.to_string()))?;
             Ok(Leaf {

@@ -75,6 +75,10 @@ fn flag_files_are_taken_definition_by_definition() {
     );
     desk.feed(["import", "prod", "--kind", "flag"], "A=1")
         .refused(2, "JSON or TOML");
+    let long = flag.replace("true", "12345678901234567890123");
+    let long = desk.write("l.json", format!(r#"{{"x":{long}}}"#));
+    desk.run(["import", "prod", "--kind", "flag", "-f", long.to_str().unwrap()])
+        .refused(1, "x: a number is too long to be exact");
     let bad = desk.write("g.json", r#"{"x":{"state":"ON"}}"#);
     desk.run(["import", "prod", "--kind", "flag", "-f", bad.to_str().unwrap()])
         .refused(1, "state");
@@ -102,6 +106,31 @@ fn what_cannot_be_imported_changes_nothing() {
     for (format, text, words) in [
         ("dotenv", format!("A=1\nB={CANARY}$HOME"), "line 2"),
         ("dotenv", format!("A=1\nA={CANARY}"), "second time"),
+        (
+            "dotenv",
+            format!("A=1\nB=\"{CANARY} $(id)\""),
+            "line 2: `$(` would run a command",
+        ),
+        (
+            "dotenv",
+            format!("A=1\nB=\"{CANARY} `id`\""),
+            "line 2: a backquote would run a command",
+        ),
+        (
+            "json",
+            format!("{{\"a\": {{\"b\": \"{CANARY}\",\n\"b\": 1}}}}"),
+            "line 2, column 3: a key is there a second time",
+        ),
+        (
+            "json",
+            "{\"a\": [1, [12345678901234567890123]]}".to_owned(),
+            "a: a number is too long to be exact",
+        ),
+        (
+            "toml",
+            "a = [{ b = 12345678901234567890123.0 }]".to_owned(),
+            "a: a number is too long to be exact",
+        ),
         ("json", format!("{{\"a\": {CANARY}}}"), "not JSON"),
         (
             "json",
