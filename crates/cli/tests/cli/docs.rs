@@ -1,5 +1,5 @@
-//! The reference `docs/cli.md` names every command and every option that `--help` has, and no
-//! option that is not there.
+//! The reference `docs/cli.md` names every command and every option that `--help` has, and under a
+//! command no option that this very command has not.
 
 use std::collections::BTreeSet;
 
@@ -42,6 +42,32 @@ fn walk(desk: &Desk, path: &[String], found: &mut Vec<(String, BTreeSet<String>)
     }
 }
 
+/// The long options that a text names.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+        .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2)
+}
+
+/// Options that the section of a command names and that it has not. Code that begins with the name
+/// of another command is about that one.
+fn invented(section: &str, command: &str, found: &[(String, BTreeSet<String>)]) -> Vec<String> {
+    let of = |command: &str| &found.iter().find(|(name, _)| name == command).unwrap().1;
+    let mut invented = Vec::new();
+    for (index, piece) in section.split('`').enumerate() {
+        let code = piece.strip_prefix("strongroom ").unwrap_or(piece);
+        let meant = found
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| index % 2 == 1 && !name.is_empty())
+            .filter(|name| code.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
+            .max_by_key(|name| name.len())
+            .unwrap_or(command);
+        let unknown = named(piece).filter(|option| !of(meant).contains(*option));
+        invented.extend(unknown.map(|option| format!("{meant} {option}")));
+    }
+    invented
+}
+
 #[test]
 fn the_reference_is_complete_and_true() {
     let desk = Desk::bare();
@@ -50,7 +76,7 @@ fn the_reference_is_complete_and_true() {
     assert!(found.len() > 25, "only {} commands were found", found.len());
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md")).unwrap();
     let global = found[0].1.clone();
-    let mut missing = Vec::new();
+    let (mut missing, mut untrue) = (Vec::new(), Vec::new());
     for (command, options) in &found {
         let heading = if command.is_empty() {
             "## Options of every command".to_owned()
@@ -77,15 +103,24 @@ fn the_reference_is_complete_and_true() {
                 missing.push(format!("{command} {option}"));
             }
         }
+        if !command.is_empty() {
+            untrue.extend(invented(section, command, &found));
+        }
     }
     assert!(missing.is_empty(), "docs/cli.md lacks {missing:#?}");
-    let all: BTreeSet<&String> = found.iter().flat_map(|(_, options)| options).collect();
-    let named = page
-        .split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
-        .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2);
-    let invented: BTreeSet<&str> = named.filter(|word| !all.contains(&word.to_string())).collect();
     assert!(
-        invented.is_empty(),
-        "docs/cli.md names options that are not there: {invented:?}"
+        untrue.is_empty(),
+        "docs/cli.md names what is not there: {untrue:#?}"
+    );
+    let preface = page.split("\n### ").next().unwrap_or_default();
+    let all: BTreeSet<&str> = found
+        .iter()
+        .flat_map(|(_, options)| options)
+        .map(String::as_str)
+        .collect();
+    let unknown: Vec<&str> = named(preface).filter(|option| !all.contains(option)).collect();
+    assert!(
+        unknown.is_empty(),
+        "docs/cli.md names options that are not there: {unknown:?}"
     );
 }
