@@ -205,8 +205,6 @@ fn describe(edit: &Edit) -> Option<String> {
             )
         }
         Edit::Grant { member, compartment } => format!("let member {member} open compartment {compartment}"),
-        #[allow(unreachable_patterns, reason = "new edits are added to the core as it grows")]
-        _ => "change the store".to_owned(),
     })
 }
 

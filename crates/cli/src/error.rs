@@ -189,9 +189,11 @@ impl From<IdentityError> for CliError {
             IdentityError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 (Exit::Denied, None)
             }
-            IdentityError::Io { .. } | IdentityError::Format { .. } | IdentityError::Entropy(_) => {
-                (Exit::Failed, None)
-            }
+            IdentityError::Io { .. }
+            | IdentityError::Format { .. }
+            | IdentityError::BadPassphrase { .. }
+            | IdentityError::Work { .. }
+            | IdentityError::Entropy(_) => (Exit::Failed, None),
             IdentityError::Mode { .. } => (Exit::Denied, None),
             IdentityError::NeedsPassphrase { .. } => (
                 Exit::Denied,
@@ -200,11 +202,6 @@ impl From<IdentityError> for CliError {
                 ),
             ),
             IdentityError::WrongPassphrase { .. } => (Exit::Denied, None),
-            #[allow(
-                unreachable_patterns,
-                reason = "new reasons are added to the core as it grows"
-            )]
-            _ => (Exit::Failed, None),
         };
         Self::new(exit, error.to_string()).maybe_hint(hint)
     }

@@ -108,8 +108,6 @@ fn show(args: &Args, context: &Context, opened: &Opened, event: Event) -> Result
             EventJson::Lagged,
             "some changes were missed: look with `strongroom history`".to_owned(),
         ),
-        #[allow(unreachable_patterns, reason = "new events are added to the core as it grows")]
-        _ => return Ok(false),
     };
     if context.output.json {
         context.output.json_line(&json)?;
