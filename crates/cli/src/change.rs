@@ -34,6 +34,16 @@ pub(crate) struct ChangeOptions {
     pub(crate) message: String,
 }
 
+impl ChangeOptions {
+    /// A change of these edits, with the message that was given.
+    pub(crate) fn change(&self, edits: Vec<Edit>) -> Change {
+        Change {
+            message: self.message.clone(),
+            edits,
+        }
+    }
+}
+
 /// A changed entry as JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct ChangedJson {

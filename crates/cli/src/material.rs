@@ -1,5 +1,5 @@
-//! What consumers are given: owns opening an environment's values as they are injected (config
-//! merged, a flag as the text of its default variant). All of one revision.
+//! What consumers are given: owns which values are meant and opening them as they are injected
+//! (config merged, a flag as the text of its default variant). All of one revision.
 
 use strongroom_core::flag;
 use strongroom_core::inject::{Material, Value, Wanted};
@@ -7,7 +7,34 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 
+use crate::context::Context;
 use crate::error::CliError;
+use crate::open;
+
+/// Which values of a store are written out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scope {
+    /// The environment [default: the `environment` setting]
+    #[arg(value_name = "ENV")]
+    environment: Option<EnvironmentName>,
+    /// Only entries at or below this path, which is left out of the names
+    #[arg(long, short = 'p', value_name = "PATH")]
+    pub(crate) prefix: Option<EntryPath>,
+}
+
+impl Scope {
+    /// Opens the store and the values; the environment they are of.
+    pub(crate) fn open(&self, context: &Context) -> Result<(EnvironmentName, Material), CliError> {
+        let environment = context.environment(self.environment.as_ref())?;
+        let opened = open::reader(&context.settings)?;
+        let material = self::open(
+            &opened.vault.snapshot(),
+            &environment,
+            &under(self.prefix.as_ref()),
+        )?;
+        Ok((environment, material))
+    }
+}
 
 /// Opens the wanted values of `environment`. A flag without a default, or disabled, has no text
 /// and is left out.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use strongroom_core::name::CompartmentName;
 use strongroom_core::snapshot::Compartment;
-use strongroom_core::vault::{Change, Edit};
+use strongroom_core::vault::Edit;
 
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
@@ -66,10 +66,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Add { name, change } => (name, change),
     };
     let opened = open::writer(&context.settings)?;
-    let change = Change {
-        message: options.message.clone(),
-        edits: vec![Edit::AddCompartment { name }],
-    };
+    let change = options.change(vec![Edit::AddCompartment { name }]);
     change::carry_out(context, &opened, &change, &options)
 }
 

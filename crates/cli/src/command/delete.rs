@@ -1,6 +1,6 @@
 //! `delete`: takes entries away; their versions stay in the history.
 
-use strongroom_core::vault::{Change, Edit, Expect};
+use strongroom_core::vault::{Edit, Expect};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::{Context, Target};
@@ -51,9 +51,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             expect: Expect::Any,
         })
         .collect();
-    let change = Change {
-        message: args.change.message.clone(),
-        edits,
-    };
+    let change = args.change.change(edits);
     change::carry_out(context, &opened, &change, &args.change)
 }

@@ -10,8 +10,9 @@ use serde_json::Value;
 use strongroom_core::config::Format;
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::snapshot::{Entry, Kind, Snapshot};
+use strongroom_core::snapshot::{Action, Entry, Kind, Snapshot};
 
+use crate::change::action_word;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{ADDED, CHANGED, FAINT, REMOVED};
@@ -126,8 +127,8 @@ fn compare(
         (None, None) => return Ok(None),
         // Not by version: what was deleted and put again is at version 1 again.
         (Some(old), Some(new)) if old.revision == new.revision => return Ok(None),
-        (None, Some(new)) => (new, "created", false, Vec::new()),
-        (Some(old), None) => (old, "deleted", false, Vec::new()),
+        (None, Some(new)) => (new, Action::Created, false, Vec::new()),
+        (Some(old), None) => (old, Action::Deleted, false, Vec::new()),
         (Some(old), Some(new)) => {
             let (same, keys) = from.expose(old, |a| {
                 to.expose(new, |b| {
@@ -141,14 +142,14 @@ fn compare(
                     )
                 })
             })??;
-            (new, "updated", same, keys)
+            (new, Action::Updated, same, keys)
         }
     };
     Ok(Some(DifferenceJson {
         environment: entry.environment.to_string(),
         path: entry.path.to_string(),
         kind: entry.kind.as_str(),
-        action,
+        action: action_word(action),
         before: before.map(side),
         after: after.map(side),
         same_value,

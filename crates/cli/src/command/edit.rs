@@ -89,10 +89,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             compartment: args.entry.compartment.clone(),
             expect: own.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision)),
         };
-        let change = Change {
-            message: args.change.message.clone(),
-            edits: vec![Edit::Put(put)],
-        };
+        let change = args.change.change(vec![Edit::Put(put)]);
         match attempt(&opened, &change, attended, args.change.dry_run, &scratch)? {
             Next::EditAgain => {}
             Next::Planned(planned) => {

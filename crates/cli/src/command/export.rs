@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 use strongroom_core::inject::Material;
 use strongroom_core::inject::env::EnvSettings;
-use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::name::EntryPath;
 use strongroom_core::snapshot::Kind;
 use zeroize::Zeroizing;
 
 use super::import::FileFormat;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::material::Scope;
 use crate::tree::Node;
 use crate::wiped::Wiped;
-use crate::{dotenv, material, open, output};
+use crate::{dotenv, material, output};
 
 const EXAMPLES: &str = "\
 Values are written as `run` injects them: config merged, flags as the text of their default
@@ -30,12 +31,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The environment [default: the `environment` setting]
-    #[arg(value_name = "ENV")]
-    environment: Option<EnvironmentName>,
-    /// Only entries at or below this path, which is left out of the names
-    #[arg(long, short = 'p', value_name = "PATH")]
-    prefix: Option<EntryPath>,
+    #[command(flatten)]
+    scope: Scope,
     /// Only entries of this kind
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
@@ -51,13 +48,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let environment = context.environment(args.environment.as_ref())?;
     let format = args
         .format
         .unwrap_or_else(|| FileFormat::of_file(args.to.as_deref()));
-    let opened = open::reader(&context.settings)?;
-    let snapshot = opened.vault.snapshot();
-    let mut material = material::open(&snapshot, &environment, &material::under(args.prefix.as_ref()))?;
+    let (environment, mut material) = args.scope.open(context)?;
     material
         .values
         .retain(|value| args.kind.is_none_or(|kind| kind == value.kind));
@@ -66,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         return Err(CliError::failed("this would show secrets on the terminal")
             .hint("write them to a file with --to, send them to a program, or add --yes"));
     }
-    let text = document(&material, format, args.prefix.as_ref())?;
+    let text = document(&material, format, args.scope.prefix.as_ref())?;
     let Some(file) = &args.to else {
         return output::raw(text.as_bytes());
     };

@@ -8,7 +8,7 @@ use strongroom_core::config::Format;
 use strongroom_core::name::{CompartmentName, EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::Kind;
-use strongroom_core::vault::{Change, Edit, Expect, Put};
+use strongroom_core::vault::{Edit, Expect, Put};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
@@ -117,10 +117,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             expect: Expect::Any,
         })
     });
-    let change = Change {
-        message: args.change.message.clone(),
-        edits: edits.collect(),
-    };
+    let change = args.change.change(edits.collect());
     change::carry_out(context, &opened, &change, &args.change)
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use strongroom_core::crypto::identity::PublicIdentity;
 use strongroom_core::name::{CompartmentName, MemberName};
 use strongroom_core::snapshot::{Member, Role};
-use strongroom_core::vault::{Change, Edit};
+use strongroom_core::vault::Edit;
 
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
@@ -129,10 +129,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
         ),
     };
     let opened = open::writer(&context.settings)?;
-    let change = Change {
-        message: options.message.clone(),
-        edits: vec![edit],
-    };
+    let change = options.change(vec![edit]);
     change::carry_out(context, &opened, &change, &options)
 }
 

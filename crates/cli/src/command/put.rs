@@ -7,7 +7,7 @@ use strongroom_core::config::Format;
 use strongroom_core::id::Version;
 use strongroom_core::name::CompartmentName;
 use strongroom_core::snapshot::{Entry, Kind};
-use strongroom_core::vault::{Change, Edit, Expect, Put};
+use strongroom_core::vault::{Edit, Expect, Put};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::{Context, Target};
@@ -143,9 +143,6 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
         environment,
         path,
     };
-    let change = Change {
-        message: args.change.message.clone(),
-        edits: vec![Edit::Put(edit)],
-    };
+    let change = args.change.change(vec![Edit::Put(edit)]);
     change::carry_out(context, &opened, &change, &args.change)
 }

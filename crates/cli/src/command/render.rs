@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 use strongroom_cli::run::words;
 use strongroom_core::inject::files::{Applied, Directory, FilesSettings};
-use strongroom_core::name::{EntryPath, EnvironmentName};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::{material, open, output};
+use crate::material::Scope;
+use crate::output;
 
 const EXAMPLES: &str = "\
 All files of a revision switch at once; a rendering that changes nothing switches nothing. The
@@ -22,12 +22,8 @@ Example:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The environment [default: the `environment` setting]
-    #[arg(value_name = "ENV")]
-    environment: Option<EnvironmentName>,
-    /// Only entries at or below this path, which is left out of the names
-    #[arg(long, short = 'p', value_name = "PATH")]
-    prefix: Option<EntryPath>,
+    #[command(flatten)]
+    scope: Scope,
     /// The directory to write into
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
@@ -46,12 +42,9 @@ struct Rendered {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let environment = context.environment(args.environment.as_ref())?;
-    let opened = open::reader(&context.settings)?;
-    let wanted = material::under(args.prefix.as_ref());
-    let material = material::open(&opened.vault.snapshot(), &environment, &wanted)?;
+    let (environment, material) = args.scope.open(context)?;
     let settings = FilesSettings {
-        prefix: args.prefix.clone(),
+        prefix: args.scope.prefix.clone(),
         mode: args.mode,
         ..FilesSettings::new(&args.to)
     };
