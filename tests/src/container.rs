@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use crate::component;
 use crate::program::workspace;
@@ -112,12 +113,15 @@ impl Engine {
             .spawn()
             .unwrap();
         let lines = Arc::default();
-        collect(child.stdout.take().unwrap(), &lines);
-        collect(child.stderr.take().unwrap(), &lines);
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), &lines),
+            collect(child.stderr.take().unwrap(), &lines),
+        ];
         Container {
             engine: self,
             name: spec.name,
             child,
+            readers,
             lines,
         }
     }
@@ -127,8 +131,10 @@ impl Engine {
     pub fn run(&self, spec: Spec, command: &[&str]) -> (Option<i32>, String) {
         let mut container = self.start(spec, command);
         let status = container.child.wait().unwrap();
-        // the pipes end with the container; their readers may be a moment behind
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        // the pipes end with the container, but their readers may be a moment behind
+        for reader in container.readers.drain(..) {
+            reader.join().unwrap();
+        }
         (status.code(), container.output())
     }
 }
@@ -138,13 +144,17 @@ fn script() -> Command {
     Command::new(script)
 }
 
-pub(crate) fn collect(pipe: impl std::io::Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+/// Adds every line of `pipe` to `lines`, in a thread that ends with the pipe.
+pub(crate) fn collect(
+    pipe: impl std::io::Read + Send + 'static,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             lines.lock().unwrap().push(line);
         }
-    });
+    })
 }
 
 /// A running container; killed and removed when dropped.
@@ -153,6 +163,7 @@ pub struct Container<'a> {
     engine: &'a Engine,
     name: String,
     child: Child,
+    readers: Vec<JoinHandle<()>>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use crate::http;
 use crate::program;
@@ -66,6 +67,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Sidecar {
     child: Child,
+    reader: JoinHandle<()>,
     directory: PathBuf,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -93,9 +95,10 @@ impl Sidecar {
             .spawn()
             .unwrap();
         let log = Arc::default();
-        crate::container::collect(child.stderr.take().unwrap(), &log);
+        let reader = crate::container::collect(child.stderr.take().unwrap(), &log);
         Self {
             child,
+            reader,
             directory: scene.file(&settings.name),
             log,
         }
@@ -180,10 +183,10 @@ impl Sidecar {
     pub fn ended(&mut self) -> Option<Option<i32>> {
         let code = self.child.try_wait().unwrap().map(|status| status.code());
         if code.is_some() {
-            // What it wrote last may still be on its way: the collector lets go of the log at the
-            // end, which a process that the sidecar left behind can put off.
+            // What it wrote last may still be on its way; a process that the sidecar left behind can
+            // keep the pipe open.
             let start = std::time::Instant::now();
-            while Arc::strong_count(&self.log) > 1 && start.elapsed().as_secs() < 2 {
+            while !self.reader.is_finished() && start.elapsed().as_secs() < 2 {
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
         }

@@ -183,3 +183,29 @@ fn truncated_and_foreign_files_are_refused() {
         assert!(!error.contains("panicked"), "{what}: {error}");
     }
 }
+
+#[test]
+fn a_past_that_the_storage_lost_is_gone_and_the_present_serves_on() {
+    let scene = Scene::with(&["prod"]);
+    let identity = scene.reader("web", "prod");
+    for value in ["one", "two", "three"] {
+        scene.put("prod", "web/token", value);
+    }
+    let sidecar = Sidecar::start(&scene, &Settings::new(&scene, "web", &identity, "prod"));
+    let newest = sidecar.get("status").json()["revision"].as_i64().unwrap();
+    let file = rusqlite::Connection::open(scene.file("store.db")).unwrap();
+    let lost = file
+        .execute("DELETE FROM commits WHERE revision = ?1", [newest - 1])
+        .unwrap();
+    assert_eq!(lost, 1);
+    drop(file);
+
+    let answer = sidecar.get(&format!("secrets/web/token?at={}", newest - 1));
+    assert_eq!(
+        (answer.status, answer.json()["error"]["code"].as_str()),
+        (410, Some("gone"))
+    );
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&(newest - 1).to_string()), "{message}");
+    assert_eq!(sidecar.secret("web/token").as_deref(), Some("three"));
+}

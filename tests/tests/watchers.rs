@@ -20,14 +20,25 @@ fn revision(event: &Event) -> u64 {
     event.id.parse().unwrap()
 }
 
-/// The next event that is a revision at or above `wanted`; none may come twice or backwards.
-fn reach(events: &mut Events, mut last: u64, wanted: u64) {
+/// Reads events from `last` on up to the revision `wanted`: the paths they name. Each must begin
+/// where the one before ended, so that nothing is left out, told twice or taken back.
+fn reach(events: &mut Events, mut last: u64, wanted: u64) -> Vec<String> {
+    let mut paths = Vec::new();
     while last < wanted {
         let event = events.next().expect("the stream goes on").unwrap();
+        let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+        assert_eq!(
+            (data["from"].as_u64(), &data["resync"]),
+            (Some(last), &false.into()),
+            "{data}"
+        );
         let next = revision(&event);
         assert!(next > last, "{next} came after {last}");
         last = next;
+        let changes = data["changes"].as_array().unwrap().iter();
+        paths.extend(changes.map(|change| change["path"].as_str().unwrap().to_owned()));
     }
+    paths
 }
 
 #[test]
@@ -47,7 +58,9 @@ fn every_watcher_gets_every_change() {
                 let first = revision(&events.next().unwrap().unwrap());
                 assert_eq!(first, start);
                 connected.wait();
-                reach(&mut events, first, start + 3);
+                let paths = reach(&mut events, first, start + 3);
+                // in one step or in three
+                assert!(!paths.is_empty() && paths.iter().all(|path| path == "web/token"));
             });
         }
         connected.wait();
@@ -79,21 +92,8 @@ fn a_watcher_that_comes_back_learns_what_it_missed() {
     });
     let mut events = http::events(&sidecar.socket(), "/api/v1/watch", &[&last]).unwrap();
     // in one step or in two, but all of it and nothing else
-    let mut paths = Vec::new();
-    let mut last = revision(&seen);
-    while last < revision(&seen) + 2 {
-        let event = events.next().unwrap().unwrap();
-        assert!(revision(&event) > last, "{event:?}");
-        last = revision(&event);
-        let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
-        assert_eq!(
-            data["resync"], false,
-            "the sidecar still knows these revisions: {data}"
-        );
-        for change in data["changes"].as_array().unwrap() {
-            paths.push(change["path"].as_str().unwrap().to_owned());
-        }
-    }
+    let newest = revision(&seen) + 2;
+    let paths = reach(&mut events, revision(&seen), newest);
     assert!(
         !paths.is_empty() && paths.iter().all(|path| path == "web/token"),
         "{paths:?}"
@@ -105,7 +105,7 @@ fn a_watcher_that_comes_back_learns_what_it_missed() {
     let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
     assert_eq!(
         (revision(&event), &data["resync"]),
-        (last, &true.into()),
+        (newest, &true.into()),
         "{data}"
     );
 }
