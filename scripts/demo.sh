@@ -7,7 +7,8 @@
 # program is examples/consumer: it is told by inotify and by the socket's event stream, and takes the
 # time by the same clock, which containers share with their host.
 #
-# Everything lies in one temporary directory, which is removed at the end with what was started.
+# Everything lies in one temporary directory, and what is opened in another on a tmpfs; both are removed
+# at the end with what was started.
 # STRONGROOM_DEMO_BIN=DIRECTORY takes the programs that lie there instead of building them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -162,4 +163,5 @@ if [ "$engine" = podman ]; then echo "container's first process: still $(podman 
 say "Every signature, hash and record, from the first commit on"
 strongroom verify
 
-say "Removing what was started, and $work"
+# plain, for whoever looks whether it is gone
+printf '\nRemoving what was started, and %s %s\n' "$work" "$memory"

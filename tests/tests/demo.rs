@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+use std::path::Path;
 use std::process::Command;
 
 use strongroom_tests::program::{self, workspace};
@@ -45,4 +46,18 @@ fn the_demo_shows_the_whole_way_and_cleans_up() {
 
     let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().collect();
     assert!(left.is_empty(), "the demo left {left:?}");
+    // values in the clear lie in memory; the last line says where
+    let removed = text.lines().last().expect("the demo says what it removes");
+    let places: Vec<&str> = removed.split(' ').filter(|word| word.starts_with('/')).collect();
+    let has_memory = Path::new("/dev/shm").is_dir();
+    assert!(
+        !has_memory
+            || places
+                .iter()
+                .any(|place| place.starts_with("/dev/shm/strongroom-demo.")),
+        "{removed}"
+    );
+    for place in places {
+        assert!(!Path::new(place).exists(), "the demo left {place}");
+    }
 }

@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal};
 use strongroom_tests::program::{self, workspace};
 use strongroom_tests::scene::Scene;
 use strongroom_tests::wait;
@@ -60,6 +61,16 @@ fn every_runnable_block_runs() {
     assert!(blocks >= 2, "no runnable blocks were found");
 }
 
+/// Ends a process group, also when the test fails: a page may leave its sidecar running. The group's
+/// number is taken as long as one of its processes lives.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process_group(self.0, Signal::KILL);
+    }
+}
+
 /// Runs `script` in a process group of its own, and ends what it left running in that group.
 fn run(page: &str, script: &str) {
     let scene = Scene::bare();
@@ -81,10 +92,9 @@ fn run(page: &str, script: &str) {
         .process_group(0)
         .spawn()
         .unwrap();
-    let group = rustix::process::Pid::from_child(&child);
+    let group = Group(Pid::from_child(&child));
     let status = wait::until(page, || child.try_wait().unwrap());
-    // a page may leave its sidecar running; the group's number is taken as long as one lives
-    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    drop(group);
     let output = fs::read_to_string(scene.file("output")).unwrap_or_default();
     assert!(status.success(), "{page}: {status}\n{output}");
 }
