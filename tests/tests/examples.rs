@@ -1,5 +1,5 @@
-//! The examples work: the embedding program follows a store, the settings are valid, the scripts
-//! are shell.
+//! The examples work: the embedding program follows a store, the settings are valid and those of the
+//! units, the composed service follows its values, the scripts are shell.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use strongroom_tests::program::{self, workspace};
 use strongroom_tests::scene::Scene;
+use strongroom_tests::sidecar::{Settings, Sidecar};
 
 #[test]
 fn the_embedding_example_reads_a_secret_and_follows_it() {
@@ -43,6 +44,7 @@ fn the_settings_are_valid() {
         .command(program::path("strongroom-sidecar"))
         .args(["--check", "--settings"])
         .arg(workspace().join("examples/web.toml"))
+        .env("CREDENTIALS_DIRECTORY", scene.path())
         .output()
         .unwrap();
     assert!(
@@ -50,6 +52,73 @@ fn the_settings_are_valid() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn the_settings_and_the_units_agree() {
+    let text = |name: &str| fs::read_to_string(workspace().join("examples").join(name)).unwrap();
+    let settings: toml::Table = text("web.toml").parse().unwrap();
+    let value = |unit: &str, key: &str| {
+        let text = text(&format!("systemd/strongroom-sidecar@.{unit}"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{key}=")));
+        line.unwrap_or_else(|| panic!("the {unit} has no {key}"))
+            .replace("%i", "web")
+    };
+    let (name, _) = value("service", "LoadCredentialEncrypted")
+        .split_once(':')
+        .map(|(name, file)| (name.to_owned(), file.to_owned()))
+        .unwrap();
+    assert_eq!(
+        settings["identity"].as_str(),
+        Some(&*format!("credential:{name}"))
+    );
+    let state = format!("/var/lib/{}", value("service", "StateDirectory"));
+    assert_eq!(settings["state"].as_str(), Some(&*state));
+    let socket = value("socket", "ListenStream");
+    assert_eq!(settings["socket"]["path"].as_str(), Some(&*socket));
+    let runtime = format!("/run/{}/", value("service", "RuntimeDirectory"));
+    assert!(socket.starts_with(&runtime), "{socket} is not in {runtime}");
+    // the directories above the socket are root's: whoever connects must get through them
+    assert_eq!(value("socket", "DirectoryMode"), "0755");
+}
+
+#[test]
+fn the_composed_service_is_started_again_with_a_new_value() {
+    let compose = fs::read_to_string(workspace().join("examples/compose.yaml")).unwrap();
+    let entrypoint = compose
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("entrypoint: "));
+    let entrypoint: Vec<String> = serde_json::from_str(entrypoint.unwrap()).unwrap();
+    let scene = Scene::with(&["prod"]);
+    scene.put("prod", "web/token", "one");
+    let identity = scene.reader("web", "prod");
+    let sidecar = Sidecar::start(&scene, &Settings::new(&scene, "web", &identity, "prod"));
+    let outside = |argument: &String| {
+        argument.replace(
+            "/run/strongroom/sidecar.sock",
+            &sidecar.socket().display().to_string(),
+        )
+    };
+    assert_eq!(entrypoint[0], "/strongroom-run");
+    let mut child = scene
+        .command(program::path("strongroom-run"))
+        .args(entrypoint[1..].iter().map(outside))
+        .args(["sh", "-c", "echo $WEB_TOKEN; exec sleep 30"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert_eq!(lines.next().as_deref(), Some("one"));
+    scene.put("prod", "web/token", "two");
+    assert_eq!(lines.next().as_deref(), Some("two"));
+    // strongroom-run takes its program along
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
