@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 
 PREFIX ?= /usr/local
+# where cargo builds
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # seconds a fuzz target runs
 FUZZ_SECONDS ?= 5
 MDBOOK := 0.5.4
@@ -50,5 +52,5 @@ install: ## the three programs into PREFIX/bin (default /usr/local)
 	cargo build --release --locked -p strongroom-cli --bin strongroom
 	cargo build --release --locked -p strongroom-sidecar
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 target/release/strongroom target/release/strongroom-sidecar $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(TARGET)/release/strongroom $(TARGET)/release/strongroom-sidecar $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 "$$(scripts/build-run.sh)" $(DESTDIR)$(PREFIX)/bin/strongroom-run

@@ -5,7 +5,7 @@
 #
 # usage: scripts/fuzz.sh [TARGET...]
 #
-# cargo-fuzz is installed by name and version when it is missing. Where a nightly toolchain is
+# cargo-fuzz is installed by name and version into target/tools when it is missing. Where a nightly toolchain is
 # installed, the targets run under AddressSanitizer; elsewhere on stable without it, and that is
 # said: coverage, assertions and overflow checks are the same.
 set -eu
@@ -14,9 +14,11 @@ cd "$(dirname "$0")/.."
 VERSION=0.13.2
 seconds=${FUZZ_SECONDS:-10}
 
+# one that is installed already comes first
+PATH="$PATH:$PWD/target/tools/bin"
 if ! cargo fuzz --version >/dev/null 2>&1; then
-    echo "fuzz: installing cargo-fuzz $VERSION" >&2
-    cargo install --quiet --locked --version "$VERSION" cargo-fuzz
+    echo "fuzz: installing cargo-fuzz $VERSION into target/tools" >&2
+    cargo install --quiet --locked --version "$VERSION" --root target/tools cargo-fuzz
 fi
 
 toolchain=+stable
