@@ -2,18 +2,24 @@
 //! changed, not what is stored: all maps are persistent and share what stays the same.
 //! A full build is the same step from the empty snapshot.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::{mem, thread};
 
 use super::directory::{self, Directory};
-use super::meta::{Meta, meta_context};
-use super::{Action, Changed, Entry, Node, Snapshot};
-use crate::commit::{Break, IntegrityError, Live, Sealed, State};
+use super::fill::{Filling, Part, changed};
+use super::{Changed, Snapshot};
+use crate::commit::{IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
-use crate::crypto::seal;
 use crate::id::{EntryId, Hash, MemberId, PersistentMap};
-use crate::kind::Kind;
-use crate::lookup::HashIndex;
+
+/// Records from which on a second thread is worth its start.
+const SIDE_BY_SIDE: usize = 4096;
+/// Records handed over at once.
+const BATCH: usize = 256;
+/// Batches under way.
+const BATCHES: usize = 8;
 
 /// Takes one object as the storage has it.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Hash, &[u8]) -> Result<(), IntegrityError>;
@@ -31,28 +37,6 @@ pub(crate) struct Delta {
     pub(crate) touched: BTreeSet<EntryId>,
     /// Those a rotator gave a new version to: they must turn out to be secrets.
     pub(crate) rotated: BTreeSet<EntryId>,
-}
-
-/// What one entry is built from while its records arrive.
-struct Part {
-    id: EntryId,
-    /// Whose metadata tells the path: the new state, or the old one of an entry that goes.
-    live: Live,
-    stays: bool,
-    meta: Option<Box<Meta>>,
-    value: Option<Sealed>,
-}
-
-impl Part {
-    fn new(id: EntryId, live: &Live, stays: bool) -> Self {
-        Self {
-            id,
-            live: *live,
-            stays,
-            meta: None,
-            value: None,
-        }
-    }
 }
 
 impl Snapshot {
@@ -117,117 +101,29 @@ impl Snapshot {
         }
         let mut changes = Vec::new();
         next.fill(parts, &delta.rotated, Some(&mut changes), fetch)?;
+        changes.sort_by(by_name);
         Ok((next, changes))
     }
 
-    /// Fetches what `parts` need, then inserts or removes their entries.
+    /// Fetches what `parts` need, and inserts or removes their entries.
     fn fill<E: From<IntegrityError>>(
         &mut self,
         mut parts: Vec<Part>,
         rotated: &BTreeSet<EntryId>,
-        mut changes: Option<&mut Vec<Changed>>,
+        changes: Option<&mut Vec<Changed>>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<(), E> {
         // Stores keep what one commit brought side by side: in this order memory is walked, not
         // jumped through.
-        parts.sort_unstable_by_key(|part| part.live.revision);
-        // What is wanted, metadata and value of each part in turn, is also what says whose an
-        // object is.
-        let wanted: Vec<_> = parts
-            .iter()
-            .flat_map(|part| [part.live.meta, part.live.value])
-            .collect();
-        let at = |position: u32| wanted.get(usize::try_from(position).ok()?);
-        let mut slots = HashIndex::with_capacity(wanted.len());
-        for (position, hash) in (0..).zip(&wanted) {
-            slots.insert(hash, position, at);
+        parts.sort_unstable_by_key(Part::revision);
+        let wanted: Vec<_> = parts.iter().flat_map(Part::wanted).collect();
+        let mut filling = Filling::new(self, parts, &wanted, rotated, changes);
+        if wanted.len() < SIDE_BY_SIDE || !side_by_side(&wanted, fetch, &mut filling)? {
+            fetch.fetch(&wanted, &mut |hash, bytes| {
+                filling.take(hash, Sealed::check(hash, bytes))
+            })?;
         }
-        let store = self.state.store();
-        let keyring = Arc::clone(&self.keyring);
-        fetch.fetch(&wanted, &mut |hash, bytes| {
-            let slot = slots.find(&hash, at).and_then(|slot| usize::try_from(slot).ok());
-            let Some((part, is_meta)) = slot.and_then(|slot| Some((parts.get_mut(slot / 2)?, slot % 2 == 0)))
-            else {
-                return Ok(());
-            };
-            let sealed = Sealed::check(hash, bytes).map_err(|what| what.at(part.live.revision))?;
-            if is_meta {
-                let context = meta_context(store, part.live.compartment, part.id);
-                let meta = sealed
-                    .open(&keyring, &context)
-                    .and_then(|plain| plain.expose(Meta::decode).map_err(|_| Break::Record))
-                    .map_err(|what| what.at(part.live.revision))?;
-                part.meta = Some(Box::new(meta));
-            } else {
-                part.value = Some(sealed);
-            }
-            Ok(())
-        })?;
-        drop((slots, wanted));
-        for part in parts {
-            let revision = part.live.revision;
-            let only_secret = rotated.contains(&part.id);
-            let changed = self
-                .place(part, only_secret)
-                .map_err(|what| E::from(what.at(revision)))?;
-            if let Some(changes) = &mut changes {
-                changes.extend(changed());
-            }
-        }
-        Ok(())
-    }
-
-    /// Inserts or removes one entry; the returned closure tells what changed.
-    fn place(&mut self, part: Part, only_secret: bool) -> Result<impl FnOnce() -> Option<Changed>, Break> {
-        let meta = part.meta.ok_or(Break::MissingObject)?;
-        // An entry can only be what its id says: one path is one entry, whoever put it.
-        if self.directory.entry_id(meta.environment, &meta.path) != part.id {
-            return Err(Break::Contradiction);
-        }
-        if only_secret && part.stays && meta.kind != Kind::Secret {
-            return Err(Break::Unauthorised);
-        }
-        let environment = self
-            .directory
-            .environment_names
-            .get(&meta.environment)
-            .ok_or(Break::Contradiction)?;
-        let space = self.spaces.entry(environment.clone()).or_default();
-        let (before, after) = if part.stays {
-            let sealed = part.value.ok_or(Break::MissingObject)?;
-            let compartment = self
-                .directory
-                .compartments
-                .get(&part.live.compartment)
-                .ok_or(Break::Contradiction)?;
-            let entry = Arc::new(Entry {
-                id: part.id,
-                environment: environment.clone(),
-                path: meta.path,
-                kind: meta.kind,
-                version: part.live.version,
-                revision: part.live.revision,
-                format: meta.format,
-                labels: meta.labels,
-                compartment: compartment.clone(),
-                size: seal::plaintext_len(sealed.bytes().len()),
-                sealed_in: part.live.compartment,
-            });
-            if let Some(order) = space.order.get_mut() {
-                order.insert(entry.path.clone(), Arc::clone(&entry));
-            }
-            let node = Node {
-                entry: Arc::clone(&entry),
-                sealed,
-            };
-            (space.entries.insert(entry.path.clone(), node), Some(entry))
-        } else {
-            if let Some(order) = space.order.get_mut() {
-                order.remove(&meta.path);
-            }
-            (space.entries.remove(&meta.path), None)
-        };
-        Ok(move || changed(before.as_ref().map(|node| &node.entry), after.as_ref()))
+        Ok(filling.end()?)
     }
 
     /// What changed from `older` to this snapshot, among the entries both open.
@@ -241,7 +137,7 @@ impl Snapshot {
             .all_entries()
             .filter_map(|new| changed(older.own(&new.environment, &new.path), Some(new)));
         let mut all: Vec<_> = gone.chain(new).collect();
-        all.sort_by(|a, b| (&a.environment, &a.path).cmp(&(&b.environment, &b.path)));
+        all.sort_by(by_name);
         all
     }
 }
@@ -263,20 +159,43 @@ fn open_directory<E: From<IntegrityError>>(
     Directory::open(state, keyring, &records).map_err(|what| what.at(revision).into())
 }
 
-/// What happened to one entry.
-fn changed(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> Option<Changed> {
-    let (entry, action) = match (before, after) {
-        (None, None) => return None,
-        (None, Some(new)) => (new, Action::Created),
-        (Some(old), None) => (old, Action::Deleted),
-        (Some(old), Some(new)) if old.revision == new.revision => return None,
-        (Some(_), Some(new)) => (new, Action::Updated),
-    };
-    Some(Changed {
-        environment: entry.environment.clone(),
-        path: entry.path.clone(),
-        kind: entry.kind,
-        action,
-        version: entry.version,
+/// Reads and checks records on this thread while another one fills them in; false when there is
+/// no other thread to be had, and then nothing was done.
+fn side_by_side<E: From<IntegrityError>>(
+    wanted: &[Hash],
+    fetch: &mut dyn Fetch<E>,
+    filling: &mut Filling<'_>,
+) -> Result<bool, E> {
+    let (give, given) = mpsc::sync_channel::<Vec<_>>(BATCHES);
+    thread::scope(|scope| {
+        let fill = move || {
+            let mut records = given.iter().flatten();
+            records.try_for_each(|(hash, sealed)| filling.take(hash, sealed))
+        };
+        let Ok(filler) = thread::Builder::new()
+            .name("fill".to_owned())
+            .spawn_scoped(scope, fill)
+        else {
+            return Ok(false);
+        };
+        let mut batch = Vec::with_capacity(BATCH);
+        let fetched = fetch.fetch(wanted, &mut |hash, bytes| {
+            batch.push((hash, Sealed::check(hash, bytes)));
+            if batch.len() == BATCH {
+                // Nobody takes it when a record was refused; the filler says so in the end.
+                let _ = give.send(mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+            }
+            Ok(())
+        });
+        let _ = give.send(batch);
+        drop(give);
+        filler
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        fetched.map(|()| true)
     })
+}
+
+fn by_name(a: &Changed, b: &Changed) -> Ordering {
+    (&a.environment, &a.path).cmp(&(&b.environment, &b.path))
 }

@@ -3,6 +3,7 @@
 
 mod build;
 mod directory;
+mod fill;
 mod meta;
 mod read;
 

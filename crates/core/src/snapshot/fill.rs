@@ -1,0 +1,215 @@
+//! From records to entries: owns the step in which records that arrive in any order are opened,
+//! and their entries inserted or removed. It must not know where records come from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::meta::{Meta, meta_context};
+use super::{Action, Changed, Entry, Node, Snapshot};
+use crate::commit::{Break, IntegrityError, Live, Sealed};
+use crate::crypto::seal;
+use crate::id::{EntryId, Hash, Revision};
+use crate::kind::Kind;
+use crate::lookup::HashIndex;
+
+/// What one entry is built from while its records arrive.
+pub(super) struct Part {
+    id: EntryId,
+    /// Whose metadata tells the path: the new state, or the old one of an entry that goes.
+    live: Live,
+    stays: bool,
+    is_placed: bool,
+    meta: Option<Box<Meta>>,
+    value: Option<Sealed>,
+}
+
+impl Part {
+    pub(super) fn new(id: EntryId, live: &Live, stays: bool) -> Self {
+        Self {
+            id,
+            live: *live,
+            stays,
+            is_placed: false,
+            meta: None,
+            value: None,
+        }
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        self.live.revision
+    }
+
+    /// What has come, once and when it is all that placing needs: an entry that goes has no value.
+    fn complete(&mut self) -> Option<(Box<Meta>, Option<Sealed>)> {
+        if self.is_placed || (self.stays && self.value.is_none()) {
+            return None;
+        }
+        let meta = self.meta.take()?;
+        self.is_placed = true;
+        Some((meta, self.value.take().filter(|_| self.stays)))
+    }
+
+    /// Its records: the metadata, then the value.
+    pub(super) fn wanted(&self) -> [Hash; 2] {
+        [self.live.meta, self.live.value]
+    }
+}
+
+/// A snapshot whose entries are being filled in.
+pub(super) struct Filling<'a> {
+    next: &'a mut Snapshot,
+    parts: Vec<Part>,
+    /// What is wanted, metadata and value of each part in turn, is also what says whose a record
+    /// is.
+    wanted: &'a [Hash],
+    slots: HashIndex,
+    /// Entries that must turn out to be secrets.
+    rotated: &'a BTreeSet<EntryId>,
+    changes: Option<&'a mut Vec<Changed>>,
+}
+
+impl<'a> Filling<'a> {
+    /// `wanted` are the records of all `parts` in turn; `changes` takes what changed.
+    pub(super) fn new(
+        next: &'a mut Snapshot,
+        parts: Vec<Part>,
+        wanted: &'a [Hash],
+        rotated: &'a BTreeSet<EntryId>,
+        changes: Option<&'a mut Vec<Changed>>,
+    ) -> Self {
+        let mut slots = HashIndex::with_capacity(wanted.len());
+        for (position, hash) in (0..).zip(wanted) {
+            slots.insert(hash, position, |position| at(wanted, position));
+        }
+        Self {
+            next,
+            parts,
+            wanted,
+            slots,
+            rotated,
+            changes,
+        }
+    }
+
+    /// Takes one record that was wanted; when it is an entry's last, the entry is placed.
+    pub(super) fn take(&mut self, hash: Hash, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
+        let slot = self.slots.find(&hash, |position| at(self.wanted, position));
+        let slot = slot.and_then(|slot| usize::try_from(slot).ok());
+        let Some((part, is_meta)) =
+            slot.and_then(|slot| Some((self.parts.get_mut(slot / 2)?, slot % 2 == 0)))
+        else {
+            return Ok(());
+        };
+        let revision = part.live.revision;
+        let fail = |what: Break| what.at(revision);
+        let sealed = sealed.map_err(fail)?;
+        if is_meta {
+            let context = meta_context(self.next.state.store(), part.live.compartment, part.id);
+            let meta = sealed
+                .open(&self.next.keyring, &context)
+                .and_then(|plain| plain.expose(Meta::decode).map_err(|_| Break::Record))
+                .map_err(fail)?;
+            part.meta = Some(Box::new(meta));
+        } else {
+            part.value = Some(sealed);
+        }
+        let Some((meta, value)) = part.complete() else {
+            return Ok(());
+        };
+        let only_secret = self.rotated.contains(&part.id);
+        let (before, after) = place(self.next, part, *meta, value, only_secret).map_err(fail)?;
+        if let Some(changes) = &mut self.changes {
+            changes.extend(changed(before.as_ref(), after.as_ref()));
+        }
+        Ok(())
+    }
+
+    /// Refuses when an entry's records did not all come.
+    pub(super) fn end(self) -> Result<(), IntegrityError> {
+        match self.parts.iter().find(|part| !part.is_placed) {
+            Some(part) => Err(Break::MissingObject.at(part.live.revision)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn at(wanted: &[Hash], position: u32) -> Option<&Hash> {
+    wanted.get(usize::try_from(position).ok()?)
+}
+
+type Before = Option<Arc<Entry>>;
+type After = Option<Arc<Entry>>;
+
+/// Inserts or removes one entry; tells the entry before and the one after.
+fn place(
+    next: &mut Snapshot,
+    part: &Part,
+    meta: Meta,
+    value: Option<Sealed>,
+    only_secret: bool,
+) -> Result<(Before, After), Break> {
+    // An entry can only be what its id says: one path is one entry, whoever put it.
+    if next.directory.entry_id(meta.environment, &meta.path) != part.id {
+        return Err(Break::Contradiction);
+    }
+    if only_secret && part.stays && meta.kind != Kind::Secret {
+        return Err(Break::Unauthorised);
+    }
+    let environment = next
+        .directory
+        .environment_names
+        .get(&meta.environment)
+        .ok_or(Break::Contradiction)?;
+    let space = next.spaces.entry(environment.clone()).or_default();
+    let Some(sealed) = value else {
+        if let Some(order) = space.order.get_mut() {
+            order.remove(&meta.path);
+        }
+        return Ok((space.entries.remove(&meta.path).map(|node| node.entry), None));
+    };
+    let compartment = next
+        .directory
+        .compartments
+        .get(&part.live.compartment)
+        .ok_or(Break::Contradiction)?;
+    let entry = Arc::new(Entry {
+        id: part.id,
+        environment: environment.clone(),
+        path: meta.path,
+        kind: meta.kind,
+        version: part.live.version,
+        revision: part.live.revision,
+        format: meta.format,
+        labels: meta.labels,
+        compartment: compartment.clone(),
+        size: seal::plaintext_len(sealed.bytes().len()),
+        sealed_in: part.live.compartment,
+    });
+    if let Some(order) = space.order.get_mut() {
+        order.insert(entry.path.clone(), Arc::clone(&entry));
+    }
+    let node = Node {
+        entry: Arc::clone(&entry),
+        sealed,
+    };
+    let before = space.entries.insert(entry.path.clone(), node);
+    Ok((before.map(|node| node.entry), Some(entry)))
+}
+
+/// What happened to one entry.
+pub(super) fn changed(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> Option<Changed> {
+    let (entry, action) = match (before, after) {
+        (None, None) => return None,
+        (None, Some(new)) => (new, Action::Created),
+        (Some(old), None) => (old, Action::Deleted),
+        (Some(old), Some(new)) if old.revision == new.revision => return None,
+        (Some(_), Some(new)) => (new, Action::Updated),
+    };
+    Some(Changed {
+        environment: entry.environment.clone(),
+        path: entry.path.clone(),
+        kind: entry.kind,
+        action,
+        version: entry.version,
+    })
+}
