@@ -2,6 +2,7 @@
 
 use crate::ambient::EntropyError;
 use crate::commit::IntegrityError;
+use crate::crypto::seal::SealError;
 use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::ReadError;
@@ -27,7 +28,7 @@ pub enum OpenError {
     NotMember,
 }
 
-/// Why nothing was committed.
+/// Why nothing was committed; after [`CommitError::Unknown`] it may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The store could not be read or holds what was not signed.
@@ -80,4 +81,15 @@ pub enum CommitError {
         /// What is wrong and what to do, never with a value.
         problem: String,
     },
+}
+
+impl From<SealError> for CommitError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Entropy => Self::Entropy(EntropyError),
+            SealError::TooLong(_) | SealError::Internal | SealError::Open(_) => Self::Invalid {
+                problem: error.to_string(),
+            },
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! The first commit: owns how a store begins, with one admin and the compartment `common`.
 
 use super::error::{CommitError, OpenError};
-use crate::ambient::{Ambient, EntropyError};
+use crate::ambient::Ambient;
 use crate::commit::{AdminChange, Commit, Link, Role};
 use crate::crypto::identity::Identity;
 use crate::crypto::keyring;
-use crate::crypto::seal::{self, Context, Kek, SealError};
+use crate::crypto::seal::{self, Context, Kek};
 use crate::id::{CompartmentId, Hash, MemberId, Revision, StoreId, Term};
 use crate::name::MemberName;
 use crate::snapshot::{index_context, name_context};
@@ -25,7 +25,7 @@ pub(super) fn create(
     let id = StoreId(ambient.random()?);
     let member = MemberId(ambient.random()?);
     let common = CompartmentId(ambient.random()?);
-    let kek = Kek::generate(ambient.entropy()).map_err(sealing)?;
+    let kek = Kek::generate(ambient.entropy())?;
     let mut index = Zeroizing::new([0; 32]);
     ambient.entropy().fill(index.as_mut_slice())?;
     let public = identity.public();
@@ -35,9 +35,8 @@ pub(super) fn create(
         objects.push(StoredObject { hash, bytes });
         hash
     };
-    let record = |context: &Context, plain: &[u8]| {
-        seal::seal(&kek, Term(1), context, plain, ambient.entropy()).map_err(sealing)
-    };
+    let record =
+        |context: &Context, plain: &[u8]| seal::seal(&kek, Term(1), context, plain, ambient.entropy());
     let common_name = keep(record(&name_context(id, common, common.0), COMMON.as_bytes())?);
     let member_name = keep(record(
         &name_context(id, common, member.0),
@@ -90,14 +89,5 @@ pub(super) fn create(
             location: store.location(),
         })),
         Err(AppendError::Store(error)) => Err(CommitError::Open(OpenError::Store(error))),
-    }
-}
-
-fn sealing(error: SealError) -> CommitError {
-    match error {
-        SealError::Entropy => CommitError::Entropy(EntropyError),
-        other => CommitError::Invalid {
-            problem: other.to_string(),
-        },
     }
 }
