@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::change::Edit;
-use super::draft::{Draft, denied, invalid};
+use super::check::{denied, invalid};
+use super::draft::Draft;
 use super::error::CommitError;
 use crate::commit::{AdminChange, Role};
 use crate::crypto::identity::PublicIdentity;
-use crate::crypto::seal::{Kek, SealError};
+use crate::crypto::seal::Kek;
 use crate::id::{CompartmentId, EnvironmentId, MemberId, Term};
 use crate::name::{CompartmentName, EnvironmentName, MemberName};
 use crate::snapshot::{
@@ -237,10 +238,7 @@ impl Draft<'_> {
     }
 
     fn new_term(&mut self, compartment: CompartmentId, term: Term) -> Result<(), CommitError> {
-        let kek = Kek::generate(self.ambient.entropy()).map_err(|error| match error {
-            SealError::Entropy => CommitError::Entropy(crate::ambient::EntropyError),
-            other => invalid(other.to_string()),
-        })?;
+        let kek = Kek::generate(self.ambient.entropy())?;
         self.keyring.insert(compartment, term, Arc::new(kek));
         self.wrap.insert((compartment, term));
         Ok(())

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::{Change, Edit, Expect, Planned, Put};
+use super::check::{self, denied, invalid};
 use super::error::CommitError;
 use crate::ambient::Ambient;
 use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
-use crate::config::{self, Format};
+use crate::config::Format;
 use crate::crypto::identity::Identity;
 use crate::crypto::keyring::{self, Keyring};
 use crate::crypto::seal::{self, Context, Kek};
-use crate::flag;
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, StoreId, Term, Version};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName};
 use crate::snapshot::{
@@ -20,12 +20,6 @@ use crate::snapshot::{
     value_context,
 };
 use crate::store::{Head, StoredCommit, StoredObject};
-
-/// Longest message, bytes.
-const MAX_MESSAGE: usize = 4096;
-/// Most labels of an entry; longest key and value, bytes.
-const MAX_LABELS: usize = 64;
-const MAX_LABEL: usize = 256;
 
 /// A change on its way to a commit.
 pub(super) struct Draft<'a> {
@@ -82,9 +76,7 @@ impl<'a> Draft<'a> {
             entries: BTreeMap::new(),
             planned: Vec::new(),
         };
-        if change.message.len() > MAX_MESSAGE {
-            return Err(invalid("the message has more than 4096 bytes"));
-        }
+        check::message(&change.message)?;
         for edit in &change.edits {
             match edit {
                 Edit::Put(put) => draft.put(put)?,
@@ -181,21 +173,18 @@ impl<'a> Draft<'a> {
             .keyring
             .newest(context.compartment)
             .ok_or_else(|| denied("it does not open the compartment"))?;
-        seal::seal(kek, term, context, plain, self.ambient.entropy()).map_err(|error| match error {
-            seal::SealError::Entropy => CommitError::Entropy(crate::ambient::EntropyError),
-            other => invalid(other.to_string()),
-        })
+        Ok(seal::seal(kek, term, context, plain, self.ambient.entropy())?)
     }
 
     fn put(&mut self, put: &Put) -> Result<(), CommitError> {
-        check_value(put)?;
+        check::put(put)?;
         let environment = self.environment(&put.environment)?;
         let (environment_id, default) = (environment.id, environment.compartment);
         let id = self.directory.entry_id(environment_id, &put.path);
         self.once(id)?;
         let old = self.base.own(&put.environment, &put.path).cloned();
         let found = old.as_ref().map_or(Version(0), |old| old.version);
-        expect(put.expect, old.as_deref(), &put.environment, &put.path)?;
+        check::expect(put.expect, old.as_deref(), &put.environment, &put.path)?;
         if old.is_none() && self.base.state().entry(id).is_some() {
             return Err(denied("the path is taken by an entry it does not open"));
         }
@@ -323,7 +312,7 @@ impl<'a> Draft<'a> {
     ) -> Result<(), CommitError> {
         let id = self.directory.entry_id(self.environment(environment)?.id, path);
         self.once(id)?;
-        expect(
+        check::expect(
             expected,
             self.base.own(environment, path).map(AsRef::as_ref),
             environment,
@@ -386,79 +375,4 @@ impl<'a> Draft<'a> {
             ))
         })
     }
-}
-
-fn check_value(put: &Put) -> Result<(), CommitError> {
-    let (kind, path) = (put.kind, &put.path);
-    if put.value.len() > seal::MAX_PLAINTEXT {
-        return Err(invalid(format!(
-            "the value for {path:?} has {} bytes; at most 1048576 (1 MiB) are allowed",
-            put.value.len()
-        )));
-    }
-    let checked = match kind {
-        Kind::Config => put
-            .value
-            .expose(|bytes| config::check(put.format, bytes))
-            .map_err(|error| error.to_string()),
-        Kind::Flag => put
-            .value
-            .expose(flag::Definition::parse)
-            .map(|_| ())
-            .map_err(|error| error.to_string()),
-        Kind::Secret | Kind::Policy | Kind::Schema => Ok(()),
-    };
-    checked.map_err(|problem| invalid(format!("{path:?}: {problem}")))?;
-    let labels = put.labels.iter().flatten();
-    let mut count = 0;
-    for (key, value) in labels {
-        count += 1;
-        let key_fits = !key.is_empty()
-            && key.len() <= MAX_LABEL
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_./".contains(&b));
-        if !key_fits || value.len() > MAX_LABEL || value.chars().any(char::is_control) || count > MAX_LABELS {
-            return Err(invalid(format!(
-                "{path:?}: labels are at most 64, their keys of a-z, 0-9, `-`, `_`, `.`, `/`, keys and values \
-                 at most 256 bytes without control characters"
-            )));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn invalid(problem: impl Into<String>) -> CommitError {
-    CommitError::Invalid {
-        problem: problem.into(),
-    }
-}
-
-pub(super) fn denied(reason: impl Into<String>) -> CommitError {
-    CommitError::Denied {
-        reason: reason.into(),
-    }
-}
-
-/// Whether a precondition holds for what is there.
-fn expect(
-    expect: Expect,
-    found: Option<&Entry>,
-    environment: &EnvironmentName,
-    path: &EntryPath,
-) -> Result<(), CommitError> {
-    let holds = match expect {
-        Expect::Any => true,
-        Expect::Absent => found.is_none(),
-        Expect::Version(version) => found.is_some_and(|found| found.version == version),
-        Expect::Revision(revision) => found.is_some_and(|found| found.revision == revision),
-    };
-    if holds {
-        return Ok(());
-    }
-    Err(CommitError::Stale {
-        environment: environment.clone(),
-        path: path.clone(),
-        found: found.map_or(Version(0), |found| found.version),
-    })
 }

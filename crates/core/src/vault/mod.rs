@@ -6,6 +6,7 @@
 
 mod administer;
 mod change;
+mod check;
 mod draft;
 mod error;
 mod event;
@@ -185,7 +186,8 @@ impl Vault {
     /// Seals, signs and stores `change`; tries again when another writer was first.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing was committed.
+    /// [`CommitError`]; nothing was committed, except that after [`CommitError::Unknown`] the
+    /// commit may be in: the store failed while it was stored and could not be asked afterwards.
     pub fn commit(&self, change: &Change) -> Result<Receipt, CommitError> {
         let mut turn = lock(&self.turn);
         for _ in 0..ATTEMPTS {
