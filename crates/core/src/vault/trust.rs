@@ -1,9 +1,10 @@
 //! What a reader remembers outside the store: owns the trust file and the options of opening.
 //! Without it a storage could show yesterday's store and nobody would know.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ambient::Ambient;
 use crate::commit::Link;
@@ -54,30 +55,20 @@ impl Trust {
     /// # Errors
     /// [`TrustError`].
     pub fn save(&self, path: &Path) -> Result<(), TrustError> {
-        self.write(path).map_err(|error| trouble(path, &error))?
-    }
-
-    fn write(&self, path: &Path) -> std::io::Result<Result<(), TrustError>> {
-        let beside = |suffix: &str| {
-            let mut name = path.file_name().unwrap_or_default().to_owned();
-            name.push(suffix);
-            path.with_file_name(name)
-        };
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).mode(0o600);
+        let trouble = |error| trouble(path, &error);
         // One at a time, so that a slower process cannot put an older revision over a newer one.
-        let lock = options.open(beside(".lock"))?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
-        let known = match Self::load(path) {
-            Ok(known) => known,
-            Err(error) => return Ok(Err(error)),
-        };
+        let _lock = lock(path).map_err(trouble)?;
+        let known = Self::load(path)?;
         if known.is_some_and(|known| known.fingerprint == self.fingerprint && known.revision >= self.revision)
         {
-            return Ok(Ok(()));
+            return Ok(());
         }
-        let new = beside(".new");
-        let mut file = options.truncate(true).open(&new)?;
+        self.replace(path).map_err(trouble)
+    }
+
+    fn replace(&self, path: &Path) -> std::io::Result<()> {
+        let new = beside(path, ".new");
+        let mut file = private().truncate(true).open(&new)?;
         write!(
             file,
             "fingerprint {}\nrevision {}\nhash {}\n",
@@ -86,8 +77,7 @@ impl Trust {
         file.sync_all()?;
         std::fs::rename(&new, path)?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-        Ok(Ok(()))
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     pub(super) fn link(&self) -> Link {
@@ -96,6 +86,25 @@ impl Trust {
             hash: self.hash,
         }
     }
+}
+
+/// Takes the lock beside a trust file; it is given back when it is dropped.
+fn lock(path: &Path) -> std::io::Result<File> {
+    let lock = private().open(beside(path, ".lock"))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(lock)
+}
+
+fn private() -> std::fs::OpenOptions {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
 }
 
 fn trouble(path: &Path, error: &std::io::Error) -> TrustError {
