@@ -15,7 +15,7 @@ pub use change::{AdminChange, Commit, EntryChange, FORMAT, Link, Role, RoleError
 pub use checkpoint::{Authority, Checkpoint, authority_of, encode as encode_checkpoint};
 pub(crate) use codec::{Malformed, Reader, Writer};
 pub use error::{Break, IntegrityError};
-pub use sealed::Sealed;
+pub use sealed::{Checked, Sealed};
 pub use state::{Live, State};
 
 use crate::id::Hash;

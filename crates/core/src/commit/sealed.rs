@@ -1,30 +1,72 @@
 //! A record that counts: owns the proof that a sealed record's bytes are those a signed commit
-//! lists. Records are opened through this type only; plain AES-GCM commits to no key, the listed
+//! lists. Records are opened through these types only; plain AES-GCM commits to no key, the listed
 //! hash does.
 
 use std::sync::Arc;
 
+use super::change::Commit;
 use super::error::Break;
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::{self, Context};
 use crate::id::Hash;
 use crate::secret::Secret;
 
-/// Sealed bytes whose hash was checked.
-#[derive(Clone, Debug)]
-pub struct Sealed(Arc<[u8]>);
+/// Sealed bytes that were checked, where they lie: to open at once, or to keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'a>(&'a [u8]);
 
-impl Sealed {
+impl<'a> Checked<'a> {
     /// Accepts `bytes` as the object that is listed as `hash`.
     ///
     /// # Errors
     /// [`Break::ForeignObject`].
-    pub fn check(hash: Hash, bytes: &[u8]) -> Result<Self, Break> {
+    pub fn object(hash: Hash, bytes: &'a [u8]) -> Result<Self, Break> {
         if Hash::of(bytes) == hash {
-            Ok(Self(Arc::from(bytes)))
+            Ok(Self(bytes))
         } else {
             Err(Break::ForeignObject)
         }
+    }
+
+    /// The message of a commit that was verified: it lies in the signed bytes themselves.
+    pub(crate) fn message(verified: &'a Commit) -> Self {
+        Self(&verified.message)
+    }
+
+    /// The sealed bytes.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Opens the record with the key of the term it names.
+    ///
+    /// # Errors
+    /// [`Break::Record`].
+    pub fn open(self, keyring: &Keyring, context: &Context) -> Result<Secret, Break> {
+        let term = seal::term_of(self.0).map_err(|_| Break::Record)?;
+        let kek = keyring.get(context.compartment, term).ok_or(Break::Record)?;
+        seal::open(kek, context, self.0).map_err(|_| Break::Record)
+    }
+
+    /// A copy that outlives the bytes.
+    #[must_use]
+    pub fn keep(self) -> Sealed {
+        Sealed(Arc::from(self.0))
+    }
+}
+
+/// Sealed bytes that were checked, kept.
+#[derive(Clone, Debug)]
+pub struct Sealed(Arc<[u8]>);
+
+impl Sealed {
+    /// Accepts and keeps `bytes` as the object that is listed as `hash`.
+    ///
+    /// # Errors
+    /// [`Break::ForeignObject`].
+    pub fn check(hash: Hash, bytes: &[u8]) -> Result<Self, Break> {
+        Checked::object(hash, bytes).map(Checked::keep)
     }
 
     /// The sealed bytes.
@@ -38,12 +80,6 @@ impl Sealed {
     /// # Errors
     /// [`Break::Record`].
     pub fn open(&self, keyring: &Keyring, context: &Context) -> Result<Secret, Break> {
-        open(&self.0, keyring, context)
+        Checked(&self.0).open(keyring, context)
     }
-}
-
-fn open(bytes: &[u8], keyring: &Keyring, context: &Context) -> Result<Secret, Break> {
-    let term = seal::term_of(bytes).map_err(|_| Break::Record)?;
-    let kek = keyring.get(context.compartment, term).ok_or(Break::Record)?;
-    seal::open(kek, context, bytes).map_err(|_| Break::Record)
 }

@@ -8,7 +8,7 @@ use super::change::{Change, Edit, Expect, Put};
 use super::error::{CommitError, OpenError};
 use super::load::{self, Objects, Walk};
 use crate::ambient::Timestamp;
-use crate::commit::{Break, Commit, EntryChange, Link, Sealed, State, decode};
+use crate::commit::{Break, Checked, Commit, EntryChange, Link, State, decode};
 use crate::id::{Hash, Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::{Action, Changed, Entry, Fetch, Meta, Snapshot, message_context, meta_context};
@@ -144,7 +144,7 @@ impl Vault {
         let mut metas: HashMap<Hash, Meta> = HashMap::new();
         Objects::of(&*self.store).fetch(&hashes, &mut |hash, bytes| {
             let refuse = |what: Break| what.at(now.revision());
-            let sealed = Sealed::check(hash, bytes).map_err(refuse)?;
+            let sealed = Checked::object(hash, bytes).map_err(refuse)?;
             if let Some(change) = wanted.get(&hash) {
                 let context = meta_context(store, change.compartment, change.id);
                 let plain = sealed.open(keyring, &context).map_err(refuse)?;
@@ -186,8 +186,8 @@ impl Vault {
     /// A commit's message, empty when it has none or its key is not open.
     fn message(&self, now: &Snapshot, commit: &Commit) -> String {
         let context = message_context(now.state().store(), now.state().admin().common(), commit.revision);
-        Sealed::check(Hash::of(&commit.message), &commit.message)
-            .and_then(|sealed| sealed.open(now.keyring(), &context))
+        Checked::message(commit)
+            .open(now.keyring(), &context)
             .map(|plain| plain.expose(|bytes| String::from_utf8_lossy(bytes).into_owned()))
             .unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use super::Vault;
 use super::error::OpenError;
 use super::load::{self, Objects, Walk};
 use crate::commit::{
-    AdminChange, Break, Checkpoint, Commit, EntryChange, IntegrityError, Role, Sealed, State, decode,
+    AdminChange, Break, Checked, Checkpoint, Commit, EntryChange, IntegrityError, Role, State, decode,
 };
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Context;
@@ -151,8 +151,7 @@ impl<'a> Tally<'a> {
             if !commit.message.is_empty() && self.keyring.opens(common) {
                 let context = message_context(store, common, commit.revision);
                 // A message decides nothing: one that does not open is shown as none.
-                let opened = Sealed::check(Hash::of(&commit.message), &commit.message)
-                    .and_then(|sealed| sealed.open(self.keyring, &context));
+                let opened = Checked::message(commit).open(self.keyring, &context);
                 self.opened += u64::from(opened.is_ok());
             }
             for change in &commit.admin {
@@ -208,7 +207,11 @@ impl<'a> Tally<'a> {
     }
 
     /// Opens a record if its compartment is open to this identity.
-    fn open(&mut self, sealed: &Sealed, context: &Context) -> Result<Option<crate::secret::Secret>, Break> {
+    fn open(
+        &mut self,
+        sealed: Checked<'_>,
+        context: &Context,
+    ) -> Result<Option<crate::secret::Secret>, Break> {
         if !self.keyring.opens(context.compartment) {
             return Ok(None);
         }
@@ -221,7 +224,7 @@ impl<'a> Tally<'a> {
         &mut self,
         vault: &Vault,
         wanted: &mut HashMap<Hash, (T, Revision)>,
-        mut check: impl FnMut(&mut Self, &(T, Revision), Hash, &Sealed) -> Result<(), Break>,
+        mut check: impl FnMut(&mut Self, &(T, Revision), Hash, Checked<'_>) -> Result<(), Break>,
     ) -> Result<(), OpenError> {
         let hashes: Vec<_> = wanted.keys().copied().collect();
         Objects::of(&*vault.store).fetch(&hashes, &mut |hash, bytes| -> Result<(), IntegrityError> {
@@ -229,8 +232,8 @@ impl<'a> Tally<'a> {
                 return Ok(());
             };
             self.objects += 1;
-            Sealed::check(hash, bytes)
-                .and_then(|sealed| check(self, &found, hash, &sealed))
+            Checked::object(hash, bytes)
+                .and_then(|sealed| check(self, &found, hash, sealed))
                 .map_err(|what| what.at(found.1))
         })?;
         match wanted.values().map(|(_, revision)| *revision).min() {
