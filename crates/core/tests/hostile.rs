@@ -7,14 +7,15 @@
     clippy::indexing_slicing
 )]
 
+mod forge;
 mod vault_kit;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use forge::{append, commits, newest_member, refused};
 use strongroom_core::Vault;
-use strongroom_core::ambient::Timestamp;
-use strongroom_core::commit::{AdminChange, Commit, Link, State, decode, encode_checkpoint};
+use strongroom_core::commit::{Link, State, decode, encode_checkpoint};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::{Hash, MemberId, Revision, Version};
 use strongroom_core::snapshot::Role;
@@ -24,71 +25,12 @@ use strongroom_core::store::{
 use strongroom_core::vault::{Break, CommitError, Edit, Event, Expect, OpenError, OpenOptions, Trust};
 use vault_kit::*;
 
-fn commits(store: &dyn Store) -> Vec<StoredCommit> {
-    store.commits(Revision(1), 1000).unwrap()
-}
-
-/// The member added last.
-fn newest_member(world: &World) -> MemberId {
-    let joined = |stored: &StoredCommit| {
-        let (commit, ..) = decode(&stored.bytes).unwrap();
-        commit.admin.iter().rev().find_map(|change| match change {
-            AdminChange::MemberAdd { id, .. } => Some(*id),
-            _ => None,
-        })
-    };
-    commits(&*world.store).iter().rev().find_map(joined).unwrap()
-}
-
 fn walk(chain: &[StoredCommit]) -> State {
     let mut state = State::genesis(&chain[0]).unwrap();
     for each in &chain[1..] {
         state = state.advance(each).unwrap().0;
     }
     state
-}
-
-fn refused<T: std::fmt::Debug>(result: Result<T, OpenError>) -> Break {
-    match result {
-        Err(OpenError::Integrity(error)) => error.what,
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-/// Appends a commit of whatever content.
-fn append(store: &dyn Store, signer: &Identity, make: impl FnOnce(&mut Commit)) {
-    let all = commits(store);
-    let last = all.last().unwrap();
-    let decoded = |stored: &StoredCommit| decode(&stored.bytes).unwrap().0;
-    let authority = all
-        .iter()
-        .rev()
-        .find(|each| decoded(each).is_administrative())
-        .unwrap();
-    let before = decoded(last);
-    let mut commit = Commit {
-        store: before.store,
-        revision: last.head.revision.next(),
-        previous: last.head.hash,
-        authority: Link {
-            revision: authority.head.revision,
-            hash: authority.head.hash,
-        },
-        author: before.author,
-        time: Timestamp(1),
-        message: Vec::new(),
-        admin: Vec::new(),
-        entries: Vec::new(),
-    };
-    make(&mut commit);
-    let bytes = commit.sign(signer.signing_key());
-    let head = Head {
-        revision: commit.revision,
-        hash: Hash::of(&bytes),
-    };
-    store
-        .append(Some(last.head), &StoredCommit { head, bytes }, &[])
-        .unwrap();
 }
 
 fn trusting(world: &World, identity: &Arc<Identity>, trust: Trust) -> Result<Vault, OpenError> {
@@ -198,7 +140,7 @@ fn relabelled(state: &State, link: Link, id: MemberId, identity: &Identity) -> V
 fn a_removed_admin_cannot_forge_the_state_by_a_checkpoint() {
     let world = World::new();
     let mallory = world.member("mallory", Role::Admin, &[]);
-    let id = newest_member(&world);
+    let id = newest_member(&*world.store);
     let web = world.member("web", Role::Reader, &["prod"]);
     world.put("prod", "a", b"old");
     let old = walk(&commits(&*world.store));
@@ -288,7 +230,7 @@ fn readers_commit_nothing_and_nobody_commits_emptiness() {
     ] {
         let world = World::new();
         let member = world.member("m", role, &["prod"]);
-        let id = newest_member(&world);
+        let id = newest_member(&*world.store);
         append(&*world.store, &member, |commit| commit.author = id);
         assert_eq!(refused(world.vault.refresh()), expected);
     }
@@ -298,7 +240,7 @@ fn readers_commit_nothing_and_nobody_commits_emptiness() {
 fn a_message_that_does_not_open_breaks_nothing() {
     let world = World::new();
     let writer = world.member("w", Role::Writer, &["prod"]);
-    let id = newest_member(&world);
+    let id = newest_member(&*world.store);
     world.put("prod", "a", b"1");
     let entry = decode(&commits(&*world.store).last().unwrap().bytes)
         .unwrap()

@@ -7,20 +7,21 @@
     clippy::indexing_slicing
 )]
 
+mod forge;
 mod vault_kit;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use forge::{append, commits, newest_member, refused};
 use strongroom_core::Vault;
-use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::ambient::Ambient;
 use strongroom_core::commit::{Commit, EntryChange, Link, decode};
-use strongroom_core::crypto::identity::Identity;
 use strongroom_core::crypto::keyring;
 use strongroom_core::crypto::seal::Kek;
 use strongroom_core::id::{CompartmentId, EntryId, Hash, MemberId, Revision, Version};
 use strongroom_core::snapshot::Role;
-use strongroom_core::store::{Head, MemoryStore, Store, StoredCommit, StoredObject};
+use strongroom_core::store::{MemoryStore, StoredObject};
 use strongroom_core::vault::{Break, Edit, OpenError, OpenOptions, Trust};
 use vault_kit::*;
 
@@ -45,21 +46,14 @@ fn open_with(world: &World, trust: Option<Trust>) -> Result<Vault, OpenError> {
 
 /// What opening says, or else what verifying everything says.
 fn broken(world: &World, trust: Option<Trust>) -> Break {
-    match open_with(world, trust).and_then(|vault| vault.verify(&mut |_, _| {})) {
-        Err(OpenError::Integrity(error)) => error.what,
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
-fn commits(world: &World) -> Vec<StoredCommit> {
-    world.store.commits(Revision(1), 1000).unwrap()
+    refused(open_with(world, trust).and_then(|vault| vault.verify(&mut |_, _| {})))
 }
 
 #[test]
 fn any_flipped_byte_of_a_commit_is_refused() {
     let world = world();
     let mut seen = BTreeSet::new();
-    for (at, original) in commits(&world).iter().enumerate() {
+    for (at, original) in commits(&*world.store).iter().enumerate() {
         for byte in 0..original.bytes.len() {
             for follow_the_hash in [false, true] {
                 let mut changed = original.clone();
@@ -148,9 +142,11 @@ fn swapped_replayed_and_planted_objects_are_refused() {
 fn dropped_commits_and_a_cut_tail_are_refused() {
     let world = world();
     let trust = world.vault.trust();
-    let all = commits(&world);
+    let all = commits(&*world.store);
     for drop in 0..all.len() {
-        world.store.tamper(|commits, _, _| drop_at(commits, drop));
+        world.store.tamper(|commits, _, _| {
+            commits.remove(drop);
+        });
         let what = broken(&world, Some(trust));
         if drop + 1 == all.len() {
             assert_eq!(what, Break::RolledBack);
@@ -171,10 +167,6 @@ fn dropped_commits_and_a_cut_tail_are_refused() {
         assert_eq!(broken(&world, Some(trust)), Break::RolledBack);
         world.store.tamper(|commits, _, _| *commits = all.clone());
     }
-}
-
-fn drop_at(commits: &mut Vec<StoredCommit>, at: usize) {
-    commits.remove(at);
 }
 
 #[test]
@@ -209,7 +201,7 @@ fn yesterdays_store_and_another_store_are_refused() {
 #[test]
 fn a_fork_of_the_same_admin_is_told_from_what_was_verified() {
     let world = world();
-    let all = commits(&world);
+    let all = commits(&*world.store);
     world.put("prod", "a", b"the truth");
     let trust = world.vault.trust();
     // Someone with the admin's key makes another history of the same length.
@@ -253,8 +245,8 @@ fn checkpoints_are_proved_like_commits() {
     // Signed by a member who is no admin.
     let member = world.member("writer", Role::Writer, &["prod"]);
     let vault = world.open(&member).unwrap();
-    let id = member_id(&world, "writer");
-    let state = strongroom_core::commit::State::genesis(&commits(&world)[0]).unwrap();
+    let id = newest_member(&*world.store);
+    let state = strongroom_core::commit::State::genesis(&commits(&*world.store)[0]).unwrap();
     let forged = strongroom_core::commit::encode_checkpoint(&state, id, member.signing_key());
     world.store.tamper(|_, _, bytes| *bytes = Some(forged));
     assert_eq!(broken(&world, None), Break::Checkpoint);
@@ -285,65 +277,10 @@ fn trust_older_than_the_checkpoint_is_checked_by_hashes() {
     assert_eq!(broken(&world, Some(trust)), Break::BrokenChain);
 }
 
-/// The id of a member, found by adding it: the newest member of the last administrative commit.
-fn member_id(world: &World, _name: &str) -> MemberId {
-    let last = commits(world)
-        .into_iter()
-        .rev()
-        .map(|stored| decode(&stored.bytes).unwrap().0)
-        .find(Commit::is_administrative)
-        .unwrap();
-    last.admin
-        .iter()
-        .find_map(|change| match change {
-            strongroom_core::commit::AdminChange::MemberAdd { id, .. } => Some(*id),
-            _ => None,
-        })
-        .unwrap()
-}
-
-/// Appends a commit with whatever signature, as a program without our checks would.
-fn append(world: &World, make: impl FnOnce(&mut Commit), signer: &Identity) {
-    let all = commits(world);
-    let last = all.last().unwrap();
-    let authority = all
-        .iter()
-        .rev()
-        .map(|stored| (decode(&stored.bytes).unwrap().0, stored.head.hash))
-        .find(|(commit, _)| commit.is_administrative())
-        .map(|(commit, hash)| Link {
-            revision: commit.revision,
-            hash,
-        })
-        .unwrap();
-    let (before, ..) = decode(&last.bytes).unwrap();
-    let mut commit = Commit {
-        store: before.store,
-        revision: last.head.revision.next(),
-        previous: last.head.hash,
-        authority,
-        author: before.author,
-        time: Timestamp(1),
-        message: Vec::new(),
-        admin: Vec::new(),
-        entries: Vec::new(),
-    };
-    make(&mut commit);
-    let bytes = commit.sign(signer.signing_key());
-    let head = Head {
-        revision: commit.revision,
-        hash: Hash::of(&bytes),
-    };
-    world
-        .store
-        .append(Some(last.head), &StoredCommit { head, bytes }, &[])
-        .unwrap();
-}
-
 #[test]
 fn commits_beyond_a_members_role_are_refused_by_every_reader() {
     let live_entry = |world: &World| -> EntryChange {
-        let changes = commits(world)
+        let changes = commits(&*world.store)
             .into_iter()
             .flat_map(|stored| decode(&stored.bytes).unwrap().0.entries);
         changes.last().unwrap()
@@ -397,10 +334,10 @@ fn commits_beyond_a_members_role_are_refused_by_every_reader() {
         let world = World::new();
         world.environment("dev");
         let identity = world.member("m", role, compartments);
-        let id = member_id(&world, "m");
+        let id = newest_member(&*world.store);
         world.put("prod", "a", b"1");
         let entry = live_entry(&world);
-        append(&world, |commit| attempt(commit, entry, id), &identity);
+        append(&*world.store, &identity, |commit| attempt(commit, entry, id));
         assert_eq!(broken(&world, None), expected, "{role:?}");
         assert!(matches!(world.vault.refresh(), Err(OpenError::Integrity(_))));
         assert_eq!(world.get("prod", "a").unwrap(), b"1", "the last good one stays");
@@ -411,20 +348,22 @@ fn commits_beyond_a_members_role_are_refused_by_every_reader() {
 fn strangers_and_removed_members_cannot_commit() {
     let world = World::new();
     let stranger = identity();
-    append(&world, |commit| commit.author = MemberId([9; 16]), &stranger);
+    append(&*world.store, &stranger, |commit| {
+        commit.author = MemberId([9; 16])
+    });
     assert_eq!(broken(&world, None), Break::Unauthorised);
 
     let world = World::new();
-    append(&world, |_| {}, &stranger);
+    append(&*world.store, &stranger, |_| {});
     assert_eq!(broken(&world, None), Break::Signature);
 
     let world = World::new();
     let writer = world.member("w", Role::Writer, &["prod"]);
-    let id = member_id(&world, "w");
+    let id = newest_member(&*world.store);
     world
         .commit(vec![Edit::RemoveMember { name: name("w") }])
         .unwrap();
-    append(&world, |commit| commit.author = id, &writer);
+    append(&*world.store, &writer, |commit| commit.author = id);
     assert_eq!(broken(&world, None), Break::Unauthorised);
 }
 
@@ -432,28 +371,20 @@ fn strangers_and_removed_members_cannot_commit() {
 fn a_removal_without_new_keys_and_a_hidden_member_are_refused() {
     let world = World::new();
     world.member("w", Role::Writer, &["prod"]);
-    let id = member_id(&world, "w");
+    let id = newest_member(&*world.store);
     let remove = strongroom_core::commit::AdminChange::MemberRemove { id };
-    append(
-        &world,
-        |commit| {
-            commit.author = decode(&commits(&world)[0].bytes).unwrap().0.author;
-            commit.admin.push(remove);
-        },
-        &world.identity,
-    );
+    append(&*world.store, &world.identity, |commit| {
+        commit.author = decode(&commits(&*world.store)[0].bytes).unwrap().0.author;
+        commit.admin.push(remove);
+    });
     assert_eq!(broken(&world, None), Break::Contradiction);
 
     // An administrative commit that the authority chain does not name.
     let world = World::new();
-    let genesis = decode(&commits(&world)[0].bytes).unwrap().0;
-    append(
-        &world,
-        |commit| {
-            commit.author = genesis.author;
-            commit.authority = Link::NONE;
-        },
-        &world.identity,
-    );
+    let genesis = decode(&commits(&*world.store)[0].bytes).unwrap().0;
+    append(&*world.store, &world.identity, |commit| {
+        commit.author = genesis.author;
+        commit.authority = Link::NONE;
+    });
     assert_eq!(broken(&world, None), Break::BrokenChain);
 }
