@@ -60,12 +60,20 @@ pub(super) fn kind(dir: impl AsFd, name: impl Arg) -> Result<FileType, Errno> {
     Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
-/// Removes `name` and all below it.
+/// Removes `name` and all below it. Others may remove the same at the same time: what is gone
+/// already is as wanted, on every level.
 pub(super) fn remove(dir: impl AsFd, name: &CStr) -> Result<(), Errno> {
     remove_at(dir.as_fd(), name, DEEPEST)
 }
 
 fn remove_at(dir: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+    match try_remove_at(dir, name, depth) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+fn try_remove_at(dir: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
     let flags = match kind(dir, name)? {
         FileType::Directory => {
             let depth = depth.checked_sub(1).ok_or(Errno::LOOP)?;
@@ -86,5 +94,31 @@ pub(super) fn read_link(dir: impl AsFd, name: impl Arg) -> Result<Option<Box<CSt
         Ok(target) => Ok(Some(target.into_boxed_c_str())),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn many_can_remove_one_tree_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let fd = rustix::fs::open(parent.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..20 {
+            for n in 0..40 {
+                let deep = parent.path().join(format!("tree/{}/{n}", n % 4));
+                std::fs::create_dir_all(&deep).unwrap();
+                std::fs::write(deep.join("file"), "x").unwrap();
+            }
+            std::thread::scope(|scope| {
+                let racing: Vec<_> = (0..4).map(|_| scope.spawn(|| remove(&fd, c"tree"))).collect();
+                for one in racing {
+                    assert_eq!(one.join().unwrap(), Ok(()));
+                }
+            });
+            assert_eq!(kind(&fd, c"tree"), Err(Errno::NOENT));
+        }
     }
 }
