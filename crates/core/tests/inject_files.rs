@@ -10,10 +10,10 @@
 mod inject_kit;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
-use inject_kit::{data_directories, material, names, path, until};
+use inject_kit::{data_directories, material, names, path, root, until};
 use strongroom_core::inject::files::{
     Directory, FileName, FileNameError, FileProblem, FilesError, FilesSettings, Note,
 };
@@ -83,7 +83,7 @@ fn only_the_own_user_reads_files_unless_told_otherwise() {
 
 #[test]
 fn files_get_the_owner_that_is_asked_for() {
-    if !inject_kit::is_root() {
+    if !root::can("give files away") {
         return;
     }
     let (_parent, settings) = fresh();
@@ -106,6 +106,48 @@ fn files_get_the_owner_that_is_asked_for() {
     let stat = fs::metadata(&settings.directory).unwrap();
     assert_eq!((stat.uid(), stat.mode() & 0o7777), (0, 0o755));
     assert!(directory.apply(&material(2, &[("a/b", b"y")])).unwrap().switched);
+}
+
+#[test]
+fn an_owner_or_group_that_is_not_as_asked_is_put_right() {
+    if !root::can("give files away") {
+        return;
+    }
+    let (parent, settings) = fresh();
+    let values = || material(1, &[("a", b"1"), ("b/c", b"2")]);
+    // a directory that hands its group down
+    fs::create_dir(&settings.directory).unwrap();
+    chown(&settings.directory, None, Some(4321)).unwrap();
+    fs::set_permissions(&settings.directory, fs::Permissions::from_mode(0o2755)).unwrap();
+    let data = settings.directory.join("..data");
+    let all = ["", "a", "b", "b/c", ".revision"].map(|name| data.join(name));
+    let owners = || {
+        all.each_ref()
+            .map(|at| fs::metadata(at).map(|stat| (stat.uid(), stat.gid())).unwrap())
+    };
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&values()).unwrap();
+    assert_eq!(owners(), [(0, 0); 5]);
+    // whatever is given away comes back, although no byte changed
+    for at in &all {
+        for (uid, gid) in [(Some(1234), None), (None, Some(4321))] {
+            chown(at, uid, gid).unwrap();
+            assert!(directory.apply(&values()).unwrap().switched, "{}", at.display());
+            assert_eq!(owners(), [(0, 0); 5]);
+        }
+    }
+    drop(directory);
+    // an owner that is not asked for any more does not stay
+    let theirs = FilesSettings {
+        uid: Some(1234),
+        ..settings.clone()
+    };
+    Directory::open(theirs).unwrap().apply(&values()).unwrap();
+    assert_eq!(owners(), [(1234, 0); 5]);
+    let applied = Directory::open(settings).unwrap().apply(&values()).unwrap();
+    assert!(applied.switched);
+    assert_eq!(owners(), [(0, 0); 5]);
+    drop(parent);
 }
 
 #[test]
@@ -392,6 +434,58 @@ fn clearing_leaves_only_what_is_not_ours() {
     assert_eq!(directory.revision(), None);
     directory.apply(&material(3, &[("a", b"3")])).unwrap();
     assert_eq!(read(&settings, "a"), "3");
+}
+
+#[test]
+fn clearing_tells_what_it_could_not_remove() {
+    if !root::can("mount") {
+        return;
+    }
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a", b"1")])).unwrap();
+    let held = settings.directory.join("..2-0123456789abcdef");
+    fs::create_dir(&held).unwrap();
+    let mount = |arguments: &[&str]| {
+        let status = std::process::Command::new(arguments[0])
+            .args(&arguments[1..])
+            .arg(&held)
+            .status();
+        assert!(status.unwrap().success(), "{arguments:?}");
+    };
+    mount(&["mount", "-t", "tmpfs", "none"]);
+    let cleared = directory.clear();
+    mount(&["umount"]);
+    // not a question of permission, as is said about other failures
+    match cleared {
+        Err(FilesError::Io { action, .. }) => assert_eq!(action, "remove files"),
+        other => panic!("{other:?}"),
+    }
+    directory.clear().unwrap();
+    assert_eq!(names(&settings.directory), [] as [&str; 0]);
+    fs::remove_dir(&settings.directory).unwrap();
+    directory.clear().unwrap();
+}
+
+#[test]
+fn so_many_files_at_most() {
+    let (_parent, settings) = fresh();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    directory.apply(&material(1, &[("a", b"1")])).unwrap();
+    let paths: Vec<String> = (0..10_001).map(|n| format!("x/{n}")).collect();
+    let values: Vec<(&str, &[u8])> = paths.iter().map(|path| (path.as_str(), &b"2"[..])).collect();
+    let error = directory.apply(&material(2, &values)).unwrap_err();
+    match &error {
+        FilesError::TooMany { count, most, .. } => assert_eq!((*count, *most), (10_001, 10_000)),
+        other => panic!("{other:?}"),
+    }
+    assert!(!error.is_temporary());
+    assert!(
+        error.to_string().contains("choose fewer with a prefix"),
+        "{error}"
+    );
+    assert_eq!(read(&settings, ".revision"), "1\n");
+    assert_eq!(data_directories(&settings.directory).len(), 1);
 }
 
 #[test]

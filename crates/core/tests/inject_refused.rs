@@ -11,8 +11,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use inject_kit::{Tmpfs, data_directories, is_root, material, names};
-use strongroom_core::inject::files::{Directory, FilesError, FilesSettings};
+use inject_kit::{Tmpfs, data_directories, material, names, root};
+use strongroom_core::inject::files::{Directory, FilesError, FilesSettings, Note};
 
 fn refused(directory: &Path) -> FilesError {
     match Directory::open(FilesSettings::new(directory)) {
@@ -116,7 +116,7 @@ fn a_mode_or_owner_that_makes_no_sense() {
 
 #[test]
 fn a_directory_of_somebody_else() {
-    if !is_root() {
+    if !root::can("give files away") {
         return;
     }
     let parent = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn a_name_that_something_else_has() {
 
 #[test]
 fn a_link_of_somebody_else_is_not_ours_even_if_it_looks_so() {
-    if !is_root() {
+    if !root::can("give files away") {
         return;
     }
     let parent = tempfile::tempdir().unwrap();
@@ -190,6 +190,38 @@ fn a_link_of_somebody_else_is_not_ours_even_if_it_looks_so() {
     let mut directory = Directory::open(settings).unwrap();
     let error = directory.apply(&material(1, &[("a", b"1")])).unwrap_err();
     assert!(matches!(error, FilesError::Occupied { .. }), "{error}");
+}
+
+#[test]
+fn files_of_somebody_else_are_not_in_use_even_if_they_look_so() {
+    if !root::can("give files away") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let settings = FilesSettings::new(make(parent.path(), "files", 0o1777));
+    let at = |name: &str| settings.directory.join(name);
+    // a directory as it is delivered here, which its owner can change at any time
+    let data = make(&settings.directory, "..1-0123456789abcdef", 0o700);
+    for (name, text) in [("a", "1"), (".revision", "1\n")] {
+        fs::write(data.join(name), text).unwrap();
+        fs::set_permissions(data.join(name), fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    symlink("..1-0123456789abcdef", at("..data")).unwrap();
+    std::os::unix::fs::lchown(at("..data"), Some(1234), None).unwrap();
+    let mut directory = Directory::open(settings.clone()).unwrap();
+    assert_eq!(directory.revision(), None);
+    let error = directory.apply(&material(1, &[("a", b"1")])).unwrap_err();
+    assert!(
+        matches!(&error, FilesError::Occupied { name, .. } if name == "..data"),
+        "{error}"
+    );
+    directory.revise(7).unwrap();
+    directory.clear().unwrap();
+    assert_eq!(
+        fs::read_link(at("..data")).unwrap(),
+        Path::new("..1-0123456789abcdef")
+    );
+    assert_eq!(fs::read(data.join(".revision")).unwrap(), b"1\n");
 }
 
 #[test]
@@ -290,7 +322,7 @@ fn as_nobody(test: &str, directory: &Path) {
 
 #[test]
 fn without_privileges() {
-    if !is_root() {
+    if !root::can("become another user") {
         return;
     }
     let parent = tempfile::tempdir().unwrap();
@@ -307,6 +339,45 @@ fn without_privileges() {
         directory.apply(&material(1, &[("a", b"1")])),
         Err(FilesError::Occupied { .. })
     ));
+}
+
+#[test]
+fn what_cannot_be_tidied_is_told() {
+    // root may list any directory
+    if !root::can("become another user") {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let own = make(parent.path(), "own", 0o700);
+    chown(&own, Some(65534), Some(65534)).unwrap();
+    as_nobody("nobody_may_not_list_the_directory", parent.path());
+}
+
+#[test]
+#[ignore = "run by another test, as another user"]
+fn nobody_may_not_list_the_directory() {
+    let Some(parent) = std::env::var_os("INJECT_DIRECTORY") else {
+        return;
+    };
+    let own = Path::new(&parent).join("own");
+    let mut directory = Directory::open(FilesSettings::new(&own)).unwrap();
+    directory
+        .apply(&material(1, &[("a", b"1"), ("old", b"1")]))
+        .unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o300)).unwrap();
+    let applied = directory.apply(&material(2, &[("a", b"2")])).unwrap();
+    assert_eq!(fs::read(own.join("a")).unwrap(), b"2");
+    assert!(
+        matches!(&applied.notes[..], [Note::NotTidied { .. }]),
+        "{:?}",
+        applied.notes
+    );
+    let error = directory.clear().unwrap_err();
+    assert!(matches!(error, FilesError::Denied { .. }), "{error}");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+    directory.clear().unwrap();
+    assert_eq!(names(&own), [] as [&str; 0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The supervisor as a process: restarts with pauses, signals passed on, zombies reaped as process
 //! 1. What takes over a whole process runs in one of its own: this test program, started again.
 #![cfg(feature = "inject")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod inject_kit;
 #[path = "inject_kit/supervised.rs"]
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use inject_kit::{is_root, material, until};
+use inject_kit::{material, root, until};
 use rustix::process::{Pid, Signal, kill_process};
 use strongroom_core::inject::process::{self, Backoff, Exit, Group, ProcessSettings, Restart};
 use supervised::{Seen, Supervised, lives, reads, script};
@@ -273,8 +273,7 @@ fn orphans_are_adopted_and_reaped() {
 
 /// Runs `script` under a supervisor that is process 1 of a namespace of its own.
 fn as_first(script: &str) -> Option<Command> {
-    if !is_root() {
-        eprintln!("skipped: only root can make a pid namespace");
+    if !root::can("make a pid namespace") {
         return None;
     }
     let inner = another(script);

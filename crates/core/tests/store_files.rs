@@ -8,6 +8,8 @@
     clippy::print_stderr
 )]
 
+#[path = "root/mod.rs"]
+mod root;
 mod store_support;
 
 use std::fs;
@@ -258,8 +260,7 @@ fn a_reader_need_not_even_list_the_directory() {
 
 #[test]
 fn a_reader_that_cannot_read_a_companion_is_told_which() {
-    if !is_root() {
-        eprintln!("needs two users, so root; the other cases of this file do not");
+    if !root::can("become another user") {
         return;
     }
     let (directory, path, store) = store();

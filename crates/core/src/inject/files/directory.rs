@@ -12,7 +12,6 @@ use rustix::io::Errno;
 
 use super::error::{Failed, Trying as _};
 use super::names::{Files, REVISION};
-use super::tidy::is_data_name;
 use super::tree::{self, Access};
 use super::{FilesError, FilesSettings, Note, at, target};
 use crate::inject::Material;
@@ -168,7 +167,7 @@ impl Directory {
             .map(str::to_owned)
             .collect();
         tops.insert(REVISION.to_owned());
-        for name in &tops {
+        for name in tops.iter().map(String::as_str).chain([DATA]) {
             self.check_free(name)?;
         }
         let mut prepared = Prepared {
@@ -184,14 +183,7 @@ impl Directory {
         }
         let name = format!("..{}-{:016x}", material.revision, unique());
         let mut written = self.write_tree(&name, &files, material.revision);
-        if matches!(
-            written,
-            Err(Failed {
-                errno: Errno::NOSPC,
-                ..
-            })
-        ) && self.drop_replaced()
-        {
+        if written.as_ref().is_err_and(Failed::is_for_want_of_room) && self.drop_replaced() {
             written = self.write_tree(&name, &files, material.revision);
         }
         written.map_err(|failed| FilesError::from_failed(failed, &self.path))?;
@@ -204,22 +196,24 @@ impl Directory {
     /// # Errors
     /// [`FilesError`]; the revision before stays in use, whole.
     pub fn switch(&mut self, prepared: Prepared) -> Result<Applied, FilesError> {
-        let before = at::read_link(&self.fd, DATA).ok().flatten();
-        if let Err(failed) = self.try_switch(&prepared) {
-            let error = FilesError::from_failed(failed, &self.path);
-            self.discard(prepared);
-            return Err(error);
-        }
+        let before = match self.try_switch(&prepared) {
+            Ok(before) => before,
+            Err(failed) => {
+                let error = FilesError::from_failed(failed, &self.path);
+                self.discard(prepared);
+                return Err(error);
+            }
+        };
         let mut applied = Applied {
             revision: prepared.revision,
             switched: prepared.data.is_some(),
             files: prepared.files,
             notes: Vec::new(),
         };
-        if let Some(before) = before.filter(|name| applied.switched && is_data_name(name)) {
+        if let Some(before) = before {
             self.expire(before);
         }
-        applied.notes = self.tidy(&prepared.tops).1;
+        applied.notes = self.tidied(&prepared.tops);
         Ok(applied)
     }
 
@@ -235,36 +229,36 @@ impl Directory {
     /// # Errors
     /// [`FilesError`] when files could not be removed.
     pub fn clear(&mut self) -> Result<(), FilesError> {
+        self.try_clear()
+            .map_err(|failed| FilesError::from_failed(failed, &self.path))
+    }
+
+    fn try_clear(&mut self) -> Result<(), Failed> {
         self.replaced.clear();
-        match rustix::fs::unlinkat(&self.fd, DATA, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => {
-                let failed = Failed {
-                    action: "remove files",
-                    errno,
-                };
-                return Err(FilesError::from_failed(failed, &self.path));
+        if self.own_data().trying("look at the files in use")?.is_some() {
+            match rustix::fs::unlinkat(&self.fd, DATA, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno).trying("remove files"),
             }
         }
-        let (_, notes) = self.tidy(&BTreeSet::new());
-        match notes.into_iter().next() {
+        match self.tidy(&BTreeSet::new())?.left.pop() {
             None => Ok(()),
-            Some(_) => Err(FilesError::Denied {
-                directory: self.path.clone(),
-                action: "remove files",
-            }),
+            Some((_, errno)) => Err(errno).trying("remove files"),
         }
     }
 
-    fn try_switch(&self, prepared: &Prepared) -> Result<(), Failed> {
+    /// Tells the data directory that was replaced.
+    fn try_switch(&self, prepared: &Prepared) -> Result<Option<Box<CStr>>, Failed> {
         // New names are linked before the switch: until then they lead nowhere, which to a
         // consumer is the same as not being there.
         for name in &prepared.tops {
             self.link(name)?;
         }
         let Some(data) = &prepared.data else {
-            return self.try_revise(prepared.revision);
+            self.try_revise(prepared.revision)?;
+            return Ok(None);
         };
+        let before = self.own_data().trying("look at the files in use")?;
         let next = format!("{NEXT}{:016x}", unique());
         rustix::fs::symlinkat(data.as_str(), &self.fd, &next).trying("make symlinks")?;
         if let Err(errno) = rustix::fs::renameat(&self.fd, &next, &self.fd, DATA) {
@@ -275,7 +269,7 @@ impl Directory {
             // the switch is done; that it is on disk already is not promised to anyone
             let _ = rustix::fs::fsync(&self.fd);
         }
-        Ok(())
+        Ok(before)
     }
 
     fn try_revise(&self, revision: u64) -> Result<(), Failed> {
@@ -297,18 +291,15 @@ impl Directory {
 
     fn check_free(&self, name: &str) -> Result<(), FilesError> {
         let free = match at::kind(&self.fd, name) {
-            Err(Errno::NOENT) => true,
-            Err(errno) => {
-                let failed = Failed {
-                    action: "look at names",
-                    errno,
-                };
-                return Err(FilesError::from_failed(failed, &self.path));
+            Err(Errno::NOENT) => Ok(true),
+            Err(errno) => Err(errno).trying("look at names"),
+            Ok(FileType::Symlink) if name == DATA => {
+                self.own_data().map(|data| data.is_some()).trying("look at names")
             }
             Ok(FileType::Symlink) => self.is_own_link(name),
-            Ok(_) => false,
+            Ok(_) => Ok(false),
         };
-        if free {
+        if free.map_err(|failed| FilesError::from_failed(failed, &self.path))? {
             return Ok(());
         }
         Err(FilesError::Occupied {
@@ -319,12 +310,9 @@ impl Directory {
 
     /// The data directory that is in use, by name, and open.
     fn current(&self) -> Result<Option<(Box<CStr>, OwnedFd)>, Errno> {
-        let Some(name) = at::read_link(&self.fd, DATA)? else {
+        let Some(name) = self.own_data()? else {
             return Ok(None);
         };
-        if !is_data_name(&name) {
-            return Ok(None);
-        }
         match at::open_directory(&self.fd, &*name) {
             Ok(fd) => Ok(Some((name, fd))),
             Err(Errno::NOENT) => Ok(None),

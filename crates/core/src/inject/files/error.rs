@@ -100,7 +100,10 @@ pub enum FilesError {
         directory: PathBuf,
     },
     /// No room.
-    #[error("{} is full: the files already there stay; give the tmpfs more room (size=)", directory.display())]
+    #[error(
+        "{} is full: the files already there stay; give the tmpfs more room (size=) or its user more quota",
+        directory.display()
+    )]
     Full {
         /// The directory.
         directory: PathBuf,
@@ -137,6 +140,19 @@ pub enum FilesError {
     /// Entries cannot be files; all of them.
     #[error("{}", Listed(.0))]
     Problems(Vec<FileProblem>),
+    /// More files than one directory is given.
+    #[error(
+        "{} would hold {count} files, and at most {most} are written: choose fewer with a prefix or by name",
+        directory.display()
+    )]
+    TooMany {
+        /// The directory.
+        directory: PathBuf,
+        /// How many there would be.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Anything else the system refused.
     #[error("could not {action} in {}", directory.display())]
     Io {
@@ -177,6 +193,19 @@ pub enum Note {
         /// The name in it.
         name: String,
     },
+    /// It is not known what is out of use, so that nothing was removed.
+    #[error(
+        "the files in {} are in place, but old ones were not looked for: could not {action}: {reason}",
+        directory.display()
+    )]
+    NotTidied {
+        /// The directory.
+        directory: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        reason: String,
+    },
 }
 
 /// What was tried when the system refused.
@@ -184,6 +213,13 @@ pub enum Note {
 pub(super) struct Failed {
     pub(super) action: &'static str,
     pub(super) errno: Errno,
+}
+
+impl Failed {
+    /// True when there was no room, on the file system or within the user's quota.
+    pub(super) fn is_for_want_of_room(&self) -> bool {
+        matches!(self.errno, Errno::NOSPC | Errno::DQUOT)
+    }
 }
 
 /// Names what was tried when a system call fails.
@@ -201,15 +237,19 @@ impl FilesError {
     /// True when the same files may be delivered a while later, without another revision.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        !matches!(self, Self::Problems(_) | Self::Missing(_) | Self::Settings { .. })
+        !matches!(
+            self,
+            Self::Problems(_) | Self::Missing(_) | Self::TooMany { .. } | Self::Settings { .. }
+        )
     }
 
     pub(super) fn from_failed(failed: Failed, directory: &std::path::Path) -> Self {
+        let full = failed.is_for_want_of_room();
         let Failed { action, errno } = failed;
         let directory = directory.to_owned();
         match errno {
+            _ if full => Self::Full { directory },
             Errno::ROFS => Self::ReadOnly { directory },
-            Errno::NOSPC | Errno::DQUOT => Self::Full { directory },
             Errno::ACCESS | Errno::PERM if action == CHOWN => Self::Chown { directory },
             Errno::ACCESS | Errno::PERM => Self::Denied { directory, action },
             _ => Self::Io {
@@ -223,3 +263,23 @@ impl FilesError {
 
 /// The one action whose refusal needs another remedy than the rest.
 pub(super) const CHOWN: &str = "set the owner of files";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_used_up_is_told_like_a_full_disk() {
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            let failed = Failed {
+                action: "write files",
+                errno,
+            };
+            // what makes room is tried for both
+            assert!(failed.is_for_want_of_room());
+            let error = FilesError::from_failed(failed, std::path::Path::new("/run/files"));
+            assert!(matches!(error, FilesError::Full { .. }), "{error}");
+            assert!(error.is_temporary());
+        }
+    }
+}

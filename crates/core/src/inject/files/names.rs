@@ -9,6 +9,9 @@ use super::{FileProblem, FilesError, FilesSettings};
 use crate::name::EntryPath;
 use crate::secret::Secret;
 
+/// So many files at most in one directory: each costs an inode and a page of memory, and all are
+/// written before they are switched.
+const MOST: usize = 10_000;
 /// Beside the files, this one holds their revision.
 pub(super) const REVISION: &str = ".revision";
 
@@ -93,7 +96,8 @@ impl FilesSettings {
     /// Names the values of `material`.
     ///
     /// # Errors
-    /// [`FilesError::Missing`] or [`FilesError::Problems`], with everything that is wrong.
+    /// [`FilesError::Missing`] or [`FilesError::Problems`], with everything that is wrong;
+    /// [`FilesError::TooMany`].
     pub(super) fn files<'a>(&self, material: &'a Material) -> Result<Files<'a>, FilesError> {
         material.require(self.required())?;
         let mut problems = Vec::new();
@@ -115,6 +119,13 @@ impl FilesSettings {
                     },
                 }
             }
+        }
+        if taken.len() > MOST {
+            return Err(FilesError::TooMany {
+                directory: self.directory.clone(),
+                count: taken.len(),
+                most: MOST,
+            });
         }
         for (name, (inside, _)) in &taken {
             let above = name

@@ -51,35 +51,64 @@ impl Directory {
             self.notes.push(Note::OnDisk { directory });
         }
         // links stay as they are: the first revision that is applied settles them
-        let keep = self.links().trying("list files")?;
-        let (count, notes) = self.tidy(&keep);
+        let keep = self.links()?;
+        let Tidied { removed: count, left } = self.tidy(&keep)?;
         if count > 0 {
             let directory = self.path.clone();
             self.notes.push(Note::Leftovers { directory, count });
         }
-        self.notes.extend(notes);
+        let left = left.into_iter().map(|(name, _)| self.not_removed(name));
+        self.notes.extend(left.collect::<Vec<_>>());
         Ok(())
     }
 
-    pub(super) fn links(&self) -> Result<BTreeSet<String>, Errno> {
-        let names = at::list(&self.fd)?;
-        let links = names.into_iter().filter_map(|(name, kind)| {
-            let name = name.to_str().ok()?.to_owned();
-            (kind == FileType::Symlink && self.is_own_link(&name)).then_some(name)
-        });
-        Ok(links.collect())
+    /// What is in the directory; nothing when it is gone itself.
+    fn names(&self) -> Result<Vec<(Box<CStr>, FileType)>, Failed> {
+        match at::list(&self.fd) {
+            Err(Errno::NOENT) => Ok(Vec::new()),
+            other => other.trying("list files"),
+        }
+    }
+
+    fn links(&self) -> Result<BTreeSet<String>, Failed> {
+        let mut links = BTreeSet::new();
+        for (name, kind) in self.names()? {
+            let Ok(name) = name.to_str() else { continue };
+            if kind == FileType::Symlink && self.is_own_link(name)? {
+                links.insert(name.to_owned());
+            }
+        }
+        Ok(links)
+    }
+
+    /// What the operator should know after a switch: tidying up that failed does not undo it.
+    pub(super) fn tidied(&self, tops: &BTreeSet<String>) -> Vec<Note> {
+        match self.tidy(tops) {
+            Ok(tidied) => {
+                let left = tidied.left.into_iter();
+                left.map(|(name, _)| self.not_removed(name)).collect()
+            }
+            Err(Failed { action, errno }) => vec![Note::NotTidied {
+                directory: self.path.clone(),
+                action,
+                reason: errno.to_string(),
+            }],
+        }
+    }
+
+    fn not_removed(&self, name: String) -> Note {
+        let directory = self.path.clone();
+        Note::NotRemoved { directory, name }
     }
 
     /// Removes every name of ours that is not in use: links other than `tops`, data directories
-    /// other than the current one and those just replaced. Tells how many were removed, and what
-    /// could not be.
-    pub(super) fn tidy(&self, tops: &BTreeSet<String>) -> (usize, Vec<Note>) {
-        let current = at::read_link(&self.fd, DATA).ok().flatten();
-        let links = self.links().unwrap_or_default();
+    /// other than the current one and those just replaced. Nothing is when that cannot be told.
+    pub(super) fn tidy(&self, tops: &BTreeSet<String>) -> Result<Tidied, Failed> {
+        let current = at::read_link(&self.fd, DATA).trying("look at the files in use")?;
+        let links = self.links()?;
         let stale: HashSet<&String> = links.difference(tops).collect();
-        let mut removed = 0;
-        let mut notes = Vec::new();
-        for (name, _) in at::list(&self.fd).unwrap_or_default() {
+        let mut tidied = Tidied::default();
+        for (name, _) in self.names()? {
             let text = name.to_string_lossy().into_owned();
             let unused = text.starts_with(NEXT)
                 || stale.contains(&text)
@@ -88,14 +117,11 @@ impl Directory {
                 continue;
             }
             match at::remove(&self.fd, &name) {
-                Ok(()) | Err(Errno::NOENT) => removed += 1,
-                Err(_) => notes.push(Note::NotRemoved {
-                    directory: self.path.clone(),
-                    name: text,
-                }),
+                Ok(()) => tidied.removed += 1,
+                Err(errno) => tidied.left.push((text, errno)),
             }
         }
-        (removed, notes)
+        Ok(tidied)
     }
 
     /// Removes a name that was never in use; what cannot be removed is found at the next start.
@@ -106,15 +132,41 @@ impl Directory {
     }
 
     /// True for a link of this layout that nobody else can redirect.
-    pub(super) fn is_own_link(&self, name: &str) -> bool {
-        let Ok(stat) = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else {
-            return false;
+    pub(super) fn is_own_link(&self, name: &str) -> Result<bool, Failed> {
+        let target = self.own_target(name).trying("look at names")?;
+        Ok(target.is_some_and(|target| target.to_bytes() == format!("{DATA}/{name}").as_bytes()))
+    }
+
+    /// The data directory that [`DATA`] names; `None` when there is no such link, or one that was
+    /// not made here.
+    pub(super) fn own_data(&self) -> Result<Option<Box<CStr>>, Errno> {
+        Ok(self.own_target(DATA)?.filter(|name| is_data_name(name)))
+    }
+
+    /// Where a symlink points that nobody else made.
+    fn own_target(&self, name: &str) -> Result<Option<Box<CStr>>, Errno> {
+        let stat = match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno),
         };
         let own = rustix::process::geteuid().as_raw();
-        (stat.st_uid == own || stat.st_uid == 0)
-            && matches!(at::read_link(&self.fd, name), Ok(Some(target))
-                if target.to_bytes() == format!("{DATA}/{name}").as_bytes())
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        if is_link && (stat.st_uid == own || stat.st_uid == 0) {
+            at::read_link(&self.fd, name)
+        } else {
+            Ok(None)
+        }
     }
+}
+
+/// What tidying up did.
+#[derive(Debug, Default)]
+pub(super) struct Tidied {
+    /// How many names were removed.
+    pub(super) removed: usize,
+    /// The names that could not be, and why.
+    pub(super) left: Vec<(String, Errno)>,
 }
 
 /// `..REVISION-` and 16 hexadecimal digits.

@@ -14,42 +14,50 @@ use super::error::{CHOWN, Failed, Trying as _};
 use super::names::{Files, REVISION};
 use super::{FilesSettings, at};
 
-/// Owner and permissions of everything in a tree.
+/// How a file is opened to be looked at; a pipe in its place is not waited for.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+/// Owner and permissions of everything in a tree: this process's own where none are asked for, so
+/// that an owner of before, or the group a directory hands down, does not stay.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access {
     file: Mode,
     directory: Mode,
-    uid: Option<Uid>,
-    gid: Option<Gid>,
+    uid: Uid,
+    gid: Gid,
 }
 
 impl Access {
     pub(super) fn of(settings: &FilesSettings) -> Self {
-        let own = settings
-            .uid
-            .is_none_or(|uid| uid == rustix::process::geteuid().as_raw());
+        let own = rustix::process::geteuid();
+        let uid = settings.uid.map_or(own, Uid::from_raw);
+        let gid = settings.gid.map_or_else(rustix::process::getegid, Gid::from_raw);
         // who may read a file may search its directory; only this process may change it
         let search = settings.mode | ((settings.mode & 0o444) >> 2);
-        let directory = (search & 0o555) | if own { 0o700 } else { 0 };
+        let directory = (search & 0o555) | if uid == own { 0o700 } else { 0 };
         Self {
             file: Mode::from_raw_mode(settings.mode),
             directory: Mode::from_raw_mode(directory),
-            uid: settings.uid.map(Uid::from_raw),
-            gid: settings.gid.map(Gid::from_raw),
+            uid,
+            gid,
         }
     }
 
     fn set(self, fd: impl AsFd, mode: Mode) -> Result<(), Failed> {
-        if self.uid.is_some() || self.gid.is_some() {
-            rustix::fs::fchown(fd.as_fd(), self.uid, self.gid).trying(CHOWN)?;
+        let stat = rustix::fs::fstat(fd.as_fd()).trying("look at files")?;
+        // some file systems know one owner only, and refuse even to be told the same again
+        if !self.is_owner(&stat) {
+            rustix::fs::fchown(fd.as_fd(), Some(self.uid), Some(self.gid)).trying(CHOWN)?;
         }
         rustix::fs::fchmod(fd.as_fd(), mode).trying("set the mode of files")
     }
 
+    fn is_owner(self, stat: &Stat) -> bool {
+        (stat.st_uid, stat.st_gid) == (self.uid.as_raw(), self.gid.as_raw())
+    }
+
     fn is_set(self, stat: &Stat, mode: Mode) -> bool {
-        Mode::from_raw_mode(stat.st_mode) == mode
-            && self.uid.is_none_or(|uid| uid.as_raw() == stat.st_uid)
-            && self.gid.is_none_or(|gid| gid.as_raw() == stat.st_gid)
+        Mode::from_raw_mode(stat.st_mode) == mode && self.is_owner(stat)
     }
 }
 
@@ -89,34 +97,51 @@ pub(super) fn freshen(root: &OwnedFd, revision: u64, access: Access, durable: bo
     rustix::fs::renameat(root, FRESH, root, REVISION).trying("replace the revision")
 }
 
-/// True when `root` holds `files`, each with its bytes, owner and mode, and nothing else.
+/// True when `root` holds `files`, each with its bytes, and nothing else, and all of it has the
+/// owner and mode it should have.
 pub(super) fn holds(root: &OwnedFd, files: &Files<'_>, access: Access) -> Result<bool, Errno> {
-    let mut expected: BTreeSet<&str> = directories(files);
-    expected.extend(files.keys().map(super::FileName::as_str));
-    expected.insert(REVISION);
-    if count(root)? != expected.len() || !access.is_set(&rustix::fs::fstat(root)?, access.directory) {
+    let directories = directories(files);
+    let expected = directories.len() + files.len() + 1;
+    if count(root)? != expected || !access.is_set(&rustix::fs::fstat(root)?, access.directory) {
+        return Ok(false);
+    }
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY;
+    for name in directories {
+        if found(root, name, directory, access, access.directory)?.is_none() {
+            return Ok(false);
+        }
+    }
+    if found(root, REVISION, FILE, access, access.file)?.is_none() {
         return Ok(false);
     }
     for (name, value) in files {
-        let same = match open_file(root, name.as_str()) {
-            Ok(fd) => {
-                access.is_set(&rustix::fs::fstat(&fd)?, access.file)
-                    && value.expose(|bytes| contains(File::from(fd), bytes))
-            }
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
-            Err(errno) => return Err(errno),
-        };
-        if !same {
+        let file = found(root, name.as_str(), FILE, access, access.file)?;
+        if !file.is_some_and(|fd| value.expose(|bytes| contains(File::from(fd), bytes))) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
+/// Opens `name` when it is there with its owner and mode.
+fn found(
+    root: &OwnedFd,
+    name: &str,
+    flags: OFlags,
+    access: Access,
+    mode: Mode,
+) -> Result<Option<OwnedFd>, Errno> {
+    match open_below(root, name, flags) {
+        Ok(fd) => Ok(access.is_set(&rustix::fs::fstat(&fd)?, mode).then_some(fd)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// The revision that `root` says it is of.
 pub(super) fn revision(root: &OwnedFd) -> Option<u64> {
     let mut text = String::new();
-    let file = File::from(open_file(root, REVISION).ok()?);
+    let file = File::from(open_below(root, REVISION, FILE).ok()?);
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim_end().parse().ok()
 }
@@ -134,8 +159,7 @@ fn directories<'a>(files: &'a Files<'_>) -> BTreeSet<&'a str> {
     directories
 }
 
-fn open_file(root: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+fn open_below(root: &OwnedFd, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     match name.rsplit_once('/') {
         Some((above, leaf)) => {
             let mut dir = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
