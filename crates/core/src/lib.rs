@@ -11,6 +11,7 @@ pub mod name;
 
 pub mod kind;
 pub mod secret;
+pub mod workload;
 
 #[cfg(feature = "inject")]
 pub mod inject;
