@@ -31,8 +31,11 @@ pub struct Kernel {
     pub cgroup: Option<String>,
     /// The container its control group names.
     pub container: Option<Container>,
-    /// The systemd unit its control group names: `web.service`.
+    /// The unit of the system's service manager that its control group names: `web.service`. What a
+    /// user's own manager runs is `user@1000.service` here.
     pub unit: Option<String>,
+    /// The unit of a user's own service manager. The user chose its name.
+    pub user_unit: Option<String>,
 }
 
 /// A running program.
@@ -53,6 +56,9 @@ pub struct Container {
     pub id: String,
     /// The uid of the Kubernetes pod it is in.
     pub pod: Option<String>,
+    /// The user whose control groups it lies among, of a rootless engine: that user could have
+    /// named it after any container. Only an engine's answer tells.
+    pub user: Option<u32>,
 }
 
 /// Who made a container, by the name of its control group.
@@ -66,6 +72,8 @@ pub enum Runtime {
     Containerd,
     /// CRI-O.
     CriO,
+    /// The name of the control group is the bare id.
+    Unknown,
 }
 
 impl Runtime {
@@ -77,6 +85,7 @@ impl Runtime {
             Self::Podman => "podman",
             Self::Containerd => "containerd",
             Self::CriO => "cri-o",
+            Self::Unknown => "unknown",
         }
     }
 }
