@@ -98,6 +98,7 @@ fn everything_that_cannot_be_a_variable_is_listed_without_its_value() {
             ("long", &long),
             ("ld/preload", b"canary"),
             ("path", b"c"),
+            ("strongroom/socket", b"canary"),
         ],
     );
     let found = problems(&EnvSettings::default(), &all);
@@ -112,6 +113,7 @@ fn everything_that_cannot_be_a_variable_is_listed_without_its_value() {
             EnvProblem::TooLong { path: path("long") },
             reserved("LD_PRELOAD", "ld/preload"),
             reserved("PATH", "path"),
+            reserved("STRONGROOM_SOCKET", "strongroom/socket"),
         ]
     );
     assert!(!EnvError::Problems(found).to_string().contains("canary"));

@@ -92,10 +92,13 @@ impl VariableName {
         &self.0
     }
 
-    /// True for variables that decide what a program loads or runs: an entry gets such a name only
-    /// when an operator gives it, never by where it happens to lie.
+    /// True for variables that decide what a program loads or runs, and for those that these
+    /// programs take settings from: an entry gets such a name only when an operator gives it, never
+    /// by where it happens to lie.
     fn is_reserved(&self) -> bool {
-        self.0.starts_with("LD_") || matches!(&*self.0, "PATH" | "HOME" | "IFS" | "ENV" | "BASH_ENV")
+        self.0.starts_with("LD_")
+            || self.0.starts_with(OWN)
+            || matches!(&*self.0, "PATH" | "HOME" | "IFS" | "ENV" | "BASH_ENV")
     }
 }
 
@@ -143,9 +146,11 @@ pub enum EnvProblem {
         /// The entry.
         path: EntryPath,
     },
-    /// The derived name would change how programs are found and loaded.
+    /// The derived name would change how programs are found and loaded, or is a setting of these
+    /// programs.
     #[error(
-        "{path} would replace ${name}: if that is meant, say so with {name}={path}; if not, use a prefix"
+        "{path} would be ${name}, which is reserved: if that is meant, say so with {name}={path}; if not, use \
+         a prefix"
     )]
     Reserved {
         /// The name.
