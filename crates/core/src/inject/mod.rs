@@ -135,6 +135,18 @@ fn below<'a>(path: &'a EntryPath, prefix: Option<&EntryPath>) -> Option<&'a str>
     }
 }
 
+/// Writes an error and what caused it, in one line.
+#[derive(Debug)]
+pub struct WithCauses<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::iter::successors(self.0.source(), |error| error.source())
+            .try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
 /// Writes a list as `a, b and c`.
 struct Listed<'a, T>(&'a [T]);
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Exit, ProcessError, Signal};
+use crate::inject::WithCauses;
 use crate::inject::files::Note;
 
 /// Something happened; `Display` is one line for a log.
@@ -56,6 +57,11 @@ pub enum Report<'a> {
         /// How it ended, unless it could not be started.
         exit: Option<Exit>,
     },
+    /// The command that is run on changes took too long and was killed.
+    CommandKilled {
+        /// The time it had.
+        limit: Duration,
+    },
     /// Something about the files.
     Note(&'a Note),
     /// Files could not be removed at the end.
@@ -74,6 +80,7 @@ impl Report<'_> {
             | Self::Killed { .. }
             | Self::Refused { .. }
             | Self::CommandFailed { .. }
+            | Self::CommandKilled { .. }
             | Self::Note(_)
             | Self::NotCleared { .. } => true,
             Self::Started { .. } | Self::Exited { .. } | Self::Delivered { .. } | Self::Signalled { .. } => {
@@ -114,6 +121,7 @@ impl fmt::Display for Report<'_> {
             }
             Self::Signalled { signal } => write!(f, "sent {signal}"),
             Self::Refused { revision, reason } => {
+                let reason = WithCauses(*reason);
                 write!(
                     f,
                     "revision {revision} was not delivered, the one before stays: {reason}"
@@ -125,8 +133,14 @@ impl fmt::Display for Report<'_> {
             Self::CommandFailed { exit: None } => {
                 write!(f, "the command run on changes could not be started")
             }
+            Self::CommandKilled { limit } => {
+                write!(
+                    f,
+                    "the command run on changes did not end in {limit:?} and was killed"
+                )
+            }
             Self::Note(note) => note.fmt(f),
-            Self::NotCleared { reason } => write!(f, "files were left behind: {reason}"),
+            Self::NotCleared { reason } => write!(f, "files were left behind: {}", WithCauses(*reason)),
         }
     }
 }
