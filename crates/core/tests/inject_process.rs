@@ -183,6 +183,8 @@ fn a_revision_that_changes_nothing_here_leaves_it_alone() {
     // an older number is no news
     assert!(supervised.handle.revised(2));
     supervised.deliver(material(4, &[("web/a", b"2")]));
+    assert_eq!(supervised.next(), Seen::Delivered(4, true));
+    assert_eq!(supervised.started().1, 4);
     reads(&keep.path().join("log"), "1\n2\n");
     supervised.stop();
 }
@@ -251,60 +253,25 @@ fn a_change_can_be_a_signal_after_the_files_were_switched() {
 }
 
 #[test]
-fn a_change_can_be_a_command_with_the_new_values_one_at_a_time() {
-    let (keep, out) = out();
-    let command = format!("test $A = 3 && exit 9; sleep 0.2; echo $A $(cat {out}/files/a) >> {out}/log");
-    let mut settings = script("sleep 600");
-    settings.on_change = OnChange::Run(["sh", "-c", &command].map(Into::into).to_vec());
-    settings.files = Some(FilesSettings::new(keep.path().join("files")));
-    let supervised = Supervised::start(settings, material(1, &[("a", b"1")]));
-    let (pid, _) = supervised.started();
-    supervised.deliver(material(2, &[("a", b"2")]));
-    assert_eq!(supervised.next(), Seen::Delivered(2, true));
-    reads(&keep.path().join("log"), "2 2\n");
-    supervised.deliver(material(3, &[("a", b"3")]));
-    assert_eq!(supervised.next(), Seen::Delivered(3, true));
-    assert_eq!(supervised.next(), Seen::CommandFailed(Some(Exit::Code(9))));
-    // while it runs for one change, more of them are one
-    for revision in ["4", "5", "6"] {
-        supervised.deliver(material(revision.parse().unwrap(), &[("a", revision.as_bytes())]));
-        assert!(matches!(supervised.next(), Seen::Delivered(..)));
-    }
-    until("the last is told", || {
-        let text = fs::read_to_string(keep.path().join("log")).unwrap();
-        text.ends_with("6 6\n").then_some(())
-    });
-    let lines = fs::read_to_string(keep.path().join("log"))
-        .unwrap()
-        .lines()
-        .count();
-    assert!(lines <= 3, "{lines} runs");
-    assert!(lives(pid));
-    supervised.stop();
-}
-
-#[test]
-fn a_command_that_is_not_there_is_told() {
-    let mut settings = script("sleep 600");
-    settings.on_change = OnChange::Run(vec!["no-such-program-anywhere".into()]);
-    let supervised = Supervised::start(settings, material(1, &[("a", b"1")]));
-    supervised.started();
-    supervised.deliver(material(2, &[("a", b"2")]));
-    assert_eq!(supervised.next(), Seen::Delivered(2, true));
-    assert_eq!(supervised.next(), Seen::CommandFailed(None));
-    assert_eq!(supervised.stop().0, Exit::Signal(15));
-}
-
-#[test]
 fn a_change_can_be_for_the_files_alone() {
     let (keep, out) = out();
-    let mut settings = script(&format!("trap 'echo told > {out}/told' TERM HUP USR1; sleep 600"));
+    // each is told at once, in the order of their numbers
+    let mut settings = script(&format!(
+        "trap 'echo told > {out}/told' HUP USR1
+         trap 'touch {out}/asked' USR2
+         touch {out}/up; while :; do sleep 0.02; done"
+    ));
     settings.files = Some(FilesSettings::new(keep.path().join("files")));
     let supervised = Supervised::start(settings, material(1, &[("a", b"1")]));
     let (pid, _) = supervised.started();
+    reads(&keep.path().join("up"), "");
     supervised.deliver(material(2, &[("a", b"2")]));
     assert_eq!(supervised.next(), Seen::Delivered(2, true));
     assert_eq!(fs::read_to_string(keep.path().join("files/a")).unwrap(), "2");
+    // what was sent before this would be told by now
+    let process = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::USR2).unwrap();
+    reads(&keep.path().join("asked"), "");
     assert!(lives(pid) && !keep.path().join("told").exists());
     supervised.stop();
     assert!(

@@ -7,11 +7,9 @@ mod inject_kit;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
 
-use inject_kit::{Tmpfs, data_directories, material, names, root};
+use inject_kit::{Tmpfs, as_user, data_directories, material, names, root};
 use strongroom_core::inject::files::{Directory, FilesError, FilesSettings, Note};
 
 fn refused(directory: &Path) -> FilesError {
@@ -298,28 +296,6 @@ fn too_many_files_for_the_file_system() {
     assert_eq!(data_directories(tmpfs.path()).len(), 1);
 }
 
-/// Runs one of the tests below, which is ignored otherwise, as another user.
-fn as_nobody(test: &str, directory: &Path) {
-    let copy = tempfile::tempdir().unwrap();
-    fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = copy.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let output = Command::new(program)
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .env("INJECT_DIRECTORY", directory)
-        .current_dir("/")
-        .uid(65534)
-        .gid(65534)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 #[test]
 fn without_privileges() {
     if !root::can("become another user") {
@@ -332,7 +308,7 @@ fn without_privileges() {
     make(parent.path(), "closed", 0o700);
     let own = make(parent.path(), "own", 0o700);
     chown(&own, Some(65534), Some(65534)).unwrap();
-    as_nobody("nobody_delivers_files", parent.path());
+    as_user(65534, "nobody_delivers_files", parent.path());
     // what nobody left in a directory that all may write into does not stop root, nor lead it astray
     let mut directory = Directory::open(FilesSettings::new(parent.path().join("sticky"))).unwrap();
     assert!(matches!(
@@ -351,7 +327,7 @@ fn what_cannot_be_tidied_is_told() {
     fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let own = make(parent.path(), "own", 0o700);
     chown(&own, Some(65534), Some(65534)).unwrap();
-    as_nobody("nobody_may_not_list_the_directory", parent.path());
+    as_user(65534, "nobody_may_not_list_the_directory", parent.path());
 }
 
 #[test]

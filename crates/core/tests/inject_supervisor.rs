@@ -145,6 +145,11 @@ fn supervise_as_a_process() {
     settings.group = Group::Own;
     settings.grace = Duration::from_millis(500);
     settings.reap_orphans = true;
+    if std::env::var_os("INJECT_RESTART").is_some() {
+        settings.restart = Restart::Always;
+        settings.backoff.first = Duration::from_secs(3600);
+        settings.backoff.most = Duration::from_secs(3600);
+    }
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let (_handle, updates) = process::channel();
     let exit = process::supervise(settings, material(1, &[]), updates, &mut |_| {}).unwrap();
@@ -188,6 +193,15 @@ fn signals_are_passed_on_and_the_exit_code_too() {
     assert_eq!(child.wait().unwrap().code(), Some(42));
     expected.push_str("TERM\n");
     reads(&log, &expected);
+}
+
+#[test]
+fn a_signal_at_the_very_first_moment_is_passed_on() {
+    // whoever is started can be faster than its supervisor
+    let text = "trap 'exit 21' HUP; kill -HUP $PPID; sleep 608 & while :; do wait; done";
+    for _ in 0..10 {
+        assert_eq!(another(text).status().unwrap().code(), Some(21));
+    }
 }
 
 #[test]
@@ -329,6 +343,52 @@ fn as_process_1_it_takes_signals_and_leaves_nothing_behind() {
     kill_process(Pid::from_raw(first).unwrap(), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(9));
     assert!(!runs(&["sleep", "607"]));
+}
+
+#[test]
+fn a_group_that_is_gone_is_not_signalled_when_its_number_is_anothers() {
+    let keep = tempfile::tempdir().unwrap();
+    let out = keep.path().display();
+    // the process ends; a daemon it left outside its group makes the next group of that number
+    let text = format!(
+        "trap '' TERM
+         setsid sh -c '
+             while kill -0 $0 2>/dev/null; do sleep 0.02; done
+             # until it is seen that the group is gone
+             sleep 0.5
+             while :; do
+                 echo $(($0 - 1)) > /proc/sys/kernel/ns_last_pid
+                 setsid sh -c \"trap \\\"echo hit >> {out}/hit\\\" WINCH
+                     test \\$\\$ = $0 || exit
+                     touch {out}/again; sleep 613 & while :; do wait; done\" &
+                 sleep 0.3
+                 test -e {out}/again && break
+             done
+             while ! test -e {out}/control; do sleep 0.02; done
+             kill -WINCH -$0
+         ' $$ &
+         exit 3"
+    );
+    let Some(mut command) = as_first(&text) else {
+        return;
+    };
+    let mut child = command.env("INJECT_RESTART", "1").spawn().unwrap();
+    reads(&keep.path().join("again"), "");
+    let unshare = child.id();
+    let first: i32 = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let first = Pid::from_raw(first).unwrap();
+    kill_process(first, Signal::WINCH).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!keep.path().join("hit").exists(), "it was signalled");
+    // it would have told
+    fs::write(keep.path().join("control"), "").unwrap();
+    reads(&keep.path().join("hit"), "hit\n");
+    kill_process(first, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
 /// True when some process has exactly this command line.

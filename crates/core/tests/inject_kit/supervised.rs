@@ -20,6 +20,7 @@ pub enum Seen {
     Signalled,
     Refused(u64, String),
     CommandFailed(Option<Exit>),
+    CommandKilled,
     Other(String),
 }
 
@@ -34,6 +35,7 @@ impl From<&Report<'_>> for Seen {
             Report::Signalled { .. } => Self::Signalled,
             Report::Refused { revision, reason } => Self::Refused(*revision, reason.to_string()),
             Report::CommandFailed { exit } => Self::CommandFailed(*exit),
+            Report::CommandKilled { .. } => Self::CommandKilled,
             other => Self::Other(other.to_string()),
         }
     }
@@ -117,10 +119,8 @@ impl Supervised {
 
 /// Waits until a file holds `text`.
 pub fn reads(file: &Path, text: &str) {
-    let mut found = String::new();
     super::until(&format!("{text:?} in {}", file.display()), || {
-        found = std::fs::read_to_string(file).unwrap_or_default();
-        (found == text).then_some(())
+        (std::fs::read_to_string(file).ok()? == text).then_some(())
     });
 }
 

@@ -8,7 +8,7 @@ use strongroom_core::inject::env::EnvSettings;
 use strongroom_core::inject::process::{
     self, Backoff, Group, Handle, ProcessSettings, Report as Told, Signal,
 };
-use strongroom_core::inject::{Material, Wanted};
+use strongroom_core::inject::{Material, Wanted, WithCauses};
 use strongroom_core::snapshot::Snapshot;
 
 use super::{Order, Report, wanted};
@@ -90,7 +90,7 @@ impl Target {
                             })
                         }
                         Told::Refused { reason, .. } => {
-                            tell(&mut |heard| heard.problem = Some(reason.to_string()))
+                            tell(&mut |heard| heard.problem = Some(WithCauses(reason).to_string()))
                         }
                         _ => {}
                     }
@@ -99,7 +99,7 @@ impl Target {
                     Ok(exit) => heard.problem = Some(format!("it ended: {exit}")),
                     Err(error) => {
                         heard.failed_to_start = heard.revision.is_none();
-                        heard.problem = Some(error.to_string());
+                        heard.problem = Some(WithCauses(error).to_string());
                     }
                 });
             });
@@ -126,6 +126,7 @@ impl Target {
                     process::OnChange::Run(command.iter().map(OsString::from).collect())
                 }
             },
+            command_limit: settings.command_limit,
             restart: settings.restart,
             backoff: Backoff::default(),
             stop_signal: Signal::TERM,

@@ -82,6 +82,8 @@ pub struct Process {
     pub env: Vec<(VariableName, EntryPath)>,
     /// When a value changed.
     pub on_change: OnChange,
+    /// How long the program of `on_change` may take.
+    pub command_limit: Duration,
     /// When it ends by itself.
     pub restart: Restart,
     /// True: it gets nothing of the sidecar's own environment.
@@ -129,6 +131,7 @@ pub(super) fn process(table: &Table<'_>) -> Option<Process> {
         selection: selection(table),
         env: named(table, "env", VariableName::new),
         on_change: on_change(table),
+        command_limit: table.duration("command_limit", Duration::from_secs(60)),
         restart: table.parse("restart", restart).unwrap_or(Restart::OnFailure),
         clean_env: table.boolean("clean_env", false),
         grace: table.duration("grace", Duration::from_secs(10)),

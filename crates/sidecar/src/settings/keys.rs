@@ -350,6 +350,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "process",
+        "command_limit",
+        Value("\"60s\""),
+        "\"60s\"",
+        "How long the program of `on_change` may take; then it and all it started in its process group are killed.",
+    ),
+    key(
+        "process",
         "restart",
         Value("\"on-failure\""),
         "\"on-failure\"",

@@ -3,13 +3,13 @@
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 
-use super::channel::Event;
+use super::channel::Sender;
 use super::{Exit, ProcessError, Signal};
 use crate::inject::env::Variables;
 
@@ -17,7 +17,7 @@ use crate::inject::env::Variables;
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) pid: Pid,
-    /// True when it leads a group of its own.
+    /// True when it leads a group of its own that is not known to be gone.
     leads: bool,
     pub(super) since: Instant,
     pub(super) exit: Option<Exit>,
@@ -34,7 +34,7 @@ pub(super) struct Start<'a> {
 }
 
 impl Child {
-    pub(super) fn start(start: &Start<'_>, events: &Sender<Event>) -> Result<Self, ProcessError> {
+    pub(super) fn start(start: &Start<'_>, events: &Sender) -> Result<Self, ProcessError> {
         let (program, arguments) = start.command.split_first().ok_or(ProcessError::NoCommand)?;
         let mut command = Command::new(program);
         command.args(arguments);
@@ -48,6 +48,12 @@ impl Child {
         if !start.stdin {
             command.stdin(Stdio::null());
         }
+        // before there is anything to watch: a process that nobody would reap is not started
+        let (tell, told) = channel();
+        watch(told, events.clone()).map_err(|source| ProcessError::System {
+            action: "start a thread",
+            source,
+        })?;
         let child = command.spawn().map_err(|source| {
             let program = program.clone();
             match Errno::from_io_error(&source) {
@@ -61,10 +67,8 @@ impl Child {
             }
         })?;
         let pid = Pid::from_child(&child);
-        watch(pid, events.clone()).map_err(|source| ProcessError::System {
-            action: "start a thread",
-            source,
-        })?;
+        // the thread waits for this and for nothing else
+        let _ = tell.send(pid);
         Ok(Self {
             pid,
             leads: start.own_group,
@@ -99,6 +103,22 @@ impl Child {
         self.is_running() || (self.leads && rustix::process::test_kill_process_group(self.pid).is_ok())
     }
 
+    /// Never signals its group again: once that is gone its number may become another's.
+    pub(super) fn forget_group(&mut self) {
+        self.leads = false;
+    }
+
+    /// Kills it and its group, and waits until it has ended.
+    pub(super) fn kill(self) {
+        if self.is_running() {
+            self.signal_all(Signal::KILL);
+            while matches!(
+                rustix::process::waitpid(Some(self.pid), WaitOptions::empty()),
+                Err(Errno::INTR)
+            ) {}
+        }
+    }
+
     /// Reaps it if it has ended.
     pub(super) fn reap(&mut self) {
         if !self.is_running() {
@@ -126,18 +146,20 @@ fn exit_of(status: WaitStatus) -> Option<Exit> {
     code.or_else(|| status.terminating_signal().map(Exit::Signal))
 }
 
-/// Sends an event when `pid` has ended, without reaping it: that is the supervisor's alone.
-fn watch(pid: Pid, events: Sender<Event>) -> io::Result<()> {
+/// Says when the process that is told of has ended, without reaping it: that is the supervisor's
+/// alone.
+fn watch(told: Receiver<Pid>, events: Sender) -> io::Result<()> {
     std::thread::Builder::new()
         .name("wait".into())
         .spawn(move || {
+            // nothing was started when nothing is told
+            let Ok(pid) = told.recv() else { return };
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while matches!(
                 rustix::process::waitid(WaitId::Pid(pid), options),
                 Err(Errno::INTR)
             ) {}
-            // nobody listens any more once supervision has ended
-            let _ = events.send(Event::Ended);
+            events.ended();
         })
         .map(drop)
 }

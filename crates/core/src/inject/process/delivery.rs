@@ -191,14 +191,13 @@ impl Supervisor<'_> {
                     (self.report)(Report::Signalled { signal });
                 }
             }
-            OnChange::Run(_) if self.command.is_some() => self.command_again = true,
-            OnChange::Run(_) => self.start_command(),
+            OnChange::Run(_) => self.run_command(),
             OnChange::Restart | OnChange::Nothing => {}
         }
     }
 
     pub(super) fn start(&mut self) -> Result<(), ProcessError> {
-        let child = self.spawn(&self.settings.command, true)?;
+        let child = self.spawn(&self.settings.command, !self.shares_terminal, true)?;
         let pid = child.pid.as_raw_pid();
         let revision = self.current.revision;
         self.child = Some(child);
@@ -207,36 +206,18 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn start_command(&mut self) {
-        let OnChange::Run(command) = &self.settings.on_change else {
-            return;
-        };
-        match self.spawn(command, false) {
-            Ok(child) => self.command = Some(child),
-            Err(_) => (self.report)(Report::CommandFailed { exit: None }),
-        }
-    }
-
-    pub(super) fn command_ended(&mut self) {
-        let Some(exit) = self.command.as_ref().and_then(|command| command.exit) else {
-            return;
-        };
-        self.command = None;
-        if !exit.is_success() {
-            (self.report)(Report::CommandFailed { exit: Some(exit) });
-        }
-        if std::mem::take(&mut self.command_again) {
-            self.start_command();
-        }
-    }
-
-    fn spawn(&self, command: &[OsString], stdin: bool) -> Result<Child, ProcessError> {
+    pub(super) fn spawn(
+        &self,
+        command: &[OsString],
+        own_group: bool,
+        stdin: bool,
+    ) -> Result<Child, ProcessError> {
         let variables = self.settings.env.variables(&self.current)?;
         let start = Start {
             command,
             variables: &variables,
             clean: self.settings.clean_env,
-            own_group: !self.shares_terminal,
+            own_group,
             stdin,
         };
         Child::start(&start, &self.events)

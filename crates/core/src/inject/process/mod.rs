@@ -15,6 +15,7 @@
 
 mod channel;
 mod child;
+mod command;
 mod delivery;
 mod report;
 mod signal;
@@ -52,6 +53,8 @@ pub struct ProcessSettings {
     pub required: Vec<EntryPath>,
     /// What to do when values change.
     pub on_change: OnChange,
+    /// How long the command of [`OnChange::Run`] may take; then it and all in its group are killed.
+    pub command_limit: Duration,
     /// Whether it is started again when it ends without being asked to.
     pub restart: Restart,
     /// How long to wait before it is started again.
@@ -84,6 +87,7 @@ impl ProcessSettings {
             clear_files: false,
             required: Vec::new(),
             on_change: OnChange::Nothing,
+            command_limit: Duration::from_secs(60),
             restart: Restart::Never,
             backoff: Backoff::default(),
             stop_signal: Signal::TERM,
@@ -134,7 +138,8 @@ pub enum OnChange {
     Restart,
     /// Send it a signal.
     Signal(Signal),
-    /// Run another command, with the new environment; one at a time.
+    /// Run another command, with the new environment; one at a time, in a group of its own. It is
+    /// killed after [`ProcessSettings::command_limit`], and when supervision ends.
     Run(Vec<OsString>),
     /// Leave it alone.
     Nothing,

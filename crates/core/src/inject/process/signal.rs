@@ -3,12 +3,11 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
-use std::sync::mpsc::Sender;
 
 use rustix::process::Signal as Raw;
 use signal_hook::iterator::{Handle, Signals};
 
-use super::channel::Event;
+use super::channel::Sender;
 
 const NAMES: [(&str, Raw); 13] = [
     ("ALRM", Raw::ALARM),
@@ -97,7 +96,7 @@ pub(super) struct Listener(Handle);
 
 impl Listener {
     /// Listens for `wanted`, but not for those that this process was started to ignore (`nohup`).
-    pub(super) fn start(wanted: &[Raw], events: Sender<Event>) -> io::Result<Self> {
+    pub(super) fn start(wanted: &[Raw], events: Sender) -> io::Result<Self> {
         let ignored = ignored();
         let numbers = wanted
             .iter()
@@ -110,7 +109,7 @@ impl Listener {
             .spawn(move || {
                 for number in signals.forever() {
                     let signal = Raw::from_named_raw(number);
-                    if signal.is_some_and(|signal| events.send(Event::Signal(Signal(signal))).is_err()) {
+                    if signal.is_some_and(|signal| !events.signal(Signal(signal))) {
                         break;
                     }
                 }

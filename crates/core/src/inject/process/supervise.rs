@@ -4,6 +4,7 @@
 use rustix::process::Signal as Raw;
 
 use super::channel::Updates;
+use super::command::OnChangeCommand;
 use super::signal::Listener;
 use super::supervisor::{Phase, Supervisor};
 use super::{Exit, Group, ProcessError, ProcessSettings, Report};
@@ -27,6 +28,20 @@ pub fn supervise(
     if settings.command.is_empty() {
         return Err(ProcessError::NoCommand);
     }
+    let shares_terminal = match settings.group {
+        Group::Own => false,
+        Group::Shared => true,
+        Group::Detect => has_terminal(),
+    };
+    // before anything is there that a signal would have to end in good order
+    let listener = if settings.pass_signals {
+        Some(
+            Listener::start(&heard(shares_terminal), updates.sender.clone())
+                .map_err(failed("listen for signals"))?,
+        )
+    } else {
+        None
+    };
     let first = settings.trimmed(first);
     first.require(settings.all_required())?;
     settings.env.variables(&first)?;
@@ -38,36 +53,23 @@ pub fn supervise(
     if settings.no_new_privs {
         rustix::thread::set_no_new_privs(true).map_err(|errno| failed("set no_new_privs")(errno.into()))?;
     }
-    let shares_terminal = match settings.group {
-        Group::Own => false,
-        Group::Shared => true,
-        Group::Detect => has_terminal(),
-    };
-    let listener = if settings.pass_signals {
-        Some(
-            Listener::start(&heard(shares_terminal), updates.sender.clone())
-                .map_err(failed("listen for signals"))?,
-        )
-    } else {
-        None
-    };
     let mut supervisor = Supervisor {
         pause: settings.backoff.first,
         settings,
-        events: updates.sender,
+        events: updates.sender.clone(),
         report,
         files,
         current: first,
         shares_terminal,
         child: None,
-        command: None,
-        command_again: false,
+        command: OnChangeCommand::default(),
         phase: Phase::Running,
         asked: None,
         revised: None,
         refused: None,
     };
-    let result = supervisor.run(&updates.receiver);
+    let result = supervisor.run(&updates);
+    supervisor.end_command();
     drop(listener);
     supervisor.clear();
     result

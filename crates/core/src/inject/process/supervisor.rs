@@ -1,13 +1,13 @@
 //! The supervisor: owns the loop that reacts to revisions, signals and exits, one at a time. It
 //! must not know how a process is started or a file written.
 
-use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 
-use super::channel::Event;
+use super::channel::{News, Sender, Updates};
 use super::child::{Child, reap_any};
+use super::command::OnChangeCommand;
 use super::{Exit, ProcessError, ProcessSettings, Report, Restart, Signal};
 use crate::inject::Material;
 use crate::inject::files::{Directory, Prepared};
@@ -58,15 +58,13 @@ pub(super) enum Refused {
 
 pub(super) struct Supervisor<'a> {
     pub(super) settings: ProcessSettings,
-    pub(super) events: Sender<Event>,
+    pub(super) events: Sender,
     pub(super) report: &'a mut dyn FnMut(Report<'_>),
     pub(super) files: Option<Directory>,
     pub(super) current: Material,
     pub(super) shares_terminal: bool,
     pub(super) child: Option<Child>,
-    pub(super) command: Option<Child>,
-    /// Values changed again while the command ran.
-    pub(super) command_again: bool,
+    pub(super) command: OnChangeCommand,
     pub(super) phase: Phase,
     pub(super) pause: Duration,
     /// When a signal last asked the process to end.
@@ -78,7 +76,7 @@ pub(super) struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    pub(super) fn run(&mut self, receiver: &Receiver<Event>) -> Result<Exit, ProcessError> {
+    pub(super) fn run(&mut self, updates: &Updates) -> Result<Exit, ProcessError> {
         if let Some(files) = &mut self.files {
             let applied = files.apply(&self.current)?;
             applied
@@ -87,36 +85,37 @@ impl Supervisor<'_> {
                 .for_each(|note| (self.report)(Report::Note(note)));
         }
         self.start()?;
-        let mut newest: Option<Material> = None;
         loop {
-            let mut event = self.wait(receiver);
-            while let Some(next) = event {
-                match next {
-                    Event::Revision(material) => (newest, self.revised) = (Some(material), None),
-                    Event::Revised(revision) => self.revised = Some(revision),
-                    Event::Signal(signal) => self.signalled(signal),
-                    Event::Ended => {}
-                    Event::Stop => self.stop(self.settings.stop_signal),
-                }
-                event = receiver.try_recv().ok();
+            let News {
+                newest,
+                revised,
+                signals,
+                stop,
+            } = updates.wait(self.due());
+            if newest.is_some() || revised.is_some() {
+                self.revised = revised;
+            }
+            signals.into_iter().for_each(|signal| self.signalled(signal));
+            if stop {
+                self.stop(self.settings.stop_signal);
             }
             self.reap();
-            self.command_ended();
+            self.look_after_command();
             // an exit counts before a revision that arrived with it
             if let Some(exit) = self.advance()? {
                 return Ok(exit);
             }
-            if let Some(material) = newest.take().or_else(|| self.retry()) {
+            if let Some(material) = newest.or_else(|| self.retry()) {
                 self.consider(material)?;
             }
             self.revise();
         }
     }
 
-    /// The next event, or none when it is time for something.
-    fn wait(&self, receiver: &Receiver<Event>) -> Option<Event> {
+    /// When it is time for something, whatever arrives until then.
+    fn due(&self) -> Option<Instant> {
         let running = self.child.as_ref().is_some_and(Child::is_running);
-        let due = match &self.phase {
+        let phase = match &self.phase {
             Phase::Running => None,
             Phase::Waiting { until } => Some(*until),
             Phase::Stopping {
@@ -128,12 +127,7 @@ impl Supervisor<'_> {
             Some(Refused::Later(at, _)) => Some(*at),
             _ => None,
         };
-        match due.into_iter().chain(retry).min() {
-            None => receiver.recv().ok(),
-            Some(due) => receiver
-                .recv_timeout(due.saturating_duration_since(Instant::now()))
-                .ok(),
-        }
+        [phase, retry, self.command_limit()].into_iter().flatten().min()
     }
 
     fn signalled(&mut self, signal: Signal) {
@@ -207,12 +201,12 @@ impl Supervisor<'_> {
     fn reap(&mut self) {
         if self.settings.reap_orphans {
             while let Some((pid, exit)) = reap_any() {
-                let own = [&mut self.child, &mut self.command].into_iter().flatten();
+                let own = [&mut self.child, &mut self.command.running].into_iter().flatten();
                 own.filter(|child| child.pid == pid)
                     .for_each(|child| child.exit = exit);
             }
         }
-        [&mut self.child, &mut self.command]
+        [&mut self.child, &mut self.command.running]
             .into_iter()
             .flatten()
             .for_each(Child::reap);
@@ -280,6 +274,7 @@ impl Supervisor<'_> {
 
     /// The process and its group are gone, as they had to be.
     fn stopped(&mut self) -> Result<Option<Exit>, ProcessError> {
+        self.child.iter_mut().for_each(Child::forget_group);
         let exit = self.child.as_ref().and_then(|child| child.exit);
         let Phase::Stopping { then, .. } = std::mem::replace(&mut self.phase, Phase::Running) else {
             return Ok(None);
