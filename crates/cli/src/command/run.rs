@@ -210,7 +210,7 @@ impl Source for Store {
                         format!("the store is out of reach, the values stay: {reason}"),
                     ));
                 }
-                Event::StoreBack => {}
+                Event::StoreBack => return Ok(Some(Update::Revision(self.told))),
             }
         }
         let material = material::open(&self.opened.vault.snapshot(), &self.environment, &self.wanted)

@@ -33,7 +33,8 @@ pub trait Source: Send + 'static {
 pub enum Update {
     /// The values of a revision. They may be the same as before.
     Values(Material),
-    /// A later revision whose values are surely those told last.
+    /// A later revision whose values are surely those told last; also the same one again, when it
+    /// is known anew after an error.
     Revision(u64),
 }
 
@@ -105,9 +106,14 @@ pub fn supervise(mut source: impl Source, options: Options) -> u8 {
 }
 
 fn follow(mut source: impl Source, handle: &Handle, output: Output) {
+    // what was told last, until it is over: it is tried every second, and told when it changes
+    let mut trouble = None;
     loop {
         match source.next() {
             Ok(Some(update)) => {
+                if trouble.take().is_some() {
+                    output.say("changes are followed again");
+                }
                 let heard = match update {
                     Update::Values(material) => handle.deliver(material),
                     Update::Revision(revision) => handle.revised(revision),
@@ -118,7 +124,10 @@ fn follow(mut source: impl Source, handle: &Handle, output: Output) {
             }
             Ok(None) => return,
             Err(error) => {
-                output.say(error.message);
+                if trouble.as_ref() != Some(&error.message) {
+                    output.say(&error.message);
+                    trouble = Some(error.message);
+                }
                 std::thread::sleep(Duration::from_secs(1));
             }
         }

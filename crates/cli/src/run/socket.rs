@@ -33,6 +33,8 @@ struct Follower {
     told: Option<u64>,
     /// True while a revision is known whose values were not read yet.
     behind: bool,
+    /// True from an error on until it is over.
+    lost: bool,
 }
 
 impl Sidecar {
@@ -58,6 +60,7 @@ impl Sidecar {
             wait,
             told: None,
             behind: true,
+            lost: false,
         };
         Ok(Self { runtime, follower })
     }
@@ -79,17 +82,21 @@ impl Follower {
             match self.watch.next().await {
                 WatchEvent::Revision(event) if self.is_news(&event) => self.behind = true,
                 WatchEvent::Revision(event) => {
-                    if self.told.replace(event.revision) != Some(event.revision) {
+                    let was_lost = std::mem::take(&mut self.lost);
+                    if self.told.replace(event.revision) != Some(event.revision) || was_lost {
                         return Ok(Update::Revision(event.revision));
                     }
                 }
                 // where things stand is told next
                 WatchEvent::Lagged { .. } => {}
-                WatchEvent::Lost(error) => return Err(error),
+                WatchEvent::Lost(error) => {
+                    self.lost = true;
+                    return Err(error);
+                }
             }
         }
         let values = self.read().await?;
-        self.behind = false;
+        (self.behind, self.lost) = (false, false);
         Ok(values)
     }
 

@@ -178,3 +178,45 @@ fn files_switch_under_a_running_command() {
     assert_eq!(lines.next().unwrap().unwrap(), "second");
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn what_stays_wrong_is_told_once_and_so_is_its_end() {
+    let desk = desk();
+    desk.ok(["environment", "add", "dev", "--parent", "prod"]);
+    let json = ["put", "prod", "web/both", "--kind", "config", "--format", "json"];
+    desk.feed(json, r#"{"b":1}"#).ok();
+    let toml = ["put", "dev", "web/both", "--kind", "config", "--format", "toml"];
+    desk.feed(toml, "a = 1").ok();
+    let script = "echo \"$BOTH\" | grep b; exec sleep 60";
+    let mut child = desk
+        .command([
+            "run",
+            "dev",
+            "--map",
+            "BOTH=web/both",
+            "--only-mapped",
+            "--on-change",
+            "restart",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "b = 1");
+    // toml cannot say this; it is tried every second
+    desk.feed(json, r#"{"b":null}"#).ok();
+    std::thread::sleep(Duration::from_millis(2500));
+    desk.feed(json, r#"{"b":2}"#).ok();
+    assert_eq!(lines.next().unwrap().unwrap(), "b = 2");
+    let kill = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    for words in ["null", "changes are followed again"] {
+        assert_eq!(told.matches(words).count(), 1, "{words}: {told}");
+    }
+}
