@@ -131,11 +131,10 @@ fn values_asked_for_by_several_paths_are_of_one_revision() {
         seen.ends_with("20 20 20 20\n").then_some(seen)
     });
     for line in seen.lines() {
-        let mut words: Vec<_> = line.split(' ').collect();
-        // files may have switched again since the command was given its environment
-        assert_eq!(words[0], words[1], "{line}");
-        words.dedup();
-        assert!(words.len() <= 3, "{line}");
+        let numbers: Vec<u32> = line.split(' ').map(|word| word.parse().unwrap()).collect();
+        assert_eq!(numbers[0], numbers[1], "{line}");
+        // files may have switched again since the command was given its environment, forwards only
+        assert!(numbers.is_sorted(), "{line}");
     }
     drop(running);
 }
@@ -198,8 +197,10 @@ fn the_command_outlives_its_sidecar_and_follows_the_next_one() {
     stage.reads("log", "ca-1\nca-2\nca-3\n");
     let ran = running.end();
     assert_eq!(ran.code, Some(143));
-    // an outage is told once, not at every attempt
-    assert_eq!(ran.err.matches("sidecar at").count(), 1, "{}", ran.err);
+    // an outage is told once, not at every attempt, and so is its end
+    for words in ["sidecar at", "changes are followed again"] {
+        assert_eq!(ran.err.matches(words).count(), 1, "{words}: {}", ran.err);
+    }
 }
 
 #[test]
@@ -256,9 +257,6 @@ fn nothing_of_a_value_is_in_its_arguments_or_its_open_files() {
         let text = fs::read(format!("{process}/{name}")).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains(CANARY), "{name}");
     }
-    // no core dump and no tracing by the same user
-    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(format!("{process}/environ")).unwrap());
-    assert_eq!(owner, 0);
     let ran = running.end();
     assert!(!ran.err.contains(CANARY), "{}", ran.err);
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use strongroom_tests::component;
 use strongroom_tests::program;
 use strongroom_tests::sidecar::Sidecar;
 
@@ -72,7 +73,10 @@ impl Drop for Root {
 #[test]
 fn it_runs_where_there_is_nothing_else() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can change the root directory");
+        component::lacking(
+            "root, for another root directory,",
+            "the program where there is nothing else",
+        );
         return;
     }
     let stage = Stage::new();

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
+use strongroom_tests::component;
 use strongroom_tests::sidecar::Sidecar;
 
 use crate::stage::{CANARY, Ran, Stage};
@@ -266,7 +267,7 @@ fn it_waits_for_a_sidecar_that_starts_later() {
 #[test]
 fn another_user_is_denied_with_code_3() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can be another user");
+        component::lacking("root, to become another user,", "another user at the socket");
         return;
     }
     let stage = Stage::new();
