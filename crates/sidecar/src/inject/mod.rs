@@ -136,7 +136,14 @@ impl<T: Target> Delivery<T> {
         {
             tracing::error!(kind = report.kind, target = report.target, %problem, "not delivered; it is tried again");
         }
-        self.problem = result.err();
+        self.problem = match result {
+            Err(problem) => Some(problem),
+            // what goes on in a thread of its own is no success before it says so
+            Ok(()) => self
+                .problem
+                .take()
+                .filter(|problem| report.problem.as_ref() == Some(problem)),
+        };
         if let Some(revision) = report.revision
             && self.since.is_none_or(|(before, _)| before != revision)
         {

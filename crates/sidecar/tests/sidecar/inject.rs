@@ -1,7 +1,8 @@
 //! Injections of the settings: files, what follows a switch, and the process.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use strongroom_core::kind::Kind;
@@ -209,13 +210,23 @@ fn a_process_gets_its_environment_and_is_restarted_on_change() {
 #[test]
 fn a_process_that_cannot_run_is_reported() {
     let scene = Scene::with_token();
-    let settings = scene.settings("[process]\ncommand = [\"/nonexistent/program\"]");
+    let program = scene.file("program").display().to_string();
+    let settings = scene.settings(&format!("[process]\ncommand = [\"{program}\"]"));
     let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
     until("it serves", || crate::http::get(&sidecar.socket, "/healthz").ok());
     let problem = until("the problem is shown", || {
         injection(&sidecar, 0)["problem"].as_str().map(str::to_owned)
     });
-    assert!(problem.contains("/nonexistent/program"), "{problem}");
+    assert!(problem.contains("program"), "{problem}");
     assert_eq!(sidecar.get("/readyz").status, 503);
+    // long enough for a second attempt, and for a third if the pauses did not grow
+    std::thread::sleep(Duration::from_millis(1800));
+    let program = scene.file("program");
+    std::fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    sidecar.ready();
+    assert!(injection(&sidecar, 0)["problem"].is_null());
+    let told = sidecar.log().matches("not delivered").count();
+    assert_eq!(told, 1, "{}", sidecar.log());
     sidecar.terminate();
 }
