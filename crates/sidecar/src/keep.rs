@@ -92,9 +92,13 @@ impl Keeper {
         let Some(mirror) = &mut self.mirror else {
             return Ok(());
         };
-        // a vault that came from the copy is no news for it
         if self.state.current().stale_since.is_some() {
-            return Ok(());
+            // what came from the copy is no news for it; what it lacks waits for the store
+            return if mirror.revision() < verified.revision.0 {
+                Err(MirrorError::Away)
+            } else {
+                Ok(())
+            };
         }
         let source = self.source.store()?;
         mirror.bring_up_to(&*source, verified)

@@ -17,6 +17,9 @@ pub enum MirrorError {
     /// One of the two stores failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What was verified last did not come to the copy before the store went away.
+    #[error("the store went away before its newest revision was copied")]
+    Away,
     /// Somebody else writes to the copy.
     #[error("the copy was changed by another process")]
     Contended,

@@ -8,6 +8,13 @@ use strongroom_core::id::{Hash, Revision};
 use strongroom_core::kind::Kind;
 use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
 
+use strongroom_sidecar::home::Home;
+use strongroom_sidecar::keep::Keeper;
+use strongroom_sidecar::mirror::Mirror;
+use strongroom_sidecar::settings::{Settings, Surroundings};
+use strongroom_sidecar::source::Source;
+use strongroom_sidecar::state::{Current, Rules, State};
+
 use crate::http::Events;
 use crate::process::{Sidecar, ends, until};
 use crate::scene::{Scene, put};
@@ -332,6 +339,31 @@ fn a_long_history_is_copied_while_the_sidecar_serves() {
     let sidecar = Sidecar::start(&scene, "");
     assert_eq!(sidecar.secret("web/token"), "39");
     sidecar.terminate();
+}
+
+#[test]
+fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back() {
+    let scene = Scene::with_token();
+    let settings = Settings::load(&Surroundings::of_process(&scene.settings(""))).unwrap();
+    let home = Home::open(&settings.state).unwrap();
+    let source = Arc::new(Source::new(&settings, &home).unwrap());
+    let vault = source.open().unwrap().vault;
+    let now = source.ambient.now();
+    let rules = Rules::of(&settings);
+    let state = Arc::new(State::new(vault, settings.environment, rules, now));
+    let current = |stale| Current::new(state.vault().snapshot(), stale, None);
+    state.serve(current(Some(now)));
+    let keeper = Keeper {
+        state: Arc::clone(&state),
+        source,
+        trust: home.trust(),
+        mirror: Some(Mirror::new(home.copy())),
+    };
+    keeper.start(Arc::default()).unwrap();
+    assert!(!home.copy().exists());
+    // nothing was committed meanwhile, so that nobody rings
+    state.serve(current(None));
+    copied(&scene);
 }
 
 #[test]
