@@ -2,7 +2,7 @@
 //! keeping the last few. It must not know HTTP.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_core::Vault;
 use strongroom_core::id::Revision;
@@ -16,16 +16,16 @@ const KEPT: usize = 4;
 /// The last few past snapshots.
 #[derive(Debug)]
 pub struct Past {
-    kept: Mutex<VecDeque<Arc<Snapshot>>>,
+    kept: Arc<Kept>,
     /// Building one reads the store: a client must not make many at a time.
-    one_at_a_time: Semaphore,
+    one_at_a_time: Arc<Semaphore>,
 }
 
 impl Default for Past {
     fn default() -> Self {
         Self {
-            kept: Mutex::default(),
-            one_at_a_time: Semaphore::new(1),
+            kept: Arc::default(),
+            one_at_a_time: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -40,35 +40,49 @@ impl Past {
         vault: Arc<Vault>,
         revision: Revision,
     ) -> Option<Result<Arc<Snapshot>, OpenError>> {
-        if let Some(snapshot) = self.kept(revision) {
+        if let Some(snapshot) = self.kept.get(revision) {
             return Some(Ok(snapshot));
         }
-        let _turn = self.one_at_a_time.acquire().await.ok()?;
-        if let Some(snapshot) = self.kept(revision) {
+        let turn = Arc::clone(&self.one_at_a_time).acquire_owned().await.ok()?;
+        if let Some(snapshot) = self.kept.get(revision) {
             return Some(Ok(snapshot));
         }
-        let built = tokio::task::spawn_blocking(move || vault.at(revision))
-            .await
-            .ok()?;
-        Some(built.map(|snapshot| self.keep(Arc::new(snapshot))))
+        let kept = Arc::clone(&self.kept);
+        let built = tokio::task::spawn_blocking(move || {
+            // a client that leaves does not end what it began: the turn is over when that is done
+            let _turn = turn;
+            let snapshot = vault.at(revision).map(Arc::new)?;
+            kept.add(Arc::clone(&snapshot));
+            Ok(snapshot)
+        });
+        built.await.ok()
     }
 
     /// Drops what is kept.
     pub fn forget(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept.lock().clear();
+    }
+}
+
+/// Newest first.
+#[derive(Debug, Default)]
+struct Kept(Mutex<VecDeque<Arc<Snapshot>>>);
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Snapshot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kept(&self, revision: Revision) -> Option<Arc<Snapshot>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    fn get(&self, revision: Revision) -> Option<Arc<Snapshot>> {
+        let kept = self.lock();
         kept.iter()
             .find(|snapshot| snapshot.revision() == revision)
             .cloned()
     }
 
-    fn keep(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, snapshot: Arc<Snapshot>) {
+        let mut kept = self.lock();
         kept.truncate(KEPT.saturating_sub(1));
-        kept.push_front(Arc::clone(&snapshot));
-        snapshot
+        kept.push_front(snapshot);
     }
 }

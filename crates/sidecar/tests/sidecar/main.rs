@@ -18,6 +18,7 @@ mod inject;
 mod lifecycle;
 mod offline;
 mod openapi;
+mod past;
 mod reads;
 mod settings;
 mod watch;
