@@ -26,6 +26,10 @@ pub struct Update {
     under: Mutex<HashMap<EntryPath, Event>>,
 }
 
+/// Events kept with one update for watchers of a prefix. Services ask for few; each one more is
+/// written again for each watcher, so that clients decide about nothing that stays.
+const MOST_PREFIXES: usize = 16;
+
 /// A list of changes longer than this is not sent: reading everything again is cheaper.
 const MOST_CHANGES: usize = 1000;
 
@@ -47,6 +51,9 @@ impl Update {
             return self.whole.get_or_init(|| event::step(self, None)).clone();
         };
         let mut under = self.under.lock().unwrap_or_else(PoisonError::into_inner);
+        if under.len() >= MOST_PREFIXES && !under.contains_key(prefix) {
+            return event::step(self, Some(prefix));
+        }
         let made = under
             .entry(prefix.clone())
             .or_insert_with(|| event::step(self, Some(prefix)));

@@ -272,6 +272,32 @@ fn a_watcher_that_talks_and_one_of_http_1_0_are_served() {
     });
 }
 
+#[test]
+fn what_watchers_ask_for_is_not_kept() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    // each with a prefix of its own
+    let watchers: Vec<Events> = (0..400)
+        .map(|number| {
+            let target = format!("/api/v1/watch?prefix={}/{number}", "x".repeat(100));
+            let mut events = Events::open(&sidecar.socket, &target, &[]);
+            events.next().unwrap();
+            events
+        })
+        .collect();
+    let before = sidecar.resident();
+    for round in 0..240 {
+        // each is an event of its own
+        sidecar.serves(scene.secret("web/token", &round.to_string()));
+    }
+    let grown = sidecar.resident().saturating_sub(before);
+    assert!(
+        grown < 16 << 20,
+        "{grown} bytes more for {} watchers",
+        watchers.len()
+    );
+}
+
 fn update(from: u64) -> Arc<Update> {
     let change = Change {
         path: path("web/token"),
