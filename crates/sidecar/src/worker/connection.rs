@@ -104,6 +104,11 @@ impl Connection {
     /// The other end takes what it is sent, or does not.
     pub(crate) fn wrote(&self, taken: bool) {
         if taken {
+            // an answer on its way is no rest between requests, and takes what time it takes; over
+            // HTTP/2 it may as well be the answer to a ping
+            if self.phase.load(Ordering::Relaxed) == IDLE && !self.multiplexed.load(Ordering::Relaxed) {
+                self.since.store(self.clock.now(), Ordering::Relaxed);
+            }
             if self.blocked.load(Ordering::Relaxed) != 0 {
                 self.blocked.store(0, Ordering::Relaxed);
             }
@@ -129,8 +134,8 @@ impl Connection {
             u128::from(now.saturating_sub(since)) > limit.as_millis()
         };
         let blocked = self.blocked.load(Ordering::Relaxed);
-        if blocked != 0 && over(blocked, limits.write_timeout) {
-            return true;
+        if blocked != 0 {
+            return over(blocked, limits.write_timeout);
         }
         if self.is_in_progress() {
             return false;

@@ -158,6 +158,26 @@ fn a_client_that_does_not_take_its_answers_is_let_go() {
 }
 
 #[test]
+fn a_client_that_takes_its_answer_slowly_is_not_idle() {
+    let scene = Scene::with_token();
+    scene.secret("large", &"x".repeat(1024 * 1024));
+    let sidecar = Sidecar::start(&scene, "[limits]\nidle_timeout = \"300ms\"");
+    let mut slow = UnixStream::connect(&sidecar.socket).unwrap();
+    let request = b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    slow.write_all(request).unwrap();
+    let mut taken = 0;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        match slow.read(&mut buffer).unwrap() {
+            0 => break,
+            count => taken += count,
+        }
+    }
+    assert!(taken > 1024 * 1024, "{taken} bytes came");
+}
+
+#[test]
 fn oversized_heads_are_refused() {
     let scene = Scene::with_token();
     let sidecar = Sidecar::start(&scene, "[limits]\nheader_bytes = 1024");
