@@ -25,8 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub async fn accept(listener: &UnixListener, quota: &Arc<Quota>, workers: &Workers, state: &State) {
     let mut was_exhausted = false;
     loop {
-        let limits = state.rules().limits;
-        quota.wait_for_room(limits.connections).await;
+        quota.wait_for_room(|| state.rules().limits.connections).await;
         match listener.accept().await {
             Ok((stream, _)) => {
                 was_exhausted = false;

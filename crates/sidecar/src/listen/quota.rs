@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+
+/// How often a full house is looked at again: its size may have changed.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Counts connections.
 #[derive(Debug, Default)]
@@ -23,10 +27,12 @@ impl Quota {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there are fewer than `most` connections. Only one task waits.
-    pub(super) async fn wait_for_room(&self, most: usize) {
-        while self.lock().all >= most {
-            self.freed.notified().await;
+    /// Waits until there are fewer than `most` connections, which a reload may change meanwhile.
+    /// Only one task waits.
+    pub(super) async fn wait_for_room(&self, most: impl Fn() -> usize) {
+        while self.lock().all >= most() {
+            // in vain or not, it looks again
+            let _ = tokio::time::timeout(LOOK, self.freed.notified()).await;
         }
     }
 

@@ -211,6 +211,23 @@ fn connections_are_counted_for_all_and_for_each_uid() {
 }
 
 #[test]
+fn who_waits_for_room_is_let_in_when_a_reload_makes_room() {
+    let scene = Scene::with_token();
+    let settings = scene.settings("[limits]\nconnections = 3");
+    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
+    let open = || {
+        let mut client = Client::connect(&sidecar.socket).unwrap();
+        client.request("GET", "/healthz", &[]).map(|_| client)
+    };
+    let held: Vec<Client> = (0..3).map(|_| open().unwrap()).collect();
+    let mut waits = Client::connect(&sidecar.socket).unwrap();
+    scene.settings("[limits]\nconnections = 30");
+    assert_eq!(waits.request("GET", "/healthz", &[]).unwrap().status, 200);
+    drop(held);
+}
+
+#[test]
 fn running_out_of_descriptors_ends_nothing() {
     let scene = Scene::with_token();
     let settings = scene.settings("");
