@@ -112,25 +112,25 @@ impl Follower {
         self.apply(vault, Steps::default());
         while let Some(event) = watch.next_blocking() {
             let mut steps = Steps::default();
-            match event {
-                Event::Revised(step) => {
-                    // the vault may be further already: the events up to there are on their way
-                    steps.0.push(step);
-                    while !steps.reach(vault.snapshot().revision()) {
-                        match watch.next_blocking() {
-                            Some(Event::Revised(step)) => steps.0.push(step),
-                            _ => break,
+            let mut next = Some(event);
+            while let Some(event) = next.take() {
+                match event {
+                    Event::Revised(step) => {
+                        steps.0.push(step);
+                        // the vault may be further already: the events up to there are on their way
+                        if !steps.reach(vault.snapshot().revision()) {
+                            next = watch.next_blocking();
                         }
                     }
+                    Event::Refused { reason } => {
+                        tracing::error!(%reason, "a revision was refused: the last good one is served");
+                    }
+                    Event::StoreLost { reason, .. } => {
+                        tracing::warn!(%reason, "the store is out of reach: the last good revision is served");
+                    }
+                    Event::StoreBack => tracing::info!("the store is back"),
+                    Event::Lagged => {}
                 }
-                Event::Refused { reason } => {
-                    tracing::error!(%reason, "a revision was refused: the last good one is served");
-                }
-                Event::StoreLost { reason, .. } => {
-                    tracing::warn!(%reason, "the store is out of reach: the last good revision is served");
-                }
-                Event::StoreBack => tracing::info!("the store is back"),
-                Event::Lagged => {}
             }
             self.apply(vault, steps);
         }
