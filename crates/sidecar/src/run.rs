@@ -207,14 +207,22 @@ impl Sidecar {
             tracing::warn!(%error, "changes of the settings file are not noticed: send SIGHUP");
             Arc::default()
         });
+        // what changed since the file was read, which may be long ago: a store was opened meanwhile
+        reload.reload();
         loop {
             tokio::select! {
                 _ = hup.recv() => {}
                 () = noticed.notified() => {}
             }
-            self.manager.tell(&Manager::reloading());
+            // before everything was delivered, `READY=1` would say too much
+            let is_ready = self.state.is_ready();
+            if is_ready {
+                self.manager.tell(&Manager::reloading());
+            }
             reload.reload();
-            self.manager.tell("READY=1");
+            if is_ready {
+                self.manager.tell("READY=1");
+            }
         }
     }
 

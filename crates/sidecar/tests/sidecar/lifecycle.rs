@@ -1,6 +1,7 @@
 //! From start to end: the socket file, a second sidecar, crashes, reload, drain, and what the
 //! service manager is told.
 
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -8,6 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::secret::Secret;
 
 use crate::http::{Client, Events};
 use crate::process::{PATIENCE, Sidecar, command, ends, until};
@@ -163,6 +166,34 @@ fn sighup_and_a_changed_file_reload_without_dropping_connections() {
 }
 
 #[test]
+fn settings_that_changed_while_the_sidecar_started_are_reloaded() {
+    let scene = Scene::with_token();
+    let identity = Identity::read_file(&scene.file("web.identity"), || None).unwrap();
+    std::fs::remove_file(scene.file("web.identity")).unwrap();
+    let phrase = Secret::new(b"phrase".to_vec());
+    identity
+        .write_file(&scene.file("web.identity"), Some(&phrase))
+        .unwrap();
+    // the sidecar waits for it with the settings read
+    let pipe = scene.file("phrase");
+    let made = Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let settings = scene.settings("");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let write = |more: &str| std::fs::write(&settings, format!("passphrase = \"phrase\"\n{text}{more}"));
+    write("").unwrap();
+    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+    let mut writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    write("mode = \"0600\"\n").unwrap();
+    writer.write_all(b"phrase").unwrap();
+    drop(writer);
+    sidecar.logs("the settings were reloaded");
+    let mode = std::fs::metadata(&sidecar.socket).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    sidecar.terminate();
+}
+
+#[test]
 fn sigterm_ends_watches_and_idle_connections_in_good_order() {
     let scene = Scene::with_token();
     let mut sidecar = Sidecar::start(&scene, "[limits]\ndrain_timeout = \"25s\"");
@@ -237,6 +268,25 @@ fn the_service_manager_is_told() {
     sidecar.signal(Signal::TERM);
     hear("STOPPING=1");
     assert_eq!(sidecar.ended().code(), Some(0));
+}
+
+#[test]
+fn a_reload_before_everything_was_delivered_does_not_say_ready() {
+    let scene = Scene::with_token();
+    let manager = UnixDatagram::bind(scene.file("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let files = "[[files]]\ndirectory = \"files\"\nrequired = [\"web/late\"]";
+    let mut start = command(&scene.settings(files));
+    start.env("NOTIFY_SOCKET", scene.file("notify"));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    sidecar.logs("not delivered");
+    sidecar.logs("serving");
+    sidecar.signal(Signal::HUP);
+    scene.secret("web/late", "x");
+    let mut told = [0; 1024];
+    let count = manager.recv(&mut told).unwrap();
+    assert_eq!(&told[..count], b"READY=1\nSTATUS=serving");
+    sidecar.terminate();
 }
 
 #[test]
