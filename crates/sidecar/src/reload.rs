@@ -34,7 +34,11 @@ pub fn notice(file: &Path) -> io::Result<Arc<Notify>> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let inotify = inotify::init(CreateFlags::CLOEXEC)?;
-    let events = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::CREATE | WatchFlags::DELETE;
+    let events = WatchFlags::CLOSE_WRITE
+        | WatchFlags::MOVED_TO
+        | WatchFlags::CREATE
+        | WatchFlags::DELETE
+        | WatchFlags::MOVE_SELF;
     inotify::add_watch(&inotify, directory, events)?;
     let name = file.file_name().unwrap_or_default().as_bytes().to_vec();
     let bell = Arc::new(Notify::new());
@@ -64,6 +68,13 @@ fn concerns(inotify: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
             Err(Errno::INTR) => continue,
             event => event?,
         };
+        // the directory itself went, and another one of its name would not be watched
+        if event
+            .events()
+            .intersects(ReadFlags::IGNORED | ReadFlags::MOVE_SELF)
+        {
+            return Err(Errno::NOENT);
+        }
         let of = event.file_name().map(CStr::to_bytes).unwrap_or_default();
         ours |= of == name || of.starts_with(b"..") || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
         if reader.is_buffer_empty() {

@@ -194,6 +194,36 @@ fn settings_that_changed_while_the_sidecar_started_are_reloaded() {
 }
 
 #[test]
+fn a_directory_of_settings_that_goes_away_is_told() {
+    let scene = Scene::with_token();
+    let text = std::fs::read_to_string(scene.settings("")).unwrap();
+    let here = scene.file("");
+    let text = text
+        .replace("sqlite:", &format!("sqlite:{}", here.display()))
+        .replace("\"web", &format!("\"{}web", here.display()));
+    for goes in ["moved", "removed"] {
+        let directory = scene.file(goes);
+        std::fs::create_dir(&directory).unwrap();
+        let settings = directory.join("web.toml");
+        std::fs::write(
+            &settings,
+            format!("state = \"{}web.state\"\n{text}", here.display()),
+        )
+        .unwrap();
+        let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+        sidecar.ready();
+        if goes == "moved" {
+            std::fs::rename(&directory, scene.file("elsewhere")).unwrap();
+        } else {
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
+        sidecar.logs("send SIGHUP");
+        assert_eq!(sidecar.secret("web/token"), "one");
+        sidecar.terminate();
+    }
+}
+
+#[test]
 fn sigterm_ends_watches_and_idle_connections_in_good_order() {
     let scene = Scene::with_token();
     let mut sidecar = Sidecar::start(&scene, "[limits]\ndrain_timeout = \"25s\"");
