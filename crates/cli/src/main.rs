@@ -25,6 +25,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
+/// Wipes whatever is freed: the only cover for buffers that are not ours.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> ExitCode {
     // Plaintext passes through this process: it leaves no core dump and nobody of the same user attaches.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);

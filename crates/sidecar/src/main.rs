@@ -8,6 +8,11 @@ use strongroom_sidecar::args::Args;
 use strongroom_sidecar::settings::{Settings, Surroundings, keys};
 use strongroom_sidecar::{error::StartError, run};
 
+/// Wipes whatever is freed: the only cover for the buffers of others, HTTP's and JSON's above all.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> ExitCode {
     // before anything else: taking over a descriptor changes the environment, which is safe only
     // while there is one thread

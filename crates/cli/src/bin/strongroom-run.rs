@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use strongroom_cli::run::args::{self, Asked};
 use strongroom_cli::run::{self, socket::Sidecar};
 
+/// Wipes whatever is freed: the only cover for buffers that are not ours.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> ExitCode {
     let socket = std::env::var_os("STRONGROOM_SOCKET").filter(|path| !path.is_empty());
     match args::parse(std::env::args_os().skip(1), socket) {
