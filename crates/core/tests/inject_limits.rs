@@ -97,7 +97,12 @@ fn there_is_no_room_for_a_thread() {
     };
     rustix::process::setrlimit(Resource::Nproc, limit).unwrap();
     let (_handle, updates) = process::channel();
-    let ended = process::supervise(settings("exec sleep 611"), material(1, &[]), updates, &mut |_| {});
+    let ended = process::supervise(
+        settings("exec sleep 611 > /dev/null 2>&1"),
+        material(1, &[]),
+        updates,
+        &mut |_| {},
+    );
     assert!(matches!(ended, Err(ProcessError::System { .. })), "{ended:?}");
     assert!(!runs("sleep\x00611\0"));
 }

@@ -285,6 +285,16 @@ fn orphans_are_adopted_and_reaped() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
+/// Killed when dropped, also by a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs `script` under a supervisor that is process 1 of a namespace of its own.
 fn as_first(script: &str) -> Option<Command> {
     if !root::can("make a pid namespace") {
@@ -372,9 +382,9 @@ fn a_group_that_is_gone_is_not_signalled_when_its_number_is_anothers() {
     let Some(mut command) = as_first(&text) else {
         return;
     };
-    let mut child = command.env("INJECT_RESTART", "1").spawn().unwrap();
+    let mut child = Killed(command.env("INJECT_RESTART", "1").spawn().unwrap());
     reads(&keep.path().join("again"), "");
-    let unshare = child.id();
+    let unshare = child.0.id();
     let first: i32 = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children"))
         .unwrap()
         .trim()
@@ -388,7 +398,7 @@ fn a_group_that_is_gone_is_not_signalled_when_its_number_is_anothers() {
     fs::write(keep.path().join("control"), "").unwrap();
     reads(&keep.path().join("hit"), "hit\n");
     kill_process(first, Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(child.0.wait().unwrap().code(), Some(3));
 }
 
 /// True when some process has exactly this command line.
