@@ -267,8 +267,7 @@ fn as_uid(uid: u32, socket: &Path, target: &str) -> String {
 
 #[test]
 fn only_allowed_uids_are_answered_and_a_reload_changes_who_is() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can be another user");
+    if !crate::root::can("become another user") {
         return;
     }
     let scene = Scene::with_token();

@@ -11,6 +11,8 @@
 
 mod http;
 mod process;
+#[path = "../../../core/tests/root/mod.rs"]
+mod root;
 mod scene;
 
 mod connections;
