@@ -110,13 +110,31 @@ impl Hash {
     /// The digest of the concatenation of `parts`.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
-            context.update(part);
-        }
+        let mut hasher = Hasher::default();
+        parts.iter().for_each(|part| hasher.update(part));
+        hasher.finish()
+    }
+}
+
+/// A digest in the making.
+#[derive(Clone)]
+pub(crate) struct Hasher(digest::Context);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    pub(crate) fn finish(self) -> Hash {
         let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
-        Self(out)
+        out.copy_from_slice(self.0.finish().as_ref());
+        Hash(out)
     }
 }
 

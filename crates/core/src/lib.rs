@@ -23,6 +23,9 @@ pub mod id;
 #[cfg(feature = "vault")]
 mod lookup;
 
+#[cfg(feature = "attest")]
+pub mod attest;
+
 #[cfg(feature = "vault")]
 pub mod crypto;
 

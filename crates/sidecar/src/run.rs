@@ -17,6 +17,7 @@ use crate::listen::{self, Bound, Quota};
 use crate::log::Level;
 use crate::mirror::Mirror;
 use crate::notify::Manager;
+use crate::peer::Attestor;
 use crate::reload::Reload;
 use crate::settings::{Settings, Surroundings};
 use crate::source::{Opened, Source};
@@ -42,6 +43,8 @@ pub fn run(
 ) -> Result<(), StartError> {
     harden::process().map_err(system("forbid core dumps"))?;
     let level = log::start(settings.log);
+    // before any sandbox: see there
+    let attestor = Attestor::start().map_err(system("start the attesting thread"))?;
     let bound = match activated {
         Some(listener) => listen::take_over(listener),
         None => listen::bind(&settings.socket)?,
@@ -66,6 +69,7 @@ pub fn run(
                 .map_err(system("start the injecting thread"))?,
         ),
         workers: Arc::new(workers),
+        attestor,
         state,
         manager: Manager::of_process(),
     };
@@ -107,6 +111,7 @@ fn check_environment(settings: &Settings, opened: &Opened) -> Result<(), StartEr
 struct Sidecar {
     state: Arc<State>,
     workers: Arc<Workers>,
+    attestor: Arc<Attestor>,
     injector: Arc<Injector>,
     manager: Manager,
 }
@@ -162,7 +167,7 @@ impl Sidecar {
         let path = reload.settings.socket.path.display().to_string();
         tracing::info!(revision, environment = %self.state.environment(), socket = path, "serving");
         tokio::select! {
-            () = listen::accept(&listener, &quota, &self.workers, &self.state) => {}
+            () = listen::accept(&listener, &quota, &self.workers, &self.attestor, &self.state) => {}
             () = self.tell_ready() => {}
             () = self.feed_watchdog() => {}
             () = self.reload_on_change(&mut reload, &mut signals.hup) => {}

@@ -6,7 +6,7 @@ mod socket;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::net::{UnixListener, UnixStream};
@@ -14,27 +14,42 @@ use tokio::net::{UnixListener, UnixStream};
 pub use quota::{Permit, Quota};
 pub use socket::{Bound, ListenError, bind, take_over};
 
-use crate::peer::Peer;
+use crate::peer::{Attestor, Peer, Unaccepted};
 use crate::state::State;
 use crate::worker::{Accepted, Workers};
 
 /// Pauses after an error of the whole system, so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// From one line about clients that are refused to the next.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// Accepts connections for ever; drop it to stop.
-pub async fn accept(listener: &UnixListener, quota: &Arc<Quota>, workers: &Workers, state: &State) {
+pub async fn accept(
+    listener: &UnixListener,
+    quota: &Arc<Quota>,
+    workers: &Workers,
+    attestor: &Arc<Attestor>,
+    state: &State,
+) {
     let mut was_exhausted = false;
+    let mut refused = Refused::default();
     loop {
         quota.wait_for_room(|| state.rules().limits.connections).await;
-        match listener.accept().await {
+        let accepted = match listener.accept().await {
             Ok((stream, _)) => {
-                was_exhausted = false;
                 let limits = state.rules().limits;
-                if let Err(error) = admit(stream, quota, limits.connections_per_uid, workers) {
-                    tracing::debug!(%error, "a connection was refused");
-                }
+                admit(stream, attestor, quota, limits.connections_per_uid, workers)
             }
-            Err(error) => {
+            Err(error) => Err(NotAdmitted::System(error)),
+        };
+        match accepted {
+            Ok(()) => was_exhausted = false,
+            Err(NotAdmitted::TooMany { uid }) => {
+                tracing::debug!(uid, "a connection was refused: its uid has as many as it may");
+            }
+            Err(NotAdmitted::Unaccepted(reason)) => refused.tell(&reason),
+            Err(NotAdmitted::System(error)) => {
                 let exhausted = is_exhausted(&error);
                 // one line for a whole episode
                 if !exhausted || !std::mem::replace(&mut was_exhausted, true) {
@@ -48,14 +63,54 @@ pub async fn accept(listener: &UnixListener, quota: &Arc<Quota>, workers: &Worke
     }
 }
 
-fn admit(stream: UnixStream, quota: &Arc<Quota>, per_uid: usize, workers: &Workers) -> io::Result<()> {
-    let peer = Peer::of(&stream)?;
-    let permit = quota
-        .admit(peer.uid, per_uid)
-        .ok_or_else(|| io::Error::other(format!("uid {} has as many connections as it may", peer.uid)))?;
-    let stream = stream.into_std()?;
+/// Why a connection goes to no worker.
+enum NotAdmitted {
+    TooMany { uid: u32 },
+    Unaccepted(Unaccepted),
+    System(io::Error),
+}
+
+impl From<Unaccepted> for NotAdmitted {
+    fn from(error: Unaccepted) -> Self {
+        match error {
+            Unaccepted::Io(error) => Self::System(error),
+            error => Self::Unaccepted(error),
+        }
+    }
+}
+
+fn admit(
+    stream: UnixStream,
+    attestor: &Arc<Attestor>,
+    quota: &Arc<Quota>,
+    per_uid: usize,
+    workers: &Workers,
+) -> Result<(), NotAdmitted> {
+    let peer = Peer::of(&stream, attestor)?;
+    let uid = peer.uid;
+    let permit = quota.admit(uid, per_uid).ok_or(NotAdmitted::TooMany { uid })?;
+    let stream = stream.into_std().map_err(NotAdmitted::System)?;
     workers.hand_over(Accepted { stream, peer, permit });
     Ok(())
+}
+
+/// Clients that are refused for who they are: told, but not as often as they like to try.
+#[derive(Default)]
+struct Refused {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Refused {
+    fn tell(&mut self, reason: &Unaccepted) {
+        if self.told.is_some_and(|told| told.elapsed() < QUIET) {
+            self.untold = self.untold.saturating_add(1);
+            return;
+        }
+        self.told = Some(Instant::now());
+        let more = std::mem::take(&mut self.untold);
+        tracing::warn!(%reason, more_before = more, "a connection was refused");
+    }
 }
 
 fn is_exhausted(error: &io::Error) -> bool {

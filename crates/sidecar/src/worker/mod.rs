@@ -246,7 +246,7 @@ impl Inside {
         let service = Service::new(
             Arc::clone(&self.state),
             Arc::clone(&self.feed),
-            peer,
+            peer.clone(),
             Arc::clone(&connection),
         );
         let header_bytes = limits.header_bytes;
@@ -264,7 +264,7 @@ impl Inside {
                 Err(error) => tracing::debug!(%error, "a connection broke before its first byte"),
             }
         };
-        tokio::spawn(obedient(connection, serve));
+        tokio::spawn(obedient(connection, peer, serve));
     }
 }
 
@@ -289,15 +289,17 @@ impl Drop for Served {
     }
 }
 
-/// Serves a connection until it ends or is ordered to end at once.
-async fn obedient(connection: Arc<Connection>, serve: impl Future<Output = ()>) {
+/// Serves a connection until it ends, is ordered to end at once, or the process that made it has
+/// ended, whoever may hold its end of the connection then.
+async fn obedient(connection: Arc<Connection>, peer: Peer, serve: impl Future<Output = ()>) {
     let mut serve = pin!(serve);
+    let mut gone = pin!(peer.gone());
     let mut attends = false;
     std::future::poll_fn(|context| {
         if !std::mem::replace(&mut attends, true) {
             connection.attend(context);
         }
-        if connection.is_ended() {
+        if connection.is_ended() || gone.as_mut().poll(context).is_ready() {
             Poll::Ready(())
         } else {
             serve.as_mut().poll(context)

@@ -1,0 +1,145 @@
+//! Who is at the other end of a connection: owns what the kernel said when it was accepted, that
+//! this process still is there, and finding out the rest once. No header and no name that a client
+//! binds can change it. It must not know what a workload may do.
+
+mod attestor;
+mod hold;
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+
+use strongroom_core::attest;
+use strongroom_core::workload::Workload;
+use tokio::net::UnixStream;
+use tokio::sync::OnceCell;
+
+pub use attestor::{Attestor, NotAttested};
+pub use hold::Hold;
+
+use attestor::Found;
+
+/// The process that connected, as the sidecar's namespaces see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its effective user when it connected.
+    pub uid: u32,
+    /// Its effective group when it connected.
+    pub gid: u32,
+    /// Its process id.
+    pub pid: i32,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    hold: Hold,
+    /// What it ran when it was accepted.
+    program: Option<OsString>,
+    workload: OnceCell<Arc<Workload>>,
+    attestor: Arc<Attestor>,
+}
+
+/// Why a connection is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Unaccepted {
+    /// It has no process id here.
+    #[error(
+        "the client's process is not visible to the sidecar: run both in one pid namespace, or the sidecar in the host's"
+    )]
+    Hidden,
+    /// All users that are not mapped look like this one.
+    #[error(
+        "the client's uid is {uid}, which stands for every user that the sidecar's user namespace does not map: give the service a uid of its own"
+    )]
+    Unmapped {
+        /// The overflow uid.
+        uid: u32,
+    },
+    /// It is gone already.
+    #[error("the client's process ended before its connection was accepted")]
+    Ended,
+    /// The system's.
+    #[error("the kernel does not tell who the client is: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Peer {
+    /// Asks the kernel who is at the other end of `stream`, and holds on to that process.
+    ///
+    /// # Errors
+    /// [`Unaccepted`].
+    pub fn of(stream: &UnixStream, attestor: &Arc<Attestor>) -> Result<Self, Unaccepted> {
+        let peer = stream.peer_cred()?;
+        let (uid, gid) = (peer.uid(), peer.gid());
+        let pid = peer.pid().filter(|pid| *pid > 0).ok_or(Unaccepted::Hidden)?;
+        if uid == attestor.overflow_uid() {
+            return Err(Unaccepted::Unmapped { uid });
+        }
+        let hold = Hold::of(stream, pid, uid)?;
+        let program = attest::program_path(pid);
+        // the number was this process's while it was used above
+        if !hold.is_alive() {
+            return Err(Unaccepted::Ended);
+        }
+        Ok(Self {
+            uid,
+            gid,
+            pid,
+            shared: Arc::new(Shared {
+                hold,
+                program,
+                workload: OnceCell::new(),
+                attestor: Arc::clone(attestor),
+            }),
+        })
+    }
+
+    /// True while the process lives. One system call, well under a microsecond.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.shared.hold.is_alive()
+    }
+
+    /// True while the process lives and runs what it ran when it was accepted, as far as that may
+    /// be known. One system call more than [`Self::is_alive`].
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        let accepted = self.shared.program.as_ref();
+        let is_same =
+            accepted.is_none_or(|accepted| attest::program_path(self.pid).as_ref() == Some(accepted));
+        // last: the number was its own while it was used
+        is_same && self.is_alive()
+    }
+
+    /// Returns when the process has ended.
+    pub async fn gone(&self) {
+        self.shared.hold.gone().await;
+    }
+
+    /// Who it is, when that is known already.
+    #[must_use]
+    pub fn workload_now(&self) -> Option<&Arc<Workload>> {
+        self.shared.workload.get()
+    }
+
+    /// Who it is: found out once, by the attestor's threads. When a container engine does not
+    /// answer, what it would say is absent, and it is asked again the next time.
+    ///
+    /// # Errors
+    /// [`NotAttested`]: then nothing may be given to it.
+    pub async fn workload(&self) -> Result<Arc<Workload>, NotAttested> {
+        let shared = &self.shared;
+        let found = shared.workload.get_or_try_init(|| async {
+            match shared.attestor.attest(self).await {
+                Ok(Found::Whole(workload)) => Ok(workload),
+                Ok(Found::WithoutEngine(workload)) => Err(Ok(workload)),
+                Err(error) => Err(Err(error)),
+            }
+        });
+        match found.await {
+            Ok(workload) => Ok(Arc::clone(workload)),
+            Err(otherwise) => otherwise,
+        }
+    }
+}
