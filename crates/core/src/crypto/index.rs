@@ -1,4 +1,4 @@
-//! Entry ids: owns the keyed hash that makes one id of an environment and a path. Whoever lacks
+//! Entry ids and hashed names: owns the keyed hashes of an environment and a path. Whoever lacks
 //! the key (the storage) learns nothing from an id; whoever has it (every member) can tell that a
 //! name is taken without opening the entry that has it.
 
@@ -31,9 +31,26 @@ impl IndexKey {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(environment);
         context.update(path);
-        let tag = context.sign();
-        let mut id = [0; 16];
-        id.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        id
+        first_half(context)
     }
+
+    /// The first 16 bytes of HMAC-SHA-256 over a name as the audit log has it. The word in front
+    /// keeps it apart from every entry's id.
+    #[must_use]
+    pub fn name_tag(&self, environment: &str, path: &str) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in ["strongroom audit name\0", environment, "/", path] {
+            context.update(part.as_bytes());
+        }
+        first_half(context)
+    }
+}
+
+fn first_half(context: hmac::Context) -> [u8; 16] {
+    let mut half = [0; 16];
+    let tag = context.sign();
+    half.iter_mut()
+        .zip(tag.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    half
 }
