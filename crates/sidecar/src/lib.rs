@@ -10,6 +10,7 @@
 //! connections, one follows the store, one injects, one keeps.
 
 pub mod args;
+pub mod audit;
 pub mod bell;
 pub mod change;
 pub mod error;

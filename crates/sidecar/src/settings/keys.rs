@@ -1,7 +1,7 @@
-//! Every key of the settings file with its meaning and default: owns what is a known key, the
-//! documented example and the reference in the documentation. It must not interpret values.
+//! Every key of the settings file with its meaning and default: owns what is a known key. How they
+//! are shown is `shown`'s. It must not interpret values.
 
-use std::fmt::Write as _;
+pub use super::shown::{example, reference};
 
 /// What happens when a key is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,10 @@ pub const TABLES: &[(&str, &str)] = &[
     ),
     ("limits", "What one sidecar puts up with."),
     ("log", "What is written to standard error."),
+    (
+        "audit",
+        "The audit log: a record is in it before anything is released. Without this table there is none, which the log says at each start.",
+    ),
     (
         "files",
         "A directory of files that always hold one revision; may be given many times, as `[[files]]`.",
@@ -243,6 +247,83 @@ pub const KEYS: &[Key] = &[
         "\"text\"",
         "`text` or `json`.",
     ),
+    fixed(
+        "audit",
+        "directory",
+        Required,
+        "\"/var/log/strongroom/web\"",
+        "The log's directory, of this sidecar's own; it is made with mode 0700 when it is not there.",
+    ),
+    fixed(
+        "audit",
+        "names",
+        Value("\"clear\""),
+        "\"hashed\"",
+        "How entries are named: `clear`, or `hashed` under a key that the store's members have.",
+    ),
+    fixed(
+        "audit",
+        "durability",
+        Value("\"written\""),
+        "\"fsync\"",
+        "When a record counts: `written` when the kernel has it, which survives the end of the sidecar; `fsync` when the disk has it, which survives the end of the machine.",
+    ),
+    fixed(
+        "audit",
+        "rotate_bytes",
+        Value("67108864"),
+        "67108864",
+        "The next file begins when one has so many bytes, 65536 to 1099511627776.",
+    ),
+    fixed(
+        "audit",
+        "rotate_every",
+        Value("\"24h\""),
+        "\"24h\"",
+        "The next file begins when one is so old.",
+    ),
+    fixed(
+        "audit",
+        "keep",
+        Words("all files are kept"),
+        "365",
+        "How many files are kept, 2 to 1000000; older ones are removed, which the log says.",
+    ),
+    fixed(
+        "audit",
+        "head_every_records",
+        Value("1000"),
+        "1000",
+        "A signed head follows so many records, 1 to 4096,",
+    ),
+    fixed(
+        "audit",
+        "head_every",
+        Value("\"10s\""),
+        "\"10s\"",
+        "or comes so long after one.",
+    ),
+    fixed(
+        "audit",
+        "timeout",
+        Value("\"1s\""),
+        "\"1s\"",
+        "A record that is not written within this time is refused, and with it what it is for: 503.",
+    ),
+    fixed(
+        "audit",
+        "syslog",
+        Words("no copies to syslog"),
+        "\"/dev/log\"",
+        "A syslog or journald socket that gets a copy of each line, at best effort.",
+    ),
+    fixed(
+        "audit",
+        "stdout",
+        Value("false"),
+        "true",
+        "Write a copy of each line to standard output, at best effort.",
+    ),
     key(
         "files",
         "directory",
@@ -381,68 +462,4 @@ pub const KEYS: &[Key] = &[
 /// The keys of `table`.
 pub fn of(table: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.table == table)
-}
-
-/// A settings file that documents every key: what must be given is given, the rest is a comment.
-#[must_use]
-pub fn example() -> String {
-    let mut out = String::from(
-        "# Settings of strongroom-sidecar. Every key is shown; those in comments have the value shown.\n",
-    );
-    for (table, doc) in TABLES {
-        let optional = matches!(*table, "files" | "process");
-        let comment = if optional { "# " } else { "" };
-        let _ = writeln!(out, "\n# {doc}");
-        match *table {
-            "" => {}
-            "files" => out.push_str("# [[files]]\n"),
-            _ => {
-                let _ = writeln!(out, "{comment}[{table}]");
-            }
-        }
-        for key in of(table) {
-            let (comment, note) = match key.default {
-                Required => (comment, "required".to_owned()),
-                Value(value) => ("# ", format!("default: {value}")),
-                Words(words) => ("# ", format!("default: {words}")),
-            };
-            let _ = writeln!(out, "# {} ({note})", key.doc);
-            let _ = writeln!(out, "{comment}{} = {}", key.name, key.example);
-        }
-    }
-    out
-}
-
-/// The reference for the documentation, as Markdown.
-#[must_use]
-pub fn reference() -> String {
-    let mut out = String::new();
-    for (table, doc) in TABLES {
-        let title = match *table {
-            "" => "Top level".to_owned(),
-            "files" => "`[[files]]`".to_owned(),
-            _ => format!("`[{table}]`"),
-        };
-        let _ = writeln!(out, "### {title}\n\n{doc}\n");
-        out.push_str("| key | default | meaning |\n| --- | --- | --- |\n");
-        for key in of(table) {
-            let default = match key.default {
-                Required => "required".to_owned(),
-                Value(value) => format!("`{value}`"),
-                Words(words) => words.to_owned(),
-            };
-            let restart = if key.restart {
-                " A change needs a restart."
-            } else {
-                ""
-            };
-            let _ = writeln!(
-                out,
-                "| `{}` | {default} | {}{restart} Example: `{}` |",
-                key.name, key.doc, key.example
-            );
-        }
-        out.push('\n');
-    }
-    out
 }

@@ -2,8 +2,10 @@
 //! reported at once, by key and never with a value. It must not open what it names.
 
 mod accounts;
+mod audit;
 mod inject;
 pub mod keys;
+mod shown;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -93,6 +95,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Logging.
     pub log: Log,
+    /// The audit log; none when `None`.
+    pub audit: Option<crate::audit::Options>,
     /// Directories of files.
     pub files: Vec<Files>,
     /// The supervised process.
@@ -234,6 +238,7 @@ impl Settings {
         ];
         changed
             .into_iter()
+            .chain(audit::changed(self.audit.as_ref(), other.audit.as_ref()))
             .filter(|(_, changed)| *changed)
             .map(|(key, _)| key)
             .collect()
@@ -280,6 +285,8 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let socket = socket(&top.table("socket"), around);
     let limits = limits(&top.table("limits"));
     let log = log(&top.table("log"));
+    let has_audit = top.has("audit");
+    let audit = has_audit.then(|| audit::audit(&top.table("audit"), around));
     let files = inject::files(&top.tables("files"), around);
     let process = if top.has("process") {
         inject::process(&top.table("process"))
@@ -297,6 +304,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         socket: socket?,
         limits,
         log,
+        audit: audit.flatten(),
         files,
         process,
     })

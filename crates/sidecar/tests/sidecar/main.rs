@@ -15,6 +15,7 @@ mod process;
 mod root;
 mod scene;
 
+mod audit;
 mod connections;
 mod inject;
 mod lifecycle;

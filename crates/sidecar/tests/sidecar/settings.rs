@@ -47,6 +47,7 @@ fn every_problem_is_told_at_once_and_by_key() {
         [socket]\nmode = \"0888\"\nallow_uids = [-1]\n\
         [limits]\nworkers = 0\nidle_timeout = \"soon\"\nconnections = \"many\"\n\
         [log]\nlevel = \"loud\"\n\
+        [audit]\nnames = \"shouted\"\nkeep = 1\nhead_every_records = 5000\n\
         [[files]]\nprefix = \"/x\"\nowner = \"nobody-of-this-name\"\non_change = \"dance\"\n\
         [[files]]\ndirectory = \"d\"\nnames = { \"a/../b\" = \"x\" }\nsurprise = 1\n\
         [process]\ncommand = []\nenv = { \"1X\" = \"a\", Y = \"//\" }\non_change = { signal = \"NOPE\" }\n";
@@ -64,6 +65,10 @@ fn every_problem_is_told_at_once_and_by_key() {
         "limits.idle_timeout",
         "limits.connections",
         "log.level",
+        "audit.directory",
+        "audit.names",
+        "audit.keep",
+        "audit.head_every_records",
         "files[0].directory",
         "files[0].prefix",
         "files[0].owner",
@@ -97,6 +102,7 @@ fn a_problem_never_repeats_what_was_given() {
         format!("[[files]]\nprefix = \"{canary}//\"\nowner = \"{canary}\"\non_change = \"{canary}\""),
         format!("[process]\ncommand = \"{canary}\"\nenv = {{ \"{canary} \" = \"{canary}//\" }}"),
         format!("passphrase = \"credential:{canary}\""),
+        format!("[audit]\nnames = \"{canary}\"\ndurability = \"{canary}\"\nkeep = \"{canary}\""),
     ] {
         let error = Settings::parse(&text).unwrap_err();
         assert!(!format!("{error}").contains(canary), "{error}");
@@ -180,7 +186,9 @@ fn the_example_is_valid_as_printed_and_with_every_comment_taken_away() {
 
 #[test]
 fn a_documented_default_is_the_one_that_holds() {
-    let text = format!("{LEAST}{SOCKET}[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n");
+    let text = format!(
+        "{LEAST}{SOCKET}[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n[audit]\ndirectory = \"a\"\n"
+    );
     let implied = Settings::parse(&text).unwrap();
     let mut table: toml::Table = text.parse().unwrap();
     for key in keys::KEYS {
@@ -210,7 +218,10 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
     let base = Settings::parse(&format!("{LEAST}{SOCKET}")).unwrap();
     let other = "store = \"sqlite:o\"\nidentity = \"o\"\nenvironment = \"other\"\npassphrase = \"p\"\nstate = \"o\"\n\
         offline_copy = false\nfingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
-        [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n[log]\nformat = \"json\"\nlevel = \"warn\"\n";
+        [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
+        [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
+        rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
+        syslog = \"o\"\nstdout = true\n";
     let other = Settings::parse(other).unwrap();
     let mut found = base.needs_restart(&other);
     let documented = keys::KEYS.iter().filter(|key| key.restart);

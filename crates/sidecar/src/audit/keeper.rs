@@ -1,0 +1,134 @@
+//! The sink's own thread: owns what is done to a log besides writing records: heads, the next
+//! file, trying again after an outage, the end. While something is wrong, or when every record
+//! goes to the disk, it alone writes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::sink::Log;
+use super::writer::note;
+
+/// How often writing is tried during an outage in which nobody asks.
+const RETRY: Duration = Duration::from_secs(1);
+/// After a file could not be begun, or an old one not be removed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The thread's state.
+pub(super) struct Keeper {
+    log: Arc<Log>,
+    next_head: Instant,
+    next_file: Instant,
+}
+
+impl Keeper {
+    pub(super) fn start(log: Arc<Log>) -> io::Result<JoinHandle<()>> {
+        let now = Instant::now();
+        let mut this = Self {
+            next_head: now + log.options.head_every,
+            next_file: now,
+            log,
+        };
+        std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || this.run())
+    }
+
+    fn run(&mut self) {
+        while !self.log.stopped.load(Ordering::SeqCst) {
+            self.log.write_waiting();
+            self.log.is_due.store(false, Ordering::SeqCst);
+            self.tend();
+            // while this thread had the lock, callers queued
+            if !self.log.is_idle() {
+                continue;
+            }
+            let until = if self.log.troubles.is_any() {
+                RETRY
+            } else {
+                self.next_head.saturating_duration_since(Instant::now())
+            };
+            std::thread::park_timeout(until);
+        }
+        self.close();
+    }
+
+    /// What is due.
+    fn tend(&mut self) {
+        let log = Arc::clone(&self.log);
+        let now = Instant::now();
+        if log.troubles.is_any() {
+            log.probe();
+            if log.troubles.is_any() {
+                return;
+            }
+        }
+        if now >= self.next_file && self.is_full() {
+            self.next_file = now + PATIENCE;
+            match self.rotate(now) {
+                Ok(()) => self.next_file = now,
+                Err(error) => tracing::warn!(%error, "the audit log could not begin its next file"),
+            }
+        }
+        let is_time = now >= self.next_head;
+        if is_time {
+            self.next_head = now + log.options.head_every;
+            self.count_dropped();
+        }
+        let mut writer = log.lock();
+        let is_due = writer.unsigned >= log.options.head_every_records || (is_time && writer.unsigned > 0);
+        if is_due && let Err(error) = writer.sign(now) {
+            drop(writer);
+            log.troubles.begin(&error.to_string());
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let options = &self.log.options;
+        let writer = self.log.lock();
+        writer.length() >= options.rotate_bytes || writer.age() >= options.rotate_every
+    }
+
+    fn rotate(&self, now: Instant) -> io::Result<()> {
+        let before = self.log.lock().rotate(now)?;
+        // not under the lock: a whole file may have to go to the disk
+        if let Some(before) = before {
+            before.sync_data()?;
+        }
+        match self.log.options.keep {
+            Some(keep) => self.log.lock().prune(now, keep),
+            None => Ok(()),
+        }
+    }
+
+    fn count_dropped(&self) {
+        let mut writer = self.log.lock();
+        let dropped: Vec<_> = writer
+            .copies
+            .iter()
+            .map(|copy| (copy.name, copy.take_dropped()))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        for (name, count) in dropped {
+            let body = note("dropped", Some(count), Some(name));
+            let _ = self.log.write(&mut writer, std::iter::once(body.as_slice()));
+        }
+    }
+
+    fn close(&self) {
+        self.log.write_waiting();
+        self.count_dropped();
+        let mut writer = self.log.lock();
+        let stopped = note("stopped", None, None);
+        let closed = self
+            .log
+            .write(&mut writer, std::iter::once(stopped.as_slice()))
+            .is_ok()
+            && writer.sign(Instant::now()).and_then(|()| writer.flush()).is_ok();
+        if !closed {
+            tracing::error!("the audit log could not be closed: its last records are not signed");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a log is written to: owns the face that the files have, and that tests give to a slow or
+//! broken disk.
+
+use std::fs::File;
+use std::io;
+
+/// The files of one log.
+pub trait Medium: Send {
+    /// Appends all of `bytes` to the current file, or nothing.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Brings the current file to the disk.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Fails when the current file is no longer the one at its path.
+    ///
+    /// # Errors
+    /// Says what became of it.
+    fn check(&mut self) -> io::Result<()>;
+
+    /// Begins the file whose first line is number `first` with `bytes`, and makes it the current
+    /// one; the one before is given back, to be brought to the disk.
+    ///
+    /// # Errors
+    /// The system's own; then the current file stays.
+    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<Option<File>>;
+
+    /// Bytes of the current file; `None` when there is none to append to.
+    fn length(&self) -> Option<u64>;
+
+    /// The name of the current file.
+    fn name(&self) -> String;
+
+    /// Removes the oldest files beyond `keep` and returns their names.
+    ///
+    /// # Errors
+    /// The system's own.
+    fn prune(&mut self, keep: usize) -> io::Result<Vec<String>>;
+}
