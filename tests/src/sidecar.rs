@@ -25,7 +25,7 @@ impl Settings {
     #[must_use]
     pub fn new(scene: &Scene, name: &str, identity: &Path, environment: &str) -> Self {
         let text = format!(
-            "store = \"{}\"\nidentity = \"{}\"\nenvironment = \"{environment}\"\n\n[socket]\npath = \"{name}/sidecar.sock\"\n",
+            "sandbox.syscalls = \"kill\"\nstore = \"{}\"\nidentity = \"{}\"\nenvironment = \"{environment}\"\n\n[socket]\npath = \"{name}/sidecar.sock\"\n",
             scene.store(),
             identity.display(),
         );

@@ -43,6 +43,7 @@ pub fn run(
 ) -> Result<(), StartError> {
     harden::process().map_err(system("forbid core dumps"))?;
     let level = log::start(settings.log);
+    harden::lock_memory();
     // before any sandbox: see there
     let attestor = Attestor::start().map_err(system("start the attesting thread"))?;
     let bound = match activated {
@@ -62,12 +63,18 @@ pub fn run(
         started,
     ));
     let count = settings.limits.workers.unwrap_or_else(cores);
+    // outside the fence: what is started from here on is behind it
+    let injector = Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
+        .map_err(system("start the injecting thread"))?;
+    let fence = harden::fence(&settings, &around);
+    tracing::debug!(
+        files = fence.files,
+        syscalls = fence.syscalls,
+        "what others send is read behind a fence"
+    );
     let workers = Workers::start(count, &state).map_err(system("start a worker"))?;
     let sidecar = Sidecar {
-        injector: Arc::new(
-            Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
-                .map_err(system("start the injecting thread"))?,
-        ),
+        injector: Arc::new(injector),
         workers: Arc::new(workers),
         attestor,
         state,

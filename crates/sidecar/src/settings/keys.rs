@@ -80,6 +80,10 @@ pub const TABLES: &[(&str, &str)] = &[
         "The audit log: a record is in it before anything is released. Without this table there is none, which the log says at each start.",
     ),
     (
+        "sandbox",
+        "What the threads that serve connections and follow the store may not do; see [hardening](hardening.md).",
+    ),
+    (
         "files",
         "A directory of files that always hold one revision; may be given many times, as `[[files]]`.",
     ),
@@ -323,6 +327,20 @@ pub const KEYS: &[Key] = &[
         Value("false"),
         "true",
         "Write a copy of each line to standard output, at best effort.",
+    ),
+    fixed(
+        "sandbox",
+        "files",
+        Value("true"),
+        "true",
+        "Files that these settings do not name are out of reach, and so is TCP, where the kernel has Landlock.",
+    ),
+    fixed(
+        "sandbox",
+        "syscalls",
+        Value("\"refuse\""),
+        "\"refuse\"",
+        "System calls that are not needed: `refuse` them, `kill` the sidecar (for tests), or `off`.",
     ),
     key(
         "files",

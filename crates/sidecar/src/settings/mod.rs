@@ -97,6 +97,8 @@ pub struct Settings {
     pub log: Log,
     /// The audit log; none when `None`.
     pub audit: Option<crate::audit::Options>,
+    /// What threads that read foreign bytes may not do.
+    pub sandbox: Sandbox,
     /// Directories of files.
     pub files: Vec<Files>,
     /// The supervised process.
@@ -162,6 +164,26 @@ pub struct Log {
     pub level: Level,
     /// JSON instead of text.
     pub json: bool,
+}
+
+/// What threads that read foreign bytes may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Files that the settings do not name are out of reach.
+    pub files: bool,
+    /// What becomes of system calls that are not needed.
+    pub syscalls: Syscalls,
+}
+
+/// What becomes of a system call that is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syscalls {
+    /// It fails as if the kernel did not have it.
+    Refuse,
+    /// It ends the process.
+    Kill,
+    /// It is made.
+    Off,
 }
 
 impl Settings {
@@ -235,6 +257,11 @@ impl Settings {
             ("socket.path", self.socket.path != other.socket.path),
             ("limits.workers", self.limits.workers != other.limits.workers),
             ("log.format", self.log.json != other.log.json),
+            ("sandbox.files", self.sandbox.files != other.sandbox.files),
+            (
+                "sandbox.syscalls",
+                self.sandbox.syscalls != other.sandbox.syscalls,
+            ),
         ];
         changed
             .into_iter()
@@ -287,6 +314,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let log = log(&top.table("log"));
     let has_audit = top.has("audit");
     let audit = has_audit.then(|| audit::audit(&top.table("audit"), around));
+    let sandbox = sandbox(&top.table("sandbox"));
     let files = inject::files(&top.tables("files"), around);
     let process = if top.has("process") {
         inject::process(&top.table("process"))
@@ -305,6 +333,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         limits,
         log,
         audit: audit.flatten(),
+        sandbox,
         files,
         process,
     })
@@ -397,6 +426,19 @@ fn log(table: &Table<'_>) -> Log {
     Log {
         level: level.unwrap_or(Level::INFO),
         json: json.unwrap_or(false),
+    }
+}
+
+fn sandbox(table: &Table<'_>) -> Sandbox {
+    let syscalls = table.parse("syscalls", |text| match text {
+        "refuse" => Ok(Syscalls::Refuse),
+        "kill" => Ok(Syscalls::Kill),
+        "off" => Ok(Syscalls::Off),
+        _ => Err("refuse, kill or off is wanted"),
+    });
+    Sandbox {
+        files: table.boolean("files", true),
+        syscalls: syscalls.unwrap_or(Syscalls::Refuse),
     }
 }
 

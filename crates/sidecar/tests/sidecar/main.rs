@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod hardening;
 mod http;
 mod process;
 #[path = "../../../core/tests/root/mod.rs"]

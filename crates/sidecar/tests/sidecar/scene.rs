@@ -126,7 +126,7 @@ impl Scene {
     /// The same under another name.
     pub fn settings_named(&self, name: &str, more: &str) -> PathBuf {
         let text = format!(
-            "store = \"sqlite:store.db\"\nidentity = \"web.identity\"\nenvironment = \"prod\"\n\
+            "sandbox.syscalls = \"kill\"\nstore = \"sqlite:store.db\"\nidentity = \"web.identity\"\nenvironment = \"prod\"\n\
              [socket]\npath = \"{name}/s.sock\"\n{more}"
         );
         let file = self.file(format!("{name}.toml"));

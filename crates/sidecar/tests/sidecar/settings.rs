@@ -221,7 +221,8 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
         [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
         [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
         rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
-        syslog = \"o\"\nstdout = true\n";
+        syslog = \"o\"\nstdout = true\n\
+        [sandbox]\nfiles = false\nsyscalls = \"off\"\n";
     let other = Settings::parse(other).unwrap();
     let mut found = base.needs_restart(&other);
     let documented = keys::KEYS.iter().filter(|key| key.restart);
