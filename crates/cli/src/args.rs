@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Watch(command::watch::Args),
     Verify(command::verify::Args),
     Status(command::status::Args),
+    Doctor(command::doctor::Args),
     Completions(command::completions::Args),
     Man(command::man::Args),
 }

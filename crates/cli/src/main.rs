@@ -3,6 +3,7 @@
 
 mod args;
 mod change;
+mod checkup;
 mod command;
 mod context;
 mod dotenv;

@@ -4,6 +4,7 @@ pub(crate) mod compartment;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod environment;
 pub(crate) mod export;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
     let done = match cli.command {
         Command::Run(args) => return run::run(args, &context),
         Command::Status(args) => return status::run(&args, &context),
+        Command::Doctor(args) => return doctor::run(&args, &context),
         Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Init(args) => init::run(args, &context),
         Command::Identity(command) => identity::run(&command, &context),

@@ -14,6 +14,7 @@ mod pty;
 
 mod canonical;
 mod docs;
+mod doctor;
 mod edit;
 mod entries;
 mod history;
