@@ -157,6 +157,8 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["store"]),
     (&["age"], &["crypto"]),
     (&["ring"], &["crypto", "id", "ambient"]),
+    (&["cedar_policy"], &["policy"]),
+    (&["miette"], &["policy"]),
     (&["SystemTime", "now"], &["ambient"]),
     (&["SystemRandom"], &["ambient"]),
     (&["Serialize"], &["api"]),

@@ -6,6 +6,7 @@ use std::fmt;
 use strongroom_core::crypto::identity::IdentityError;
 use strongroom_core::inject::files::FilesError;
 use strongroom_core::name::NameError;
+use strongroom_core::policy::PolicyError;
 use strongroom_core::snapshot::ReadError;
 use strongroom_core::store::StoreError;
 use strongroom_core::vault::{Break, CommitError, IntegrityError, OpenError, TrustError};
@@ -158,6 +159,7 @@ impl From<CommitError> for CliError {
             CommitError::Open(error) => return error.into(),
             CommitError::Read(error) => return error.into(),
             CommitError::Store(error) => return error.into(),
+            CommitError::Policy(error) => return error.into(),
             CommitError::Entropy(_) | CommitError::Invalid { .. } | CommitError::Contended { .. } => {
                 (Exit::Failed, None)
             }
@@ -168,10 +170,23 @@ impl From<CommitError> for CliError {
             ),
             CommitError::Denied { .. } => (
                 Exit::Denied,
-                Some("`strongroom member list` shows who may; nothing was committed"),
+                Some(
+                    "`strongroom member list` and `strongroom policy explain` show who may; nothing was committed",
+                ),
             ),
         };
         Self::new(exit, error.to_string()).maybe_hint(hint)
+    }
+}
+
+impl From<PolicyError> for CliError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Read(error) => error.into(),
+            PolicyError::Text { .. } | PolicyError::TooMany { .. } | PolicyError::Internal(_) => {
+                Self::failed(error.to_string())
+            }
+        }
     }
 }
 

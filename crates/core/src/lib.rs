@@ -44,6 +44,9 @@ pub mod flag;
 pub mod snapshot;
 
 #[cfg(feature = "vault")]
+pub mod policy;
+
+#[cfg(feature = "vault")]
 pub mod audit;
 
 #[cfg(feature = "vault")]

@@ -115,7 +115,9 @@ impl Admin {
     pub fn may_change(&self, member: MemberId, compartment: CompartmentId) -> bool {
         self.members.get(&member).is_some_and(|state| match state.role {
             Role::Admin => true,
-            Role::Writer | Role::Rotator => state.granted.contains(&compartment),
+            Role::Writer | Role::Rotator => {
+                compartment != self.common && state.granted.contains(&compartment)
+            }
             Role::Reader => false,
         })
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::meta::{Meta, meta_context};
 use super::{Action, Changed, Entry, Node, Snapshot};
-use crate::commit::{Break, IntegrityError, Live, Sealed};
+use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
 use crate::crypto::seal;
-use crate::id::{EntryId, Hash, Revision};
+use crate::id::{CompartmentId, EntryId, Hash, Revision};
 use crate::kind::Kind;
 use crate::lookup::HashIndex;
 
@@ -155,6 +155,9 @@ fn place(
     if only_secret && part.stays && meta.kind != Kind::Secret {
         return Err(Break::Unauthorised);
     }
+    if part.stays && !is_in_place(meta.kind, part.live.compartment, next.state.admin()) {
+        return Err(Break::Contradiction);
+    }
     let environment = next
         .directory
         .environment_names
@@ -165,6 +168,7 @@ fn place(
         if let Some(order) = space.order.get_mut() {
             order.remove(&meta.path);
         }
+        space.policies.remove(&meta.path);
         return Ok((space.entries.remove(&meta.path).map(|node| node.entry), None));
     };
     let compartment = next
@@ -188,12 +192,23 @@ fn place(
     if let Some(order) = space.order.get_mut() {
         order.insert(entry.path.clone(), Arc::clone(&entry));
     }
+    if entry.kind == Kind::Policy {
+        space.policies.insert(entry.path.clone(), Arc::clone(&entry));
+    } else {
+        space.policies.remove(&entry.path);
+    }
     let node = Node {
         entry: Arc::clone(&entry),
         sealed,
     };
     let before = space.entries.insert(entry.path.clone(), node);
     Ok((before.map(|node| node.entry), Some(entry)))
+}
+
+/// Policies lie in `common` and nothing else does: so everyone reads them, and only admins, who
+/// alone may change entries there, write them.
+pub(crate) fn is_in_place(kind: Kind, compartment: CompartmentId, admin: &Admin) -> bool {
+    (kind == Kind::Policy) == (compartment == admin.common())
 }
 
 /// What happened to one entry.

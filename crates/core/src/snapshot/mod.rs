@@ -23,6 +23,7 @@ use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
 pub(crate) use build::{Delta, Fetch, Take};
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
+pub(crate) use fill::is_in_place;
 pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, value_context,
 };
@@ -169,6 +170,8 @@ struct Space {
     entries: PersistentMap<EntryPath, Node>,
     /// Made by the first listing and kept up from then on: most readers never list.
     order: OnceLock<imbl::OrdMap<EntryPath, Arc<Entry>>>,
+    /// The policies among them, in order: few, and asked for with every snapshot.
+    policies: imbl::OrdMap<EntryPath, Arc<Entry>>,
 }
 
 /// An entry and its sealed value.
@@ -265,6 +268,11 @@ impl Snapshot {
         all
     }
 
+    /// The name of the compartment that policies lie in.
+    pub(crate) fn common(&self) -> Option<&CompartmentName> {
+        self.directory.compartments.get(&self.state.admin().common())
+    }
+
     /// All members, by name.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
@@ -313,6 +321,14 @@ impl Snapshot {
             .values()
             .flat_map(|space| space.entries.values())
             .map(|node| &node.entry)
+    }
+
+    /// The policy entries of `environment` itself, by path.
+    pub(crate) fn policies(&self, environment: &EnvironmentName) -> impl Iterator<Item = &Arc<Entry>> {
+        self.spaces
+            .get(environment)
+            .into_iter()
+            .flat_map(|space| space.policies.values())
     }
 
     /// The environment's own entry at `path`.

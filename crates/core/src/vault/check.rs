@@ -8,6 +8,7 @@ use crate::crypto::seal;
 use crate::flag;
 use crate::id::Version;
 use crate::name::{EntryPath, EnvironmentName};
+use crate::policy;
 use crate::snapshot::{Entry, Kind};
 
 /// Longest message, bytes.
@@ -60,9 +61,15 @@ fn value(put: &Put) -> Result<(), CommitError> {
             .expose(flag::Definition::parse)
             .map(|_| ())
             .map_err(|error| error.to_string()),
-        Kind::Secret | Kind::Policy | Kind::Schema => Ok(()),
+        Kind::Policy => put.value.expose(policy_text),
+        Kind::Secret | Kind::Schema => Ok(()),
     };
     checked.map_err(|problem| invalid(format!("{path:?}: {problem}")))
+}
+
+fn policy_text(bytes: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "a policy is UTF-8 text".to_owned())?;
+    policy::check(text).map(|_| ()).map_err(|fault| fault.to_string())
 }
 
 fn is_label_key(key: &str) -> bool {

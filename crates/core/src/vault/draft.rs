@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::change::{Change, Edit, Expect, Planned, Put};
 use super::check::{self, denied, invalid};
-use super::error::CommitError;
-use crate::ambient::Ambient;
+use super::error::{CommitError, OpenError};
+use super::guard::{Asked, Guard};
+use crate::ambient::{Ambient, Timestamp};
 use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
 use crate::config::Format;
 use crate::crypto::identity::Identity;
@@ -15,9 +16,10 @@ use crate::crypto::keyring::{self, Keyring};
 use crate::crypto::seal::{self, Context, Kek};
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, StoreId, Term, Version};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName};
+use crate::policy::Resource;
 use crate::snapshot::{
-    Action, Changed, Directory, Entry, Kind, Meta, ReadError, Snapshot, message_context, meta_context,
-    value_context,
+    Action, Changed, Directory, Entry, Kind, Meta, ReadError, Snapshot, is_in_place, message_context,
+    meta_context, value_context,
 };
 use crate::store::{Head, StoredCommit, StoredObject};
 
@@ -36,6 +38,9 @@ pub(super) struct Draft<'a> {
     pub(super) wrap: BTreeSet<(CompartmentId, Term)>,
     pub(super) changes: Vec<AdminChange>,
     pub(super) exposed: Vec<Changed>,
+    /// When it is made.
+    time: Timestamp,
+    guard: Guard,
     objects: Vec<StoredObject>,
     entries: BTreeMap<EntryId, EntryChange>,
     planned: Vec<Planned>,
@@ -60,6 +65,8 @@ impl<'a> Draft<'a> {
             .members()
             .get(&me)
             .map_or(Role::Reader, |member| member.role);
+        let name = base.directory().members.get(&me).ok_or(OpenError::NotMember)?;
+        let time = ambient.now();
         let mut draft = Self {
             base,
             me,
@@ -72,6 +79,8 @@ impl<'a> Draft<'a> {
             wrap: BTreeSet::new(),
             changes: Vec::new(),
             exposed: Vec::new(),
+            time,
+            guard: Guard::new(name, role, time)?,
             objects: Vec::new(),
             entries: BTreeMap::new(),
             planned: Vec::new(),
@@ -102,7 +111,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Wraps keys, seals the message, signs.
-    pub(super) fn finish(mut self, message: &str, identity: &Identity) -> Result<Ready, CommitError> {
+    pub(super) fn finish(
+        mut self,
+        message: &str,
+        identity: &Identity,
+    ) -> Result<(Ready, Guard), CommitError> {
         self.write_key_files()?;
         let state = self.base.state();
         let revision = state.revision().next();
@@ -118,20 +131,21 @@ impl<'a> Draft<'a> {
             previous: state.hash(),
             authority: state.admin().last(),
             author: self.me,
-            time: self.ambient.now(),
+            time: self.time,
             message,
             admin: self.changes,
             entries: self.entries.into_values().collect(),
         };
         let bytes = commit.sign(identity.signing_key());
         let hash = Hash::of(&bytes);
-        Ok(Ready {
+        let ready = Ready {
             commit: StoredCommit {
                 head: Head { revision, hash },
                 bytes,
             },
             objects: self.objects,
-        })
+        };
+        Ok((ready, self.guard))
     }
 
     fn write_key_files(&mut self) -> Result<(), CommitError> {
@@ -179,7 +193,12 @@ impl<'a> Draft<'a> {
     fn put(&mut self, put: &Put) -> Result<(), CommitError> {
         check::put(put)?;
         let environment = self.environment(&put.environment)?;
-        let (environment_id, default) = (environment.id, environment.compartment);
+        let default = if put.kind == Kind::Policy {
+            self.admin.common()
+        } else {
+            environment.compartment
+        };
+        let environment_id = environment.id;
         let id = self.directory.entry_id(environment_id, &put.path);
         self.once(id)?;
         let old = self.base.own(&put.environment, &put.path).cloned();
@@ -190,6 +209,12 @@ impl<'a> Draft<'a> {
         }
         let compartment = self.compartment_for(put, old.as_deref(), default)?;
         self.may_write(compartment, put, old.as_deref())?;
+        if !is_in_place(put.kind, compartment, &self.admin) {
+            return Err(invalid(format!(
+                "{:?}: policies lie in compartment `common`, and nothing else does",
+                put.path
+            )));
+        }
         let format = if put.kind == Kind::Config {
             put.format
         } else {
@@ -230,6 +255,20 @@ impl<'a> Draft<'a> {
         if unchanged {
             return Ok(());
         }
+        let compartment_name = self.directory.compartments.get(&compartment);
+        let compartment_name = compartment_name.ok_or_else(|| denied("it does not open the compartment"))?;
+        let asked = Asked {
+            layers: self.directory.layers(&put.environment),
+            before: old.as_deref().map(Resource::from),
+            after: Some(Resource {
+                path: &meta.path,
+                kind: meta.kind,
+                compartment: compartment_name,
+                labels: &meta.labels,
+            }),
+            only_value: same_meta,
+        };
+        self.guard.check(self.base, &put.path, &asked)?;
         let live = self.base.state().entry(id);
         let meta = match live.filter(|_| same_meta) {
             Some(live) => live.meta,
@@ -330,6 +369,13 @@ impl<'a> Draft<'a> {
                 self.role
             )));
         }
+        let asked = Asked {
+            layers: self.directory.layers(environment),
+            before: Some(Resource::from(&**old)),
+            after: None,
+            only_value: false,
+        };
+        self.guard.check(self.base, path, &asked)?;
         self.planned.push(Planned {
             change: Changed {
                 environment: environment.clone(),

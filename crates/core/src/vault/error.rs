@@ -5,6 +5,7 @@ use crate::commit::IntegrityError;
 use crate::crypto::seal::SealError;
 use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
+use crate::policy::PolicyError;
 use crate::snapshot::ReadError;
 use crate::store::StoreError;
 
@@ -75,6 +76,9 @@ pub enum CommitError {
         /// Why.
         reason: String,
     },
+    /// The policies that govern the change are not valid, or those it would leave behind are not.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The change itself is not valid.
     #[error("{problem}")]
     Invalid {

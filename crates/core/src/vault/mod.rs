@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod follow;
 mod genesis;
+mod guard;
 mod load;
 mod past;
 mod trust;
@@ -203,7 +204,7 @@ impl Vault {
                 });
             }
             let exposed = draft.exposed.clone();
-            let ready = draft.finish(&change.message, &self.identity)?;
+            let (ready, guard) = draft.finish(&change.message, &self.identity)?;
             let expected = Head {
                 revision: base.revision(),
                 hash: base.hash(),
@@ -213,6 +214,7 @@ impl Vault {
             walk.step(&ready.commit).map_err(OpenError::from)?;
             let mut objects = Objects::with(&*self.store, &ready.objects);
             let (snapshot, changes) = load::step(&mut objects, &self.identity, &base, &walk)?;
+            guard.aftermath(&snapshot, &changes)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
                 Err(AppendError::Conflict { .. }) => continue,

@@ -14,7 +14,8 @@ use crate::crypto::seal::Context;
 use crate::id::{Hash, Revision};
 use crate::kind::Kind;
 use crate::snapshot::{
-    Fetch, Meta, Snapshot, index_context, message_context, meta_context, name_context, value_context,
+    Fetch, Meta, Snapshot, index_context, is_in_place, message_context, meta_context, name_context,
+    value_context,
 };
 
 /// What `verify` checked.
@@ -188,6 +189,9 @@ impl<'a> Tally<'a> {
             if let Some(plain) = tally.open(sealed, &context)? {
                 let meta = plain.expose(Meta::decode).map_err(|_| Break::Record)?;
                 if tally.now.directory().entry_id(meta.environment, &meta.path) != change.id {
+                    return Err(Break::Contradiction);
+                }
+                if !is_in_place(meta.kind, change.compartment, state.admin()) {
                     return Err(Break::Contradiction);
                 }
                 tally.kinds.insert(hash, meta.kind);
