@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod inject;
 pub mod keys;
+mod sandbox;
 mod shown;
 mod table;
 
@@ -18,6 +19,7 @@ use tracing::Level;
 use crate::error::StartError;
 
 pub use inject::{Files, OnChange, OnFiles, Process, Selection};
+pub use sandbox::{Sandbox, Syscalls};
 pub use table::{Problem, Problems};
 
 use table::{Collected, Table};
@@ -166,26 +168,6 @@ pub struct Log {
     pub json: bool,
 }
 
-/// What threads that read foreign bytes may not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sandbox {
-    /// Files that the settings do not name are out of reach.
-    pub files: bool,
-    /// What becomes of system calls that are not needed.
-    pub syscalls: Syscalls,
-}
-
-/// What becomes of a system call that is not needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Syscalls {
-    /// It fails as if the kernel did not have it.
-    Refuse,
-    /// It ends the process.
-    Kill,
-    /// It is made.
-    Off,
-}
-
 impl Settings {
     /// Parses `text` as if it lay in the current directory.
     ///
@@ -314,7 +296,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let log = log(&top.table("log"));
     let has_audit = top.has("audit");
     let audit = has_audit.then(|| audit::audit(&top.table("audit"), around));
-    let sandbox = sandbox(&top.table("sandbox"));
+    let sandbox = sandbox::sandbox(&top.table("sandbox"));
     let files = inject::files(&top.tables("files"), around);
     let process = if top.has("process") {
         inject::process(&top.table("process"))
@@ -426,19 +408,6 @@ fn log(table: &Table<'_>) -> Log {
     Log {
         level: level.unwrap_or(Level::INFO),
         json: json.unwrap_or(false),
-    }
-}
-
-fn sandbox(table: &Table<'_>) -> Sandbox {
-    let syscalls = table.parse("syscalls", |text| match text {
-        "refuse" => Ok(Syscalls::Refuse),
-        "kill" => Ok(Syscalls::Kill),
-        "off" => Ok(Syscalls::Off),
-        _ => Err("refuse, kill or off is wanted"),
-    });
-    Sandbox {
-        files: table.boolean("files", true),
-        syscalls: syscalls.unwrap_or(Syscalls::Refuse),
     }
 }
 
