@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod event;
 pub mod feed;
+mod host;
 mod json;
 mod list;
 mod openapi;

@@ -17,7 +17,7 @@ use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
 use super::route::{Query, Route};
-use super::{list, openapi, status, value};
+use super::{host, list, openapi, status, value};
 use crate::peer::Peer;
 use crate::state::{Current, Rules, State};
 use crate::worker::{Connection, InProgress};
@@ -141,6 +141,11 @@ impl Service {
         if request.headers().contains_key(ORIGIN) {
             return Err(Refusal::denied(
                 "requests of web pages (with an Origin header) are not answered",
+            ));
+        }
+        if !host::is_known(request) {
+            return Err(Refusal::denied(
+                "requests for other hosts are not answered: a client of this socket names `localhost`",
             ));
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {

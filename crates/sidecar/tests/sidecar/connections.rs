@@ -81,8 +81,8 @@ fn a_client_that_sends_byte_by_byte_is_understood() {
     let sidecar = Sidecar::start(&scene, "");
     // begins like HTTP/2 and is not
     for (text, status) in [
-        ("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 200),
-        ("PRI /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 405),
+        ("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", 200),
+        ("PRI /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", 405),
     ] {
         let mut client = Client::connect(&sidecar.socket).unwrap();
         for byte in text.as_bytes() {
@@ -147,7 +147,7 @@ fn a_client_that_does_not_take_its_answers_is_let_go() {
     scene.secret("large", &"x".repeat(1024 * 1024));
     let sidecar = Sidecar::start(&scene, "[limits]\nwrite_timeout = \"300ms\"");
     let mut greedy = UnixStream::connect(&sidecar.socket).unwrap();
-    let request = b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: localhost\r\n\r\n";
     greedy.write_all(&request.repeat(8)).unwrap();
     until("it is let go", || greedy.write_all(b"G").err());
     // what the kernel holds stays readable, the rest was never sent
@@ -163,7 +163,7 @@ fn a_client_that_takes_its_answer_slowly_is_not_idle() {
     scene.secret("large", &"x".repeat(1024 * 1024));
     let sidecar = Sidecar::start(&scene, "[limits]\nidle_timeout = \"300ms\"");
     let mut slow = UnixStream::connect(&sidecar.socket).unwrap();
-    let request = b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     slow.write_all(request).unwrap();
     let mut taken = 0;
     let mut buffer = vec![0; 64 * 1024];

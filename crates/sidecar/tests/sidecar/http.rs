@@ -129,7 +129,7 @@ impl Events {
         let mut client = Client::connect(socket).unwrap();
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
         client
-            .send(format!("GET {target} HTTP/1.1\r\nhost: x\r\n{lines}\r\n").as_bytes())
+            .send(format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n").as_bytes())
             .unwrap();
         let head = client.head().unwrap();
         assert_eq!(head.status, 200);

@@ -247,7 +247,7 @@ fn the_drain_is_bounded() {
     let mut sidecar = Sidecar::start(&scene, "[limits]\ndrain_timeout = \"300ms\"");
     let mut stuck = Client::connect(&sidecar.socket).unwrap();
     stuck
-        .send(b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\n\r\n")
+        .send(b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .unwrap();
     until("the answer began", || stuck.head().ok());
     sidecar.signal(Signal::TERM);
@@ -262,7 +262,7 @@ fn a_second_sigterm_ends_the_drain() {
     let mut sidecar = Sidecar::start(&scene, "[limits]\ndrain_timeout = \"1h\"\nwrite_timeout = \"1h\"");
     let mut stuck = Client::connect(&sidecar.socket).unwrap();
     stuck
-        .send(b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: x\r\n\r\n")
+        .send(b"GET /api/v1/secrets/large HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .unwrap();
     until("the answer began", || stuck.head().ok());
     sidecar.signal(Signal::TERM);
@@ -326,7 +326,9 @@ fn a_socket_of_the_service_manager_is_taken_over_and_left() {
     let listener = UnixListener::bind(scene.file("web/s.sock")).unwrap();
     // a client that came before the sidecar waits and is answered
     let mut early = Client::connect(&scene.file("web/s.sock")).unwrap();
-    early.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    early
+        .send(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
     let mut shell = Command::new("sh");
     shell
         .args([

@@ -9,7 +9,6 @@
     missing_docs
 )]
 
-mod hardening;
 mod http;
 mod process;
 #[path = "../../../core/tests/root/mod.rs"]
@@ -18,6 +17,8 @@ mod scene;
 
 mod audit;
 mod connections;
+mod hardening;
+mod hostile;
 mod inject;
 mod lifecycle;
 mod offline;

@@ -245,9 +245,9 @@ fn a_watcher_that_talks_and_one_of_http_1_0_are_served() {
     let sidecar = Sidecar::start(&scene, "");
     let mut talks = Client::connect(&sidecar.socket).unwrap();
     let mut old = Client::connect(&sidecar.socket).unwrap();
-    let ask = |version| format!("GET /api/v1/watch HTTP/{version}\r\nhost: x\r\n\r\n");
+    let ask = |version| format!("GET /api/v1/watch HTTP/{version}\r\nhost: localhost\r\n\r\n");
     // one request before and one behind, in one go
-    let before = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let before = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     talks
         .send([before, &ask("1.1"), before].concat().as_bytes())
         .unwrap();

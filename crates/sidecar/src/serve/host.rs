@@ -1,0 +1,28 @@
+//! Which names a client may call the sidecar by: owns telling clients of a socket from web pages
+//! that reached it through somebody's proxy. A page always names its own host.
+//!
+//! Clients of Unix sockets name what their libraries put there: nothing, `localhost` (curl, Node,
+//! Go, gRPC, our own) or `unix`, or the socket's path in percent signs (requests) or hexadecimal
+//! digits (hyperlocal). None of the two is a name that DNS could give to somebody.
+
+use hyper::Request;
+use hyper::header::HOST;
+
+/// True when the request names no host, or one that a client of a socket names.
+pub(super) fn is_known<B>(request: &Request<B>) -> bool {
+    // the whole address in the request's line, as HTTP/2 always has it, wins over the header
+    let authority = request.uri().authority().map(|name| name.as_str().as_bytes());
+    let mut headers = request.headers().get_all(HOST).iter().map(|name| name.as_bytes());
+    authority.is_none_or(is_local) && headers.all(is_local)
+}
+
+fn is_local(host: &[u8]) -> bool {
+    let is_port = |rest: &[u8]| rest.is_empty() || (rest.starts_with(b":") && rest.len() < 7);
+    match host {
+        b"" | b"unix" => true,
+        // a slash, then anything; DNS has no percent sign
+        [b'%', b'2', b'f' | b'F', ..] => true,
+        [b'2', b'f' | b'F', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        _ => host.strip_prefix(b"localhost").is_some_and(is_port),
+    }
+}
