@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use strongroom_tests::scene::Scene;
 use strongroom_tests::{component, program, wait};
 
-/// Nobody: a user who has nothing to do with the tests.
-const USER: u32 = 65_534;
+/// A user who has nothing to do with the tests; 65534 stands for nobody known, and is refused.
+const USER: u32 = 65_533;
 
 /// Ended when dropped.
 struct Running(Child);
