@@ -24,12 +24,36 @@ pub fn run() {
     }
     std::thread::sleep(Duration::from_secs(2));
     memory("the same after 100 more commits", &sidecar);
+    drop(sidecar);
+    idle(&world);
     size("`strongroom-sidecar`, stripped", &Sidecar::program(), 25.0);
     size(
         "`strongroom-run`, static and stripped",
         &program::static_run(),
         3.0,
     );
+}
+
+/// What a connection costs that asked once and rests: as many as this machine lets be open.
+fn idle(world: &World) {
+    let more = "[limits]\nconnections = 20000\nconnections_per_uid = 20000";
+    let sidecar = Sidecar::start(world, "idle", more);
+    // the sidecar holds two descriptors for each
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let count = most.map_or(10_000, |most| (most.saturating_sub(500) / 2).min(10_000));
+    std::thread::sleep(Duration::from_secs(2));
+    let before = sidecar.process.memory("VmRSS");
+    let connections: Vec<_> = (0..count)
+        .map(|_| Connection::open(&sidecar.socket, TARGET).0)
+        .collect();
+    let each = (sidecar.process.memory("VmRSS") - before) as f64 / 1024.0 / count as f64;
+    line(
+        &format!("each of {count} idle connections"),
+        &format!("{each:.1} KiB"),
+        "under 12 KiB",
+        each < 12.0,
+    );
+    drop(connections);
 }
 
 fn memory(what: &str, sidecar: &Sidecar) {
