@@ -18,7 +18,9 @@ fn findings(desk: &Desk, arguments: &[&str]) -> (i32, Vec<Value>) {
 
 fn state<'a>(findings: &'a [Value], check: &str) -> &'a str {
     let found = findings.iter().find(|one| one["check"] == check);
-    found.unwrap_or_else(|| panic!("no check {check}"))["state"].as_str().unwrap()
+    found.unwrap_or_else(|| panic!("no check {check}"))["state"]
+        .as_str()
+        .unwrap()
 }
 
 fn set_mode(desk: &Desk, name: &str, mode: u32) {
@@ -30,14 +32,36 @@ fn a_good_desk_has_no_problem() {
     let desk = Desk::new();
     let (code, findings) = findings(&desk, &[]);
     assert_eq!(code, 0, "{findings:#?}");
-    for check in ["core dumps", "no new privileges", "store file", "store directory", "identity"] {
+    for check in [
+        "core dumps",
+        "no new privileges",
+        "store file",
+        "store directory",
+        "identity",
+    ] {
         assert_eq!(state(&findings, check), "ok", "{findings:#?}");
     }
-    for check in ["landlock", "seccomp", "swap", "debuggers", "peers", "inotify", "open files", "tmpfs", "clock"] {
-        assert!(["ok", "warning"].contains(&state(&findings, check)), "{findings:#?}");
+    for check in [
+        "landlock",
+        "seccomp",
+        "swap",
+        "debuggers",
+        "peers",
+        "inotify",
+        "open files",
+        "tmpfs",
+        "clock",
+    ] {
+        assert!(
+            ["ok", "warning"].contains(&state(&findings, check)),
+            "{findings:#?}"
+        );
     }
     let text = desk.ok(["doctor"]);
-    assert!(text.contains("0 problems") && text.contains("store.db, mode 06"), "{text}");
+    assert!(
+        text.contains("0 problems") && text.contains("store.db, mode 06"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -52,7 +76,10 @@ fn files_that_are_open_to_others_are_problems() {
         let (code, found) = findings(&desk, &[]);
         assert_eq!((code, state(&found, check)), (1, "problem"), "{found:#?}");
         let finding = found.iter().find(|one| one["check"] == check).unwrap();
-        assert!(finding["next"].as_str().unwrap().starts_with("chmod "), "{finding}");
+        assert!(
+            finding["next"].as_str().unwrap().starts_with("chmod "),
+            "{finding}"
+        );
         set_mode(&desk, name, good);
         assert_eq!(findings(&desk, &[]).0, 0);
     }
