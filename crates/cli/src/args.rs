@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Compartment(command::compartment::Command),
     #[command(subcommand)]
     Environment(command::environment::Command),
+    #[command(subcommand)]
+    Policy(command::policy::Command),
     Put(command::put::Args),
     Get(command::get::Args),
     List(command::list::Args),

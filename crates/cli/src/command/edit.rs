@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let name = match (kind, format) {
         (Kind::Flag | Kind::Schema, _) | (_, Format::Json) => "value.json",
         (_, Format::Toml) => "value.toml",
+        (Kind::Policy, _) => "value.cedar",
         _ => "value.txt",
     };
     let scratch = Scratch::new(args.insecure_dir.as_deref(), name, &before)?;

@@ -16,6 +16,7 @@ pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod member;
+pub(crate) mod policy;
 pub(crate) mod put;
 pub(crate) mod render;
 pub(crate) mod rollback;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Member(command) => member::run(command, &context),
         Command::Compartment(command) => compartment::run(command, &context),
         Command::Environment(command) => environment::run(command, &context),
+        Command::Policy(command) => policy::run(command, &context),
         Command::Put(args) => put::run(args, &context),
         Command::Get(args) => get::run(&args, &context),
         Command::List(args) => list::run(&args, &context),

@@ -22,6 +22,7 @@ mod identity;
 mod integrity;
 mod leaks;
 mod names;
+mod policy;
 mod run;
 mod settings;
 mod structure;

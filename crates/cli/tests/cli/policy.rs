@@ -1,0 +1,370 @@
+//! Policies from files to decisions: the shipped examples, cases, plans, explanations.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::desk::{CANARY, Desk, Ran};
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
+}
+
+fn examples() -> Vec<PathBuf> {
+    let all = std::fs::read_dir(shipped())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut directories: Vec<_> = all.filter(|path| path.is_dir()).collect();
+    directories.sort();
+    directories
+}
+
+const WEB: &str = r#"@id("web reads its own")
+permit (
+  principal is Workload,
+  action,
+  resource in Path::"prod/web"
+)
+when { principal.uid == 1000 };
+"#;
+
+const CASES: &str = r#"
+[principals.web]
+uid = 1000
+
+[[case]]
+principal = "web"
+action = "readSecret"
+resource = "web/key"
+decision = "allow"
+policies = ["web reads its own"]
+
+[[case]]
+principal = "web"
+action = "readSecret"
+resource = "payments/key"
+decision = "deny"
+"#;
+
+/// A directory `team` with one policy and its cases.
+fn team(desk: &Desk) {
+    std::fs::create_dir(desk.file("team")).unwrap();
+    desk.write("team/web.cedar", WEB);
+    desk.write("team/cases.toml", CASES);
+}
+
+#[test]
+fn the_shipped_examples_pass_their_cases_and_are_formatted() {
+    let desk = Desk::bare();
+    let mut arguments = vec!["policy".into(), "test".into()];
+    let directories = examples();
+    assert!(directories.len() >= 5, "{directories:?}");
+    arguments.extend(directories.iter().cloned());
+    let ran = desk.run(&arguments);
+    assert_eq!(ran.stderr, "", "every policy decides a case");
+    assert!(ran.ok().contains("cases passed"));
+    let root = shipped();
+    let all = directories.iter().chain([&root]).flat_map(|directory| {
+        let files = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        files
+            .filter(|file| file.extension().is_some_and(|ending| ending == "cedar"))
+            .collect::<Vec<_>>()
+    });
+    let mut arguments: Vec<PathBuf> = vec!["policy".into(), "fmt".into(), "--check".into()];
+    arguments.extend(all);
+    assert!(arguments.len() > 8);
+    desk.ok(&arguments);
+}
+
+#[test]
+fn a_case_that_goes_otherwise_is_shown_as_a_difference() {
+    let desk = Desk::bare();
+    team(&desk);
+    assert_eq!(desk.ok(["policy", "test", "team"]), "2 cases passed\n");
+    let wrong = CASES
+        .replace("\"deny\"", "\"allow\"\npolicies = [\"web reads its own\"]")
+        .replace(
+            "resource = \"web/key\"\ndecision = \"allow\"",
+            "resource = \"web/key\"\ndecision = \"deny\"",
+        );
+    desk.write("team/cases.toml", wrong);
+    let ran = desk.run(["policy", "test", "team"]);
+    assert_eq!(ran.code, 1);
+    let shown = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(
+        shown,
+        "team/cases.toml: case 1: web readSecret web/key\n\
+         \u{20} - deny by [\"web reads its own\"]\n\
+         \u{20} + allow by [\"web reads its own\"]\n\
+         team/cases.toml: case 2: web readSecret payments/key\n\
+         \u{20} - allow by [\"web reads its own\"]\n\
+         \u{20} + deny by []\n"
+    );
+    assert!(
+        ran.stderr.contains("2 of 2 cases were decided otherwise"),
+        "{}",
+        ran.stderr
+    );
+    // The same decision by another policy is another decision.
+    desk.write(
+        "team/cases.toml",
+        CASES.replace("[\"web reads its own\"]", "[\"another\"]"),
+    );
+    assert_eq!(desk.run(["policy", "test", "team"]).code, 1);
+    let mut json = desk.command(["policy", "test", "team", "--json"]);
+    let json: Value = serde_json::from_slice(&json.output().unwrap().stdout).unwrap();
+    assert_eq!(json[0]["cases"], 2);
+    assert_eq!(json[0]["failures"][0]["expected"]["policies"], json!(["another"]));
+}
+
+#[test]
+fn what_is_wrong_with_a_directory_is_said_with_its_place() {
+    let desk = Desk::bare();
+    desk.run(["policy", "test", "team"]).refused(1, "No such file");
+    team(&desk);
+    desk.write("team/web.cedar", WEB.replace("principal.uid", "principal.uit"));
+    desk.run(["policy", "test", "team"])
+        .refused(1, "team/web.cedar: line 7, column 8: policy 1: attribute `uit`");
+    desk.write("team/web.cedar", WEB);
+    desk.write(
+        "team/cases.toml",
+        CASES.replace("decision = \"deny\"", "verdict = \"deny\""),
+    );
+    desk.run(["policy", "test", "team"])
+        .refused(1, "team/cases.toml: line ");
+    desk.write("team/cases.toml", CASES.replace("readSecret", "read"));
+    desk.run(["policy", "test", "team"])
+        .refused(1, "case 1: an action is one of");
+    desk.write(
+        "team/cases.toml",
+        CASES.replace("[principals.web]", "[principals.other]"),
+    );
+    desk.run(["policy", "test", "team"])
+        .refused(1, "case 1: there are no [principals.web]");
+    std::fs::remove_file(desk.file("team/cases.toml")).unwrap();
+    desk.run(["policy", "test", "team"])
+        .refused(1, "there are no cases in it");
+    std::fs::remove_file(desk.file("team/web.cedar")).unwrap();
+    desk.run(["policy", "test", "team"])
+        .refused(1, "there is no policy in it");
+}
+
+#[test]
+fn a_policy_that_decides_no_case_is_warned_of() {
+    let desk = Desk::bare();
+    team(&desk);
+    desk.write(
+        "team/more.cedar",
+        "permit (principal, action == Action::\"watch\", resource);\n",
+    );
+    let ran = desk.run(["policy", "test", "team"]);
+    assert!(
+        ran.stderr
+            .contains("no case is decided by policy \"prod/policy/more#1\""),
+        "{}",
+        ran.stderr
+    );
+    ran.ok();
+}
+
+#[test]
+fn apply_commits_what_differs_and_prunes_when_asked() {
+    let desk = Desk::new();
+    team(&desk);
+    let plan = desk.json(["policy", "apply", "prod", "team", "--dry-run"]);
+    assert_eq!(plan["changes"][0]["path"], "policy/web");
+    assert_eq!(plan["changes"][0]["action"], "created");
+    let first = desk.json(["policy", "apply", "prod", "team"]);
+    assert_eq!(first["committed"], true);
+    let again = desk.json(["policy", "apply", "prod", "team"]);
+    assert_eq!(again["committed"], false);
+    desk.write(
+        "team/more.cedar",
+        "permit (principal, action == Action::\"watch\", resource);\n",
+    );
+    let second = desk.json(["policy", "apply", "prod", "team"]);
+    assert_eq!(second["changes"].as_array().unwrap().len(), 1);
+    std::fs::remove_file(desk.file("team/more.cedar")).unwrap();
+    let third = desk.json(["policy", "apply", "prod", "team"]);
+    assert_eq!(
+        third["committed"], false,
+        "what the directory has not stays without --prune"
+    );
+    let fourth = desk.json(["policy", "apply", "prod", "team", "--prune"]);
+    assert_eq!(fourth["changes"][0]["action"], "deleted");
+    let list = desk.json(["policy", "list", "prod"]);
+    let entries = &list["environments"][0]["entries"];
+    assert_eq!(entries.as_array().unwrap().len(), 1);
+    assert_eq!(entries[0]["path"], "policy/web");
+    assert_eq!(list["environments"][0]["policies"], json!(["web reads its own"]));
+    // Cases that fail keep it out.
+    desk.write("team/web.cedar", WEB.replace("1000", "1001"));
+    desk.run(["policy", "apply", "prod", "team"])
+        .refused(1, "1 cases are decided otherwise");
+}
+
+#[test]
+fn list_shows_what_is_inherited_and_what_is_built_in() {
+    let desk = Desk::new();
+    team(&desk);
+    desk.ok(["environment", "add", "eu", "--parent", "prod"]);
+    desk.ok(["environment", "add", "dev"]);
+    desk.ok(["policy", "apply", "prod", "team"]);
+    let table = desk.ok(["policy", "list"]);
+    let line = |environment: &str| {
+        let line = table.lines().find(|line| line.starts_with(environment)).unwrap();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line("eu")[1], "prod/policy/web");
+    assert_eq!(line("prod")[1], "prod/policy/web");
+    assert_eq!(line("dev")[1..], ["(built", "in)"]);
+    assert_eq!(
+        desk.json(["policy", "list", "dev"])["environments"][0]["built_in"],
+        true
+    );
+}
+
+#[test]
+fn explain_names_the_policy_and_the_reason() {
+    let desk = Desk::new();
+    team(&desk);
+    let read = |path: &str, who: &[&str]| {
+        let mut arguments = vec![
+            "policy",
+            "explain",
+            "prod",
+            "--action",
+            "readSecret",
+            "--path",
+            path,
+        ];
+        arguments.extend(who);
+        desk.json(arguments)
+    };
+    let before = read("web/key", &["--uid", "7"]);
+    assert_eq!(
+        (before["decision"].as_str(), before["built_in"].as_bool()),
+        (Some("allow"), Some(true))
+    );
+    assert!(
+        before["reason"]
+            .as_str()
+            .unwrap()
+            .contains("prod has no policy of its own")
+    );
+    let forbid = "@id(\"not from web-old\")\nforbid (principal, action, resource) when { principal has unit && principal.unit == \"web-old.service\" };\n";
+    desk.write(
+        "team/old.cedar",
+        forbid.replace("principal,", "principal is Workload,"),
+    );
+    desk.ok(["policy", "apply", "prod", "team"]);
+    let allowed = read("web/key", &["--uid", "1000"]);
+    assert_eq!(allowed["decision"], "allow");
+    assert_eq!(allowed["policies"], json!(["web reads its own"]));
+    assert_eq!(allowed["asked"], json!(["not from web-old", "web reads its own"]));
+    let none = read("payments/key", &["--uid", "1000"]);
+    assert_eq!(
+        (none["decision"].as_str(), &none["policies"]),
+        (Some("deny"), &json!([]))
+    );
+    assert!(
+        none["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("no policy permits it")
+    );
+    let forbidden = read("web/key", &["--uid", "1000", "--unit", "web-old.service"]);
+    assert_eq!(forbidden["policies"], json!(["not from web-old"]));
+    assert!(
+        forbidden["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("forbidden by not from web-old")
+    );
+    let text = desk.ok([
+        "policy",
+        "explain",
+        "prod",
+        "--action",
+        "readSecret",
+        "--path",
+        "web/key",
+        "--uid",
+        "1000",
+    ]);
+    assert!(
+        text.starts_with("allow  readSecret web/key in prod at revision"),
+        "{text}"
+    );
+    assert!(text.contains("* permit  web reads its own"), "{text}");
+    desk.run(["policy", "explain", "prod", "--action", "commit", "--path", "a"])
+        .refused(2, "commit is for members");
+    desk.run([
+        "policy", "explain", "prod", "--action", "commit", "--path", "a", "--member", "nobody",
+    ])
+    .refused(1, "there is no member");
+}
+
+#[test]
+fn a_member_is_kept_to_its_paths_with_exit_code_3() {
+    let desk = Desk::new();
+    desk.put("prod", "web/a", CANARY);
+    desk.put("prod", "payments/a", CANARY);
+    let ann = desk.member("ann", "writer", &["prod"]);
+    let members = shipped().join("members");
+    desk.ok([
+        "policy".as_ref(),
+        "apply".as_ref(),
+        "prod".as_ref(),
+        members.as_os_str(),
+    ]);
+    let as_ann = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        Ran::of(command.env("STRONGROOM_IDENTITY", &ann).output().unwrap())
+    };
+    as_ann(&["put", "prod", "web/a", "--value", "2"]).ok();
+    as_ann(&["put", "prod", "payments/a", "--value", "2"])
+        .refused(3, "commit \"payments/a\" in \"prod\": no policy permits it");
+    as_ann(&["delete", "prod", "payments/a"]).refused(3, "no policy permits it");
+    as_ann(&["delete", "prod", "policy/paths"]).refused(3, "may not delete");
+    let explained = desk.json([
+        "policy",
+        "explain",
+        "prod",
+        "--action",
+        "commit",
+        "--path",
+        "payments/a",
+        "--member",
+        "ann",
+    ]);
+    assert_eq!(explained["decision"], "deny");
+}
+
+#[test]
+fn fmt_formats_in_place_through_a_pipe_and_only_what_validates() {
+    let desk = Desk::bare();
+    let untidy = "permit(principal,action,resource);";
+    desk.write("a.cedar", untidy);
+    desk.write("b.cedar", "permit (principal, action, resource);\n");
+    let ran = desk.run(["policy", "fmt", "--check", "a.cedar", "b.cedar"]);
+    assert_eq!(
+        (ran.code, String::from_utf8(ran.stdout).unwrap()),
+        (1, "a.cedar: is not formatted\n".into())
+    );
+    assert_eq!(
+        desk.ok(["policy", "fmt", "a.cedar", "b.cedar"]),
+        "a.cedar: formatted\n"
+    );
+    assert_eq!(desk.ok(["policy", "fmt", "--check", "a.cedar", "b.cedar"]), "");
+    assert_eq!(
+        desk.feed(["policy", "fmt"], untidy).ok(),
+        "permit (principal, action, resource);\n"
+    );
+    let file = desk.write("c.cedar", "permit(principal);");
+    desk.run(["policy", "fmt", "c.cedar"])
+        .refused(1, "c.cedar: line 1, column ");
+    assert_eq!(std::fs::read(file).unwrap(), b"permit(principal);");
+}
