@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Render(command::render::Args),
     Watch(command::watch::Args),
     Verify(command::verify::Args),
+    #[command(subcommand)]
+    Audit(command::audit::Command),
     Status(command::status::Args),
     Doctor(command::doctor::Args),
     Completions(command::completions::Args),

@@ -1,5 +1,6 @@
 //! The commands, one file each: owns which one runs and with what.
 
+pub(crate) mod audit;
 pub(crate) mod compartment;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Render(args) => render::run(&args, &context),
         Command::Watch(args) => watch::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
+        Command::Audit(command) => audit::run(&command, &context),
     };
     done.map(|()| 0)
 }

@@ -12,6 +12,7 @@
 mod desk;
 mod pty;
 
+mod audit;
 mod canonical;
 mod docs;
 mod doctor;

@@ -17,7 +17,7 @@ const POLICIES: usize = 16;
 /// Bytes of a program's path that are recorded.
 const PROGRAM: usize = 1024;
 /// How a hashed name begins, where a clear one has an environment.
-pub(super) const HASHED: &str = "hmac-sha256:";
+const HASHED: &str = "hmac-sha256:";
 
 /// One decision, or one action of a member.
 #[derive(Clone, Debug)]
@@ -196,6 +196,12 @@ impl Names {
         let mut out = Vec::new();
         self.push(name, &mut out);
         String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// True when `text` is the name of a record that was hashed.
+    #[must_use]
+    pub fn is_hashed(text: &str) -> bool {
+        text.starts_with(HASHED)
     }
 
     fn push(&self, name: Name<'_>, out: &mut Vec<u8>) {
