@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use strongroom_core::Vault;
+use strongroom_core::attest::Process;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
@@ -16,7 +17,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName, MemberName};
 use strongroom_core::secret::Secret;
 use strongroom_core::store::MemoryStore;
 use strongroom_core::vault::{Change, Edit, Expect, Put};
-use strongroom_sidecar::peer::Peer;
+use strongroom_sidecar::peer::{Attestor, Hold, Peer};
 use strongroom_sidecar::serve::feed::Feed;
 use strongroom_sidecar::serve::{Protocol, Service, connection};
 use strongroom_sidecar::settings::Limits;
@@ -32,6 +33,7 @@ const STRANGER: u32 = 1001;
 struct Scene {
     runtime: Runtime,
     state: Arc<State>,
+    attestor: Arc<Attestor>,
 }
 
 thread_local! {
@@ -95,6 +97,7 @@ fn scene() -> Scene {
             .build()
             .expect("a runtime"),
         state: Arc::new(State::new(Arc::new(vault), prod, rules, Timestamp(0))),
+        attestor: Attestor::start(None).expect("a thread"),
     }
 }
 
@@ -103,11 +106,9 @@ impl Scene {
     /// nothing more to read.
     fn ask(&self, uid: u32, protocol: Protocol, bytes: &[u8]) -> Vec<u8> {
         let connected = Connection::new(Arc::default(), uid);
-        let peer = Peer {
-            uid,
-            gid: uid,
-            pid: None,
-        };
+        let pid = i32::try_from(std::process::id()).expect("a process id");
+        let hold = Hold::Directory(Process::open(pid).expect("this process"));
+        let peer = Peer::held(uid, uid, pid, hold, &self.attestor);
         let feed = Feed::new(self.state.current().snapshot.revision().0);
         let service = Service::new(Arc::clone(&self.state), feed, peer, Arc::clone(&connected));
         let (ours, theirs) = tokio::io::duplex(64 << 10);

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_core::attest::engine::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::bell::Bell;
@@ -45,7 +46,9 @@ pub fn run(
     let level = log::start(settings.log);
     harden::lock_memory();
     // before any sandbox: see there
-    let attestor = Attestor::start().map_err(system("start the attesting thread"))?;
+    let engine = settings.attestation.engine.clone();
+    let engine = engine.map(|socket| Engine::new(socket, settings.attestation.engine_timeout));
+    let attestor = Attestor::start(engine).map_err(system("start the attesting thread"))?;
     let bound = match activated {
         Some(listener) => listen::take_over(listener),
         None => listen::bind(&settings.socket)?,

@@ -1,10 +1,11 @@
 //! Who a process is: owns finding out what the kernel says of it, from `/proc`. A container
-//! engine is asked in `engine`. It must not know what a workload may do, nor how it connected.
+//! engine is asked by [`engine`]. It must not know what a workload may do, nor how it connected.
 //!
 //! Reading `/proc` is I/O in a crate that otherwise has it passed in: the sidecar and
 //! `strongroom workload explain` must see the same, so it is here once.
 
 pub mod cgroup;
+pub mod engine;
 
 mod bounded;
 mod digest;

@@ -4,9 +4,10 @@
 //! A sandbox that forbids looking at other processes (Landlock forbids `/proc/PID/exe`) must not
 //! cover its threads, so they are started before there is one.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use strongroom_core::attest::engine::{Engine, EngineError};
 use strongroom_core::attest::{self, Digests, Lost, Process};
 use strongroom_core::workload::{Kernel, Workload};
 use tokio::runtime::Handle;
@@ -15,6 +16,9 @@ use super::Peer;
 
 /// How long finding out may take: reading a large program from a slow disk.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From one line about an engine that does not answer to the next.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// Threads that read programs.
 const READERS: usize = 4;
@@ -27,6 +31,8 @@ const OVERFLOW: &str = "/proc/sys/kernel/overflowuid";
 pub struct Attestor {
     runtime: Handle,
     digests: Arc<Digests>,
+    engine: Option<Engine>,
+    complained: Mutex<Option<Instant>>,
     overflow_uid: u32,
 }
 
@@ -48,16 +54,15 @@ pub enum NotAttested {
 pub(super) enum Found {
     Whole(Arc<Workload>),
     /// The engine did not answer; the next time it may.
-    #[expect(dead_code, reason = "no engine is asked yet")]
     WithoutEngine(Arc<Workload>),
 }
 
 impl Attestor {
-    /// Starts its thread, which ends with the process.
+    /// Starts its thread, which ends with the process. Labels are those that `engine` says.
     ///
     /// # Errors
     /// The system's.
-    pub fn start() -> std::io::Result<Arc<Self>> {
+    pub fn start(engine: Option<Engine>) -> std::io::Result<Arc<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -77,6 +82,8 @@ impl Attestor {
         Ok(Arc::new(Self {
             runtime: handle,
             digests: Arc::default(),
+            engine,
+            complained: Mutex::default(),
             overflow_uid,
         }))
     }
@@ -91,20 +98,43 @@ impl Attestor {
         let attestor = Arc::clone(self);
         let peer = peer.clone();
         // begun from its own thread, so that the readers are not in a sandbox of the caller's
-        let found = self.runtime.spawn(async move {
-            tokio::time::timeout(PATIENCE, attestor.find_out(peer))
-                .await
-                .unwrap_or(Err(NotAttested::Slow))
-        });
+        let found = self.runtime.spawn(async move { attestor.find_out(peer).await });
         found.await.unwrap_or(Err(NotAttested::Stopped))
     }
 
-    async fn find_out(self: Arc<Self>, peer: Peer) -> Result<Found, NotAttested> {
+    async fn find_out(&self, peer: Peer) -> Result<Found, NotAttested> {
         let digests = Arc::clone(&self.digests);
-        let kernel = tokio::task::spawn_blocking(move || kernel(&peer, &digests));
-        let kernel = kernel.await.map_err(|_| NotAttested::Stopped)??;
-        let workload = Workload { kernel, engine: None };
-        Ok(Found::Whole(Arc::new(workload)))
+        let of = peer.clone();
+        let kernel = tokio::task::spawn_blocking(move || kernel(&of, &digests));
+        let kernel = tokio::time::timeout(PATIENCE, kernel)
+            .await
+            .map_err(|_| NotAttested::Slow)?
+            .map_err(|_| NotAttested::Stopped)??;
+        let said = match &self.engine {
+            Some(engine) => engine.ask(&kernel).await,
+            None => Ok(None),
+        };
+        // an engine takes its time
+        if !peer.is_alive() {
+            return Err(Lost::Ended.into());
+        }
+        let whole = |engine| Arc::new(Workload { kernel, engine });
+        Ok(match said {
+            Ok(engine) => Found::Whole(whole(engine)),
+            Err(error) => {
+                self.complain(&error);
+                Found::WithoutEngine(whole(None))
+            }
+        })
+    }
+
+    /// One line for as long as the engine does not answer, and little more.
+    fn complain(&self, error: &EngineError) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|at| at.elapsed() >= QUIET) {
+            *complained = Some(Instant::now());
+            tracing::warn!(%error, "labels and image of containers are not known meanwhile");
+        }
     }
 }
 
@@ -126,9 +156,6 @@ fn kernel(peer: &Peer, digests: &Digests) -> Result<Kernel, Lost> {
         }),
     };
     // afterwards: what was read is of the process that is held only if that one still lives
-    match (peer.is_same(), peer.is_alive()) {
-        (true, true) => kernel,
-        (false, true) => Err(Lost::Changed),
-        (_, false) => Err(Lost::Ended),
-    }
+    peer.check()?;
+    kernel
 }

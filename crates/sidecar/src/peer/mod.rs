@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
-use strongroom_core::attest;
+use strongroom_core::attest::{self, Lost};
 use strongroom_core::workload::Workload;
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
@@ -76,23 +76,28 @@ impl Peer {
         if uid == attestor.overflow_uid() {
             return Err(Unaccepted::Unmapped { uid });
         }
-        let hold = Hold::of(stream, pid, uid)?;
-        let program = attest::program_path(pid);
+        let peer = Self::held(uid, gid, pid, Hold::of(stream, pid, uid)?, attestor);
         // the number was this process's while it was used above
-        if !hold.is_alive() {
+        if !peer.is_alive() {
             return Err(Unaccepted::Ended);
         }
-        Ok(Self {
+        Ok(peer)
+    }
+
+    /// The process that `hold` holds, which has the number `pid`.
+    #[must_use]
+    pub fn held(uid: u32, gid: u32, pid: i32, hold: Hold, attestor: &Arc<Attestor>) -> Self {
+        Self {
             uid,
             gid,
             pid,
             shared: Arc::new(Shared {
                 hold,
-                program,
+                program: attest::program_path(pid),
                 workload: OnceCell::new(),
                 attestor: Arc::clone(attestor),
             }),
-        })
+        }
     }
 
     /// True while the process lives. One system call, well under a microsecond.
@@ -101,15 +106,27 @@ impl Peer {
         self.shared.hold.is_alive()
     }
 
-    /// True while the process lives and runs what it ran when it was accepted, as far as that may
-    /// be known. One system call more than [`Self::is_alive`].
-    #[must_use]
-    pub fn is_same(&self) -> bool {
+    /// Whether the process lives and runs what it ran when it was accepted, as far as that may be
+    /// known. One system call more than [`Self::is_alive`].
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn check(&self) -> Result<(), Lost> {
         let accepted = self.shared.program.as_ref();
         let is_same =
             accepted.is_none_or(|accepted| attest::program_path(self.pid).as_ref() == Some(accepted));
         // last: the number was its own while it was used
-        is_same && self.is_alive()
+        match (self.is_alive(), is_same) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Lost::Changed),
+            (false, _) => Err(Lost::Ended),
+        }
+    }
+
+    /// True when [`Self::check`] finds nothing.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.check().is_ok()
     }
 
     /// Returns when the process has ended.

@@ -74,6 +74,10 @@ pub const TABLES: &[(&str, &str)] = &[
         "The socket that containers talk to. Mount its directory into them, not the file.",
     ),
     ("limits", "What one sidecar puts up with."),
+    (
+        "attestation",
+        "What is found out about processes that connect. What the kernel says needs no settings.",
+    ),
     ("log", "What is written to standard error."),
     (
         "audit",
@@ -236,6 +240,20 @@ pub const KEYS: &[Key] = &[
         Value("\"10s\""),
         "\"10s\"",
         "How long running requests may take to end at SIGTERM.",
+    ),
+    fixed(
+        "attestation",
+        "engine",
+        Words("no engine is asked, and labels and image are absent"),
+        "\"unix:/run/podman/podman.sock\"",
+        "The API socket of Podman or Docker, which is asked for labels, image and Compose names of a client's container: `unix:PATH`.",
+    ),
+    fixed(
+        "attestation",
+        "engine_timeout",
+        Value("\"1s\""),
+        "\"1s\"",
+        "How long the engine may take to answer.",
     ),
     key(
         "log",

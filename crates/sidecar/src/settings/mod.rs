@@ -12,6 +12,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use strongroom_core::attest::engine;
 use strongroom_core::id::Hash;
 use strongroom_core::name::EnvironmentName;
 use tracing::Level;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub socket: Socket,
     /// Limits.
     pub limits: Limits,
+    /// What is found out about clients.
+    pub attestation: Attestation,
     /// Logging.
     pub log: Log,
     /// The audit log; none when `None`.
@@ -157,6 +160,15 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// What is found out about clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// The API socket of the container engine.
+    pub engine: Option<PathBuf>,
+    /// For one answer of it.
+    pub engine_timeout: Duration,
 }
 
 /// Logging.
@@ -238,6 +250,14 @@ impl Settings {
             ("offline_copy", self.offline_copy != other.offline_copy),
             ("socket.path", self.socket.path != other.socket.path),
             ("limits.workers", self.limits.workers != other.limits.workers),
+            (
+                "attestation.engine",
+                self.attestation.engine != other.attestation.engine,
+            ),
+            (
+                "attestation.engine_timeout",
+                self.attestation.engine_timeout != other.attestation.engine_timeout,
+            ),
             ("log.format", self.log.json != other.log.json),
             ("sandbox.files", self.sandbox.files != other.sandbox.files),
             (
@@ -293,6 +313,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let offline_copy = top.boolean("offline_copy", true);
     let socket = socket(&top.table("socket"), around);
     let limits = limits(&top.table("limits"));
+    let attestation = attestation(&top.table("attestation"));
     let log = log(&top.table("log"));
     let has_audit = top.has("audit");
     let audit = has_audit.then(|| audit::audit(&top.table("audit"), around));
@@ -313,6 +334,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         offline_copy,
         socket: socket?,
         limits,
+        attestation,
         log,
         audit: audit.flatten(),
         sandbox,
@@ -388,6 +410,16 @@ fn limits(table: &Table<'_>) -> Limits {
         idle_timeout: table.duration("idle_timeout", default.idle_timeout),
         write_timeout: table.duration("write_timeout", default.write_timeout),
         drain_timeout: table.duration("drain_timeout", default.drain_timeout),
+    }
+}
+
+fn attestation(table: &Table<'_>) -> Attestation {
+    let engine = table.parse("engine", |text| {
+        engine::socket(text).ok_or("an engine is given as `unix:` and an absolute path")
+    });
+    Attestation {
+        engine,
+        engine_timeout: table.duration("engine_timeout", Duration::from_secs(1)),
     }
 }
 

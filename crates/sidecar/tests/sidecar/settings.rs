@@ -46,7 +46,7 @@ fn every_problem_is_told_at_once_and_by_key() {
     let text = "store = 5\nfingerprint = \"xyz\"\nenvironment = \"Prod\"\nnope = 1\n\
         [socket]\nmode = \"0888\"\nallow_uids = [-1]\n\
         [limits]\nworkers = 0\nidle_timeout = \"soon\"\nconnections = \"many\"\n\
-        [log]\nlevel = \"loud\"\n\
+        [log]\nlevel = \"loud\"\n[attestation]\nengine = \"tcp://1.2.3.4:2375\"\n\
         [audit]\nnames = \"shouted\"\nkeep = 1\nhead_every_records = 5000\n\
         [[files]]\nprefix = \"/x\"\nowner = \"nobody-of-this-name\"\non_change = \"dance\"\n\
         [[files]]\ndirectory = \"d\"\nnames = { \"a/../b\" = \"x\" }\nsurprise = 1\n\
@@ -69,6 +69,7 @@ fn every_problem_is_told_at_once_and_by_key() {
         "audit.names",
         "audit.keep",
         "audit.head_every_records",
+        "attestation.engine",
         "files[0].directory",
         "files[0].prefix",
         "files[0].owner",
@@ -218,7 +219,8 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
     let base = Settings::parse(&format!("{LEAST}{SOCKET}")).unwrap();
     let other = "store = \"sqlite:o\"\nidentity = \"o\"\nenvironment = \"other\"\npassphrase = \"p\"\nstate = \"o\"\n\
         offline_copy = false\nfingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
-        [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
+        [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n\
+        [attestation]\nengine = \"unix:/o\"\nengine_timeout = \"3s\"\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
         [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
         rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
         syslog = \"o\"\nstdout = true\n\
