@@ -218,6 +218,14 @@ impl Client {
         self.json(&format!("{PREFIX}status"), MOST_TEXT).await
     }
 
+    /// What the sidecar sees of this process.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn whoami(&self) -> Result<wire::Workload, ClientError> {
+        self.json(&format!("{PREFIX}whoami"), MOST_TEXT).await
+    }
+
     /// A stream of revisions on a connection of its own, which is made again whenever it breaks.
     /// The first event tells the current revision.
     #[must_use]

@@ -1,6 +1,8 @@
 //! The JSON of the socket: owns the shape of every body under `/api/v1`. Domain types are
 //! converted here, exhaustively; it must not know HTTP, stores or snapshots.
 
+mod workload;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
+
+pub use workload::{Container, Engine, Executable, Kernel, Runtime, Workload};
 
 use crate::secret::Secret;
 

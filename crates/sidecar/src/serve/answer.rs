@@ -11,6 +11,7 @@ use strongroom_core::snapshot::ReadError;
 use strongroom_core::vault::{Break, OpenError};
 
 use super::body::Body;
+use crate::peer::NotAttested;
 use crate::read::Unread;
 use crate::state::Current;
 
@@ -142,6 +143,17 @@ impl From<Unread> for Refusal {
         match error {
             Unread::Read(error) => error.into(),
             Unread::Flag { .. } => Self::internal(error.to_string()),
+        }
+    }
+}
+
+/// Why it is not known who asks.
+impl From<NotAttested> for Refusal {
+    fn from(error: NotAttested) -> Self {
+        let message = error.to_string();
+        match error {
+            NotAttested::Lost(_) => Self::denied(message),
+            NotAttested::Slow | NotAttested::Stopped => Self::unavailable(message),
         }
     }
 }

@@ -15,6 +15,7 @@ mod service;
 mod status;
 mod stream;
 mod value;
+mod whoami;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -24,7 +24,7 @@ pub(super) fn document() -> Response<Body> {
         description = "What a sidecar answers on its Unix socket, over HTTP/1.1 and HTTP/2. Who asks is known from the kernel."
     ),
     paths(
-        secret, config, flag, entries, values, status, watch, openapi, healthz, readyz
+        secret, config, flag, entries, values, status, whoami, watch, openapi, healthz, readyz
     ),
     components(schemas(wire::RevisionEvent, wire::LaggedEvent))
 )]
@@ -146,6 +146,19 @@ described! {
         )
     )]
     status;
+
+    /// Who asks, as the sidecar sees it
+    ///
+    /// What the kernel says and what a container engine says are told apart. What is not known is
+    /// null.
+    #[utoipa::path(get, path = "/api/v1/whoami", tag = "sidecar",
+        responses(
+            (status = 200, description = "The process at the other end of the connection", body = wire::Workload),
+            (status = 403, description = "This peer may not, or it is not the process any more that connected", body = wire::Failure),
+            (status = 503, description = "It cannot be found out now", body = wire::Failure),
+        )
+    )]
+    whoami;
 
     /// Follow revisions as server-sent events
     ///

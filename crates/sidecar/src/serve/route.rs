@@ -20,6 +20,8 @@ pub enum Route<'a> {
     Values,
     /// The sidecar itself.
     Status,
+    /// Who asks.
+    Whoami,
     /// The stream of revisions.
     Watch,
     /// The description of all of this.
@@ -39,6 +41,7 @@ impl Route<'static> {
         ("/api/v1/entries", Self::Entries),
         ("/api/v1/values", Self::Values),
         ("/api/v1/status", Self::Status),
+        ("/api/v1/whoami", Self::Whoami),
         ("/api/v1/watch", Self::Watch),
         ("/api/v1/openapi.json", Self::OpenApi),
         ("/healthz", Self::Healthz),
@@ -66,6 +69,7 @@ impl<'a> Route<'a> {
                 "entries" => Some(Self::Entries),
                 "values" => Some(Self::Values),
                 "status" => Some(Self::Status),
+                "whoami" => Some(Self::Whoami),
                 "watch" => Some(Self::Watch),
                 "openapi.json" => Some(Self::OpenApi),
                 _ => None,
@@ -80,7 +84,7 @@ impl<'a> Route<'a> {
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
-            Self::Status | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
+            Self::Status | Self::Whoami | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
         }
     }
 

@@ -17,7 +17,7 @@ use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
 use super::route::{Query, Route};
-use super::{host, list, openapi, status, value};
+use super::{host, list, openapi, status, value, whoami};
 use crate::peer::Peer;
 use crate::state::{Current, Rules, State};
 use crate::worker::{Connection, InProgress};
@@ -68,6 +68,9 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 self.connection.touch();
                 Reply::now(without_body(is_head, response))
             }
+            Ok(Answered::Later(answer)) => {
+                Reply::Later(Box::pin(async move { without_body(is_head, answer.await) }))
+            }
             Ok(Answered::At(revision, query)) => self.later(is_head, request, revision, query),
             Err(refusal) => {
                 self.connection.touch();
@@ -79,6 +82,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
 enum Answered {
     Now(Response<Body>),
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
     /// A past revision has to be built first.
     At(Revision, Query),
 }
@@ -121,6 +125,7 @@ impl Service {
         }
         match route {
             Route::Status => status::status(&asked, &self.state),
+            Route::Whoami => return Ok(Answered::Later(whoami::whoami(&self.peer, &self.connection))),
             Route::Watch => Ok(self.watch(&asked, request.version(), query)),
             Route::OpenApi => Ok(openapi::document()),
             Route::Healthz => Ok(status::healthz()),
@@ -227,7 +232,9 @@ fn read(
         Route::Entry(kind, path) => value::entry(asked, snapshot, kind, path),
         Route::Entries => list::entries(asked, snapshot, query),
         Route::Values => list::values(asked, snapshot, query),
-        Route::Status | Route::Watch | Route::OpenApi | Route::Healthz | Route::Readyz => Err(no_route()),
+        Route::Status | Route::Whoami | Route::Watch | Route::OpenApi | Route::Healthz | Route::Readyz => {
+            Err(no_route())
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod process;
 mod root;
 mod scene;
 
+mod attest;
 mod audit;
 mod connections;
 mod hardening;

@@ -131,6 +131,7 @@ fn real_answers_have_the_described_shape() {
         ("/api/v1/values", "/api/v1/values"),
         ("/api/v1/values?kind=x", "/api/v1/values"),
         ("/api/v1/status", "/api/v1/status"),
+        ("/api/v1/whoami", "/api/v1/whoami"),
         ("/api/v1/openapi.json", "/api/v1/openapi.json"),
         ("/healthz", "/healthz"),
         ("/readyz", "/readyz"),
