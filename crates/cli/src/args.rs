@@ -79,6 +79,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Audit(command::audit::Command),
     Status(command::status::Args),
+    #[command(subcommand)]
+    Sidecar(command::sidecar::Command),
+    #[command(subcommand)]
+    Workload(command::workload::Command),
     Doctor(command::doctor::Args),
     Completions(command::completions::Args),
     Man(command::man::Args),

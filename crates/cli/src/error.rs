@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use strongroom_core::api::error::ClientError;
 use strongroom_core::crypto::identity::IdentityError;
 use strongroom_core::inject::files::FilesError;
 use strongroom_core::name::NameError;
@@ -232,6 +233,17 @@ impl From<FilesError> for CliError {
             | FilesError::Denied { .. }
             | FilesError::Chown { .. }
             | FilesError::ReadOnly { .. } => Exit::Denied,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        let exit = match error.exit_code() {
+            3 => Exit::Denied,
+            5 => Exit::Unreachable,
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())

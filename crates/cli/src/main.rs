@@ -20,6 +20,7 @@ mod unique;
 mod usage;
 mod value;
 mod wiped;
+mod workload;
 
 use std::process::ExitCode;
 

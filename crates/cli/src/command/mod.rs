@@ -23,9 +23,11 @@ pub(crate) mod render;
 pub(crate) mod rollback;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod sidecar;
 pub(crate) mod status;
 pub(crate) mod verify;
 pub(crate) mod watch;
+pub(crate) mod workload;
 
 use crate::args::{Cli, Color, Command};
 use crate::context::Context;
@@ -63,6 +65,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Compartment(command) => compartment::run(command, &context),
         Command::Environment(command) => environment::run(command, &context),
         Command::Policy(command) => policy::run(command, &context),
+        Command::Sidecar(command) => sidecar::run(command, &context),
+        Command::Workload(command) => workload::run(command, &context),
         Command::Put(args) => put::run(args, &context),
         Command::Get(args) => get::run(&args, &context),
         Command::List(args) => list::run(&args, &context),

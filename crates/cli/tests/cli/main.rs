@@ -30,3 +30,4 @@ mod structure;
 mod terminal;
 mod transfer;
 mod watch;
+mod workload;

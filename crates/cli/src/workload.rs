@@ -1,0 +1,137 @@
+//! A workload on the terminal: owns its rows, and which of the kernel's files or whose word each
+//! is from. It must not find anything out.
+
+use strongroom_core::api::wire::{Kernel, Workload};
+
+use crate::output::{Table, harmless};
+
+/// Where an attribute comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The user and group.
+    Owner,
+    /// The process's status.
+    Status,
+    /// The running program.
+    Program,
+    /// The control groups.
+    Groups,
+    /// The container engine.
+    Engine,
+}
+
+/// One attribute.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// `None` when it is not known.
+    value: Option<String>,
+    pub(crate) from: Source,
+}
+
+/// Every attribute, known or not; those of the engine only when it said something.
+pub(crate) fn rows(workload: &Workload) -> Vec<Row> {
+    let Workload { kernel, engine } = workload;
+    let mut rows = kernel_rows(kernel);
+    if let Some(engine) = engine {
+        let mut row = |name, value| {
+            rows.push(Row {
+                name,
+                value,
+                from: Source::Engine,
+            });
+        };
+        row("name", engine.name.clone());
+        row("image", engine.image.clone());
+        row("compose project", engine.compose_project.clone());
+        row("compose service", engine.compose_service.clone());
+        for (label, value) in &engine.labels {
+            row("label", Some(format!("{label}={value}")));
+        }
+    }
+    rows
+}
+
+fn kernel_rows(kernel: &Kernel) -> Vec<Row> {
+    let Kernel {
+        uid,
+        gid,
+        groups,
+        pid,
+        executable,
+        cgroup,
+        container,
+        unit,
+        user_unit,
+    } = kernel;
+    let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+    let container = container.as_ref();
+    let rows = [
+        ("uid", Some(uid.to_string()), Source::Owner),
+        ("gid", Some(gid.to_string()), Source::Owner),
+        ("groups", Some(groups.join(" ")), Source::Status),
+        ("pid", pid.map(|pid| pid.to_string()), Source::Owner),
+        (
+            "executable",
+            executable.as_ref().map(|program| program.path.clone()),
+            Source::Program,
+        ),
+        (
+            "sha256",
+            executable.as_ref().and_then(|program| program.sha256.clone()),
+            Source::Program,
+        ),
+        ("cgroup", cgroup.clone(), Source::Groups),
+        (
+            "runtime",
+            container.map(|container| domain(container.runtime).to_owned()),
+            Source::Groups,
+        ),
+        (
+            "container",
+            container.map(|container| container.id.clone()),
+            Source::Groups,
+        ),
+        (
+            "container's user",
+            container
+                .and_then(|container| container.user)
+                .map(|user| user.to_string()),
+            Source::Groups,
+        ),
+        (
+            "pod",
+            container.and_then(|container| container.pod.clone()),
+            Source::Groups,
+        ),
+        ("unit", unit.clone(), Source::Groups),
+        ("user unit", user_unit.clone(), Source::Groups),
+    ];
+    rows.into_iter()
+        .map(|(name, value, from)| Row { name, value, from })
+        .collect()
+}
+
+fn domain(runtime: strongroom_core::api::wire::Runtime) -> &'static str {
+    use strongroom_core::api::wire::Runtime as Wire;
+    use strongroom_core::workload::Runtime;
+    let runtime = match runtime {
+        Wire::Docker => Runtime::Docker,
+        Wire::Podman => Runtime::Podman,
+        Wire::Containerd => Runtime::Containerd,
+        Wire::CriO => Runtime::CriO,
+        Wire::Unknown => Runtime::Unknown,
+    };
+    runtime.as_str()
+}
+
+/// The rows as a table; `from` has the words for where one comes from.
+pub(crate) fn table(rows: &[Row], from: impl Fn(Source) -> String) -> String {
+    let mut table = Table::new(&["ATTRIBUTE", "VALUE", "FROM"]);
+    for row in rows {
+        let value = row.value.as_deref().filter(|value| !value.is_empty());
+        let value = value.map_or_else(|| "-".to_owned(), harmless);
+        table.row(vec![row.name.to_owned(), value, from(row.from)]);
+    }
+    table.render()
+}
