@@ -58,6 +58,13 @@ impl Spec {
         self
     }
 
+    /// Gives it a label.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.push(&["--label", &format!("{name}={value}")]);
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -91,6 +98,26 @@ impl Engine {
         let mut podman = script();
         podman.arg("podman").arg(self.directory.path().join("state"));
         podman
+    }
+
+    /// Answers at the socket `api.sock` as Docker does, until dropped.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        let socket = self.directory.path().join("api.sock");
+        let service = self
+            .podman()
+            .args(["system", "service", "--time", "0"])
+            .arg(format!("unix://{}", socket.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let api = Api { service, socket };
+        wait::until("the engine's socket", || {
+            std::os::unix::net::UnixStream::connect(&api.socket).ok()
+        });
+        api
     }
 
     /// Starts `command` in a container.
@@ -136,6 +163,28 @@ impl Engine {
             reader.join().unwrap();
         }
         (status.code(), container.output())
+    }
+}
+
+/// An engine's socket; gone when dropped.
+#[derive(Debug)]
+pub struct Api {
+    service: Child,
+    socket: PathBuf,
+}
+
+impl Api {
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
     }
 }
 
@@ -219,13 +268,22 @@ impl Container<'_> {
     #[must_use]
     pub fn pid(&self) -> u32 {
         wait::until("the container's process id", || {
-            let mut podman = self.engine.podman();
-            let output = podman
-                .args(["inspect", "-f", "{{.State.Pid}}", &self.name])
-                .output();
-            let text = String::from_utf8(output.ok()?.stdout).ok()?;
-            text.trim().parse().ok().filter(|pid| *pid > 0)
+            let pid = self.inspect("{{.State.Pid}}")?.parse().ok();
+            pid.filter(|pid| *pid > 0)
         })
+    }
+
+    /// Its whole id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        wait::until("the container's id", || self.inspect("{{.Id}}"))
+    }
+
+    fn inspect(&self, what: &str) -> Option<String> {
+        let mut podman = self.engine.podman();
+        let output = podman.args(["inspect", "-f", what, &self.name]).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
     }
 }
 

@@ -44,6 +44,17 @@ impl Settings {
         self
     }
 
+    /// Asks a container engine. Call it after everything about the socket.
+    #[must_use]
+    pub fn engine(mut self, socket: &Path) -> Self {
+        let _ = writeln!(
+            self.text,
+            "\n[attestation]\nengine = \"unix:{}\"",
+            socket.display()
+        );
+        self
+    }
+
     /// Sets how much it logs. Call it after everything about the socket.
     #[must_use]
     pub fn log(mut self, level: &str) -> Self {
