@@ -94,6 +94,19 @@ impl Attestor {
         self.overflow_uid
     }
 
+    /// Notes what `peer` runs, before anything else that is begun about it.
+    pub(super) fn note(&self, peer: &Peer) {
+        let peer = peer.clone();
+        drop(self.runtime.spawn(async move { peer.note() }));
+    }
+
+    /// See [`Peer::check`].
+    pub(super) async fn check(&self, peer: &Peer) -> Result<(), NotAttested> {
+        let peer = peer.clone();
+        let checked = self.runtime.spawn(async move { peer.check() });
+        Ok(checked.await.map_err(|_| NotAttested::Stopped)??)
+    }
+
     pub(super) async fn attest(self: &Arc<Self>, peer: &Peer) -> Result<Found, NotAttested> {
         let attestor = Arc::clone(self);
         let peer = peer.clone();

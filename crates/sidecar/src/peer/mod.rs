@@ -7,7 +7,7 @@ mod hold;
 
 use std::ffi::OsString;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use strongroom_core::attest::{self, Lost};
 use strongroom_core::workload::Workload;
@@ -34,8 +34,8 @@ pub struct Peer {
 #[derive(Debug)]
 struct Shared {
     hold: Hold,
-    /// What it ran when it was accepted.
-    program: Option<OsString>,
+    /// What it ran when it was accepted; `None` in it when that may not be known.
+    program: OnceLock<Option<OsString>>,
     workload: OnceCell<Arc<Workload>>,
     attestor: Arc<Attestor>,
 }
@@ -87,17 +87,24 @@ impl Peer {
     /// The process that `hold` holds, which has the number `pid`.
     #[must_use]
     pub fn held(uid: u32, gid: u32, pid: i32, hold: Hold, attestor: &Arc<Attestor>) -> Self {
-        Self {
+        let peer = Self {
             uid,
             gid,
             pid,
             shared: Arc::new(Shared {
                 hold,
-                program: attest::program_path(pid),
+                program: OnceLock::new(),
                 workload: OnceCell::new(),
                 attestor: Arc::clone(attestor),
             }),
-        }
+        };
+        attestor.note(&peer);
+        peer
+    }
+
+    /// Remembers what it runs.
+    fn note(&self) {
+        self.shared.program.get_or_init(|| attest::program_path(self.pid));
     }
 
     /// True while the process lives. One system call, well under a microsecond.
@@ -106,21 +113,32 @@ impl Peer {
         self.shared.hold.is_alive()
     }
 
-    /// Whether the process lives and runs what it ran when it was accepted, as far as that may be
-    /// known. One system call more than [`Self::is_alive`].
+    /// Whether the process lives and runs what it ran when it was accepted, as far as the calling
+    /// thread may know: behind the fence none sees what others run. One system call more than
+    /// [`Self::is_alive`].
     ///
     /// # Errors
     /// [`Lost`].
     pub fn check(&self) -> Result<(), Lost> {
-        let accepted = self.shared.program.as_ref();
-        let is_same =
-            accepted.is_none_or(|accepted| attest::program_path(self.pid).as_ref() == Some(accepted));
+        let accepted = self.shared.program.get().and_then(Option::as_ref);
+        let is_same = accepted.is_none_or(|accepted| {
+            let now = attest::program_path(self.pid);
+            now.is_none_or(|now| now == *accepted)
+        });
         // last: the number was its own while it was used
         match (self.is_alive(), is_same) {
             (true, true) => Ok(()),
             (true, false) => Err(Lost::Changed),
             (false, _) => Err(Lost::Ended),
         }
+    }
+
+    /// The same by the attestor's threads, which are not behind the fence.
+    ///
+    /// # Errors
+    /// [`NotAttested`].
+    pub async fn recheck(&self) -> Result<(), NotAttested> {
+        self.shared.attestor.check(self).await
     }
 
     /// True when [`Self::check`] finds nothing.

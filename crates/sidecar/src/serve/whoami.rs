@@ -9,7 +9,7 @@ use strongroom_core::api::wire;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use crate::peer::{NotAttested, Peer};
+use crate::peer::Peer;
 use crate::worker::{Connection, InProgress};
 
 /// Answers with what is known of `peer`, once that is found out.
@@ -22,7 +22,7 @@ pub(super) fn whoami(
     Box::pin(async move {
         let _in_progress = in_progress;
         let workload = peer.workload().await;
-        let still = peer.check().map_err(NotAttested::from);
+        let still = peer.recheck().await;
         match workload.and_then(|workload| still.map(|()| workload)) {
             Ok(workload) => answer::json(&wire::Workload::from(&*workload)),
             Err(error) => Refusal::from(error).into_response(),

@@ -67,11 +67,7 @@ fn a_client_is_told_what_the_kernel_says_of_it() {
     let to = rustix::net::SocketAddrUnix::new(&sidecar.socket).unwrap();
     rustix::net::connect(&own, &to).unwrap();
     let mut forged = Client(std::io::BufReader::new(UnixStream::from(own)));
-    let headers = [
-        "x-forwarded-for: 10.0.0.1",
-        "x-remote-uid: 12345",
-        "host: web.service",
-    ];
+    let headers = ["x-forwarded-for: 10.0.0.1", "x-remote-uid: 12345"];
     let answer = forged.request("GET", "/api/v1/whoami", &headers).unwrap();
     assert_eq!(answer.json(), seen);
 }
@@ -111,7 +107,7 @@ fn it_gives_its_connection_away() {
     let mut client = Client::connect(&word()).unwrap();
     assert_eq!(client.request("GET", "/healthz", &[]).unwrap().status, 200);
     // as soon as the sidecar has noticed, there is nobody to be answered
-    let ask = "GET /api/v1/secrets/web/token HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n";
+    let ask = "GET /api/v1/secrets/web/token HTTP/1.1\\r\\nhost: unix\\r\\n\\r\\n";
     let script = format!(
         "trap '' PIPE; sleep 0.2; printf '{ask}' >&0; echo \"the rest is: $(cat 2>/dev/null)closed\""
     );
@@ -123,7 +119,7 @@ fn it_gives_its_connection_away() {
 fn it_gives_its_watch_away() {
     let mut client = Client::connect(&word()).unwrap();
     client
-        .send(b"GET /api/v1/watch HTTP/1.1\r\nhost: x\r\n\r\n")
+        .send(b"GET /api/v1/watch HTTP/1.1\r\nhost: unix\r\n\r\n")
         .unwrap();
     assert_eq!(client.head().unwrap().status, 200);
     give_away(client.0.get_ref(), "cat >/dev/null; echo 'the rest is: closed'");
@@ -145,7 +141,8 @@ fn a_client_that_begins_another_program_is_not_that_one() {
 /// Goes on as a shell that asks who it is over the connection it was given.
 fn become_another(stream: &UnixStream) {
     let stream = stream.as_fd().try_clone_to_owned().unwrap();
-    let ask = "printf 'GET /api/v1/whoami HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&0; cat";
+    let ask =
+        "printf 'GET /api/v1/whoami HTTP/1.1\\r\\nhost: unix\\r\\nconnection: close\\r\\n\\r\\n' >&0; cat";
     let error = Command::new("sh").args(["-c", ask]).stdin(stream).exec();
     panic!("{error}");
 }
@@ -213,7 +210,7 @@ fn the_uid_of_all_who_are_not_mapped_is_refused() {
                     "--unix-socket",
                 ])
                 .arg(&sidecar.socket)
-                .arg("http://x/healthz"),
+                .arg("http://localhost/healthz"),
         )
     };
     assert_eq!(ask(65533), "200");
