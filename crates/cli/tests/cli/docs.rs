@@ -44,7 +44,7 @@ fn walk(desk: &Desk, path: &[String], found: &mut Vec<(String, BTreeSet<String>)
 
 /// The long options that a text names.
 fn named(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'))
+    text.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
         .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2)
 }
 

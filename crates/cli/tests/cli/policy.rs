@@ -326,7 +326,7 @@ fn a_member_is_kept_to_its_paths_with_exit_code_3() {
     };
     as_ann(&["put", "prod", "web/a", "--value", "2"]).ok();
     as_ann(&["put", "prod", "payments/a", "--value", "2"])
-        .refused(3, "commit \"payments/a\" in \"prod\": no policy permits it");
+        .refused(3, "rotate \"payments/a\" in \"prod\": no policy permits it");
     as_ann(&["delete", "prod", "payments/a"]).refused(3, "no policy permits it");
     as_ann(&["delete", "prod", "policy/paths"]).refused(3, "may not delete");
     let explained = desk.json([
