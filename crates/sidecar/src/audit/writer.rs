@@ -88,8 +88,9 @@ impl Writer {
         bodies: impl Iterator<Item = &'a [u8]>,
     ) -> io::Result<()> {
         if now.saturating_duration_since(self.looked) >= LOOK {
-            self.looked = now;
+            // what was found wrong is looked at again before anything more is written
             self.look()?;
+            self.looked = now;
         }
         if !self.has_file {
             self.begin()?;
