@@ -179,6 +179,9 @@ impl Checkpoint {
         signer
             .check(&signed(self.digest), &self.signature)
             .map_err(|_| refuse())?;
+        let common = authority.admin.common();
+        let policies = self.entries.iter().filter(|(_, live)| live.compartment == common);
+        let policies = policies.map(|(id, live)| (*id, Arc::clone(live))).collect();
         Ok(State {
             store: self.store,
             fingerprint: self.fingerprint,
@@ -186,6 +189,7 @@ impl Checkpoint {
             time: self.time,
             admin: Arc::clone(&authority.admin),
             entries: self.entries,
+            policies,
         })
     }
 }

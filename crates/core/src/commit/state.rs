@@ -36,6 +36,8 @@ pub struct State {
     pub(super) admin: Arc<Admin>,
     /// Values are shared: the map's nodes have room for more than they hold.
     pub(super) entries: imbl::OrdMap<EntryId, Arc<Live>>,
+    /// Those of `common` among them: the policies, which are few.
+    pub(super) policies: imbl::OrdMap<EntryId, Arc<Live>>,
 }
 
 impl State {
@@ -86,6 +88,27 @@ impl State {
         self.entries.iter()
     }
 
+    /// True when it has policies.
+    #[must_use]
+    pub fn has_policies(&self) -> bool {
+        !self.policies.is_empty()
+    }
+
+    /// This state with nothing but its policies.
+    #[must_use]
+    pub fn policies_alone(&self) -> Self {
+        Self {
+            entries: self.policies.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether both have the same policies, members and environments.
+    #[must_use]
+    pub fn governs_like(&self, other: &Self) -> bool {
+        self.admin.last() == other.admin.last() && self.policies == other.policies
+    }
+
     /// Whether both have the same live entries.
     #[must_use]
     pub fn same_entries(&self, other: &Self) -> bool {
@@ -122,6 +145,7 @@ impl State {
             time: commit.time,
             admin: Arc::new(admin),
             entries: imbl::OrdMap::new(),
+            policies: imbl::OrdMap::new(),
         })
     }
 
@@ -202,9 +226,14 @@ impl State {
                     meta: change.meta,
                     value,
                 };
-                self.entries.insert(change.id, Arc::new(live));
+                let live = Arc::new(live);
+                if change.compartment == self.admin.common() {
+                    self.policies.insert(change.id, Arc::clone(&live));
+                }
+                self.entries.insert(change.id, live);
             }
             None => {
+                self.policies.remove(&change.id);
                 self.entries.remove(&change.id);
             }
         }

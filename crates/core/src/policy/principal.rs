@@ -91,6 +91,12 @@ impl Prepared {
         attributes.finish(vocabulary()?.workload(), HashSet::new(), tags, false)
     }
 
+    /// The same for all that are described alike, and so are decided alike.
+    #[must_use]
+    pub fn identity(&self) -> Hash {
+        self.identity
+    }
+
     /// True when both are described alike, and so are decided alike.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {

@@ -42,6 +42,14 @@ impl Guard {
         })
     }
 
+    /// Another author before the same policies.
+    pub(super) fn of(self, name: &MemberName, role: Role, now: Timestamp) -> Result<Self, PolicyError> {
+        Ok(Self {
+            policies: self.policies,
+            ..Self::new(name, role, now)?
+        })
+    }
+
     /// What the policies of `base` say of a change; `None` when they allow it. An entry that
     /// changes its labels must be open to the author as it was and as it will be.
     pub(super) fn refusal(

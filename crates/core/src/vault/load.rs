@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::author::Authored;
 use super::error::OpenError;
 use super::trust::{OpenOptions, Trust};
 use crate::commit::{
@@ -25,6 +26,8 @@ pub(super) struct Walk {
     pub(super) delta: Delta,
     /// Commits and entry changes passed: what the next checkpoint would spare.
     pub(super) passed: usize,
+    /// What policies have to be asked about.
+    authored: Authored,
 }
 
 impl Walk {
@@ -33,6 +36,7 @@ impl Walk {
             state,
             delta: Delta::default(),
             passed: 0,
+            authored: Authored::default(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Walk {
                 self.delta.rotated.remove(&change.id);
             }
         }
+        self.authored.note(&self.state, &commit);
         self.passed += 1 + commit.entries.len();
         self.state = next;
         Ok(commit)
@@ -93,13 +98,9 @@ pub(super) fn open(
     let me = member(&walk.state, identity)?;
     let mut fetch = Objects::of(store);
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
-    let snapshot = Snapshot::build(
-        walk.state.clone(),
-        me,
-        Arc::new(keyring),
-        &walk.delta.rotated,
-        &mut fetch,
-    )?;
+    let keyring = Arc::new(keyring);
+    walk.authored.check(me, &keyring, &mut fetch)?;
+    let snapshot = Snapshot::build(walk.state.clone(), me, keyring, &walk.delta.rotated, &mut fetch)?;
     Ok((snapshot, walk.passed))
 }
 
@@ -384,6 +385,7 @@ pub(super) fn step(
     } else {
         Arc::clone(old.keyring())
     };
+    walk.authored.check(old.me(), &keyring, fetch)?;
     let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, fetch)?;
     Ok((snapshot, changes))
 }

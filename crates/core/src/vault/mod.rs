@@ -5,6 +5,7 @@
 //! `open`, `commit`, `plan`, `refresh`, `at`, `history` and `verify` where blocking is allowed.
 
 mod administer;
+mod author;
 mod change;
 mod check;
 mod draft;
