@@ -10,7 +10,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::{Action, Changed, Entry, Snapshot};
 
 /// One changed entry, as an environment sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Change {
     /// Its path.
     pub path: EntryPath,
@@ -20,6 +20,8 @@ pub struct Change {
     pub action: Action,
     /// The version that is seen now, or was last.
     pub version: u32,
+    /// The entry, as it is now or was last.
+    pub entry: Arc<Entry>,
 }
 
 /// What `environment` sees differently in `new`, given what changed between the two anywhere.
@@ -37,7 +39,7 @@ pub fn of_changes(
         let after = new.entry(environment, &item.path).ok();
         let merges = |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(|entry| merges(entry));
         let layer_counts = merges(&before) && merges(&after);
-        if let Some(change) = compare(before.as_deref(), after.as_deref(), layer_counts) {
+        if let Some(change) = compare(before.as_ref(), after.as_ref(), layer_counts) {
             changes.insert(item.path.clone(), change);
         }
     }
@@ -59,11 +61,7 @@ pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentNa
             let is_merged = after.is_some_and(|entry| merges(entry));
             let layers = |snapshot| layer_revisions(snapshot, environment, path);
             let layer_changed = is_merged && layers(old) != layers(new);
-            compare(
-                before.map(|entry| &**entry),
-                after.map(|entry| &**entry),
-                layer_changed,
-            )
+            compare(before, after, layer_changed)
         })
         .collect();
     changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -101,7 +99,7 @@ fn merges(entry: &Entry) -> bool {
     entry.kind == Kind::Config && entry.format != Format::Text
 }
 
-fn compare(before: Option<&Entry>, after: Option<&Entry>, layer_changed: bool) -> Option<Change> {
+fn compare(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>, layer_changed: bool) -> Option<Change> {
     let (entry, action) = match (before, after) {
         (None, None) => return None,
         (None, Some(after)) => (after, Action::Created),
@@ -120,5 +118,6 @@ fn compare(before: Option<&Entry>, after: Option<&Entry>, layer_changed: bool) -
         kind: entry.kind,
         action,
         version: entry.version.0,
+        entry: Arc::clone(entry),
     })
 }

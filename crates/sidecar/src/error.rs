@@ -1,6 +1,7 @@
 //! Why a sidecar does not start: owns the exit code of every reason.
 
 use strongroom_core::crypto::identity::IdentityError;
+use strongroom_core::policy::PolicyError;
 use strongroom_core::store::StoreError;
 use strongroom_core::vault::{OpenError, TrustError};
 
@@ -53,6 +54,17 @@ pub enum StartError {
         /// What is wrong.
         problem: String,
     },
+    /// The audit log cannot be written.
+    #[error("audit log in {directory}: {source}")]
+    Audit {
+        /// Its directory.
+        directory: String,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The policies of what would be served do not hold.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The trust file cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -107,7 +119,9 @@ impl StartError {
             | Self::Trust(_)
             | Self::Environment { .. }
             | Self::Listen(_)
+            | Self::Audit { .. }
             | Self::System { .. } => 1,
+            Self::Policy(_) => 4,
         }
     }
 }

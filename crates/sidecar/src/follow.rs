@@ -7,6 +7,7 @@ use std::time::Duration;
 use strongroom_core::Vault;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
+use strongroom_core::policy::PolicyError;
 use strongroom_core::snapshot::Changed;
 use strongroom_core::vault::{Event, OpenError, Revised};
 
@@ -94,7 +95,11 @@ impl Follower {
             OpenError::Integrity(_) | OpenError::NotMember => (None, Some(reason)),
             OpenError::Store(_) | OpenError::Empty { .. } => (Some(since), None),
         };
-        self.state.serve(Current::new(snapshot, stale, refused));
+        let next = self.state.current().next(snapshot, stale, refused);
+        match next {
+            Ok(next) => self.state.serve(next),
+            Err(error) => tracing::error!(%error, "the sealed copy cannot be served"),
+        }
     }
 
     /// Follows one vault until it is gone.
@@ -138,16 +143,17 @@ impl Follower {
 
     /// Serves what the vault has now, and tells everyone when it is something else.
     fn apply(&self, vault: &Vault, steps: Steps) {
-        let before = Arc::clone(&self.state.current().snapshot);
+        let current = Arc::clone(&self.state.current());
+        let before = Arc::clone(&current.snapshot);
         let freshness = vault.freshness();
         let now = vault.snapshot();
-        let is_new = now.hash() != before.hash();
-        self.state.serve(Current::new(
-            Arc::clone(&now),
-            freshness.stale_since,
-            freshness.refused,
-        ));
-        if !is_new {
+        let next = match current.next(Arc::clone(&now), freshness.stale_since, freshness.refused) {
+            Ok(next) => next,
+            Err(error) => return self.unguarded(&current, freshness.stale_since, &error),
+        };
+        let decisions = Arc::clone(&next.decisions);
+        self.state.serve(next);
+        if now.hash() == before.hash() {
             return;
         }
         let environment = self.state.environment();
@@ -160,10 +166,28 @@ impl Follower {
             changes = changes.len(),
             "serving a new revision"
         );
-        let update = Update::new(now.revision().0, before.revision().0, changes);
+        let update = Update::new(
+            now.revision().0,
+            before.revision().0,
+            changes,
+            decisions,
+            self.state.now(),
+        );
         self.workers.update(&Arc::new(update));
         self.injector.ring();
         self.copy.ring();
+    }
+
+    /// Goes on serving what is served: the policies of the newest revision do not hold.
+    fn unguarded(&self, current: &Current, stale: Option<Timestamp>, error: &PolicyError) {
+        let reason: Arc<str> = error.to_string().into();
+        if current.refused.as_ref() != Some(&reason) {
+            tracing::error!(%reason, "a revision was refused: the last good one is served");
+        }
+        match current.next(Arc::clone(&current.snapshot), stale, Some(reason)) {
+            Ok(same) => self.state.serve(same),
+            Err(error) => tracing::error!(%error, "the policies cannot be read"),
+        }
     }
 }
 

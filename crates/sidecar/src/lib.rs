@@ -2,11 +2,12 @@
 //! the socket, following the store and injections.
 //!
 //! ```text
-//! store -> follow -> state (one snapshot) -> serve (socket) | inject (files, process)
+//! store -> follow -> state (one snapshot) -> grant -> serve (socket) | inject (files, process)
 //!                 \-> keep (verified revision, sealed copy)
 //! ```
 //!
-//! Every plaintext passes [`read`]. Threads: one runs the listener and signals, a few serve
+//! Every plaintext passes [`read`], and nothing does without a [`grant`]: attested, decided by policy,
+//! recorded. Threads: one runs the listener and signals, a few serve
 //! connections, one follows the store, one injects, one keeps.
 
 pub mod args;
@@ -15,6 +16,7 @@ pub mod bell;
 pub mod change;
 pub mod error;
 pub mod follow;
+pub mod grant;
 pub mod harden;
 pub mod home;
 pub mod inject;

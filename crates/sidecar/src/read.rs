@@ -1,6 +1,6 @@
 //! The only place that opens values: every plaintext that leaves this process, over the socket,
-//! as a file or as a variable, was lent by [`open`]. What must hold before a value is released is
-//! demanded here. It must not know HTTP.
+//! as a file or as a variable, was lent by [`open`], which takes the [`Grant`] of exactly that
+//! entry. It must not know HTTP.
 
 use std::sync::Arc;
 
@@ -11,16 +11,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 
-use crate::peer::Peer;
-
-/// Who gets the value.
-#[derive(Clone, Copy, Debug)]
-pub enum Consumer<'a> {
-    /// A process at the socket.
-    Peer(&'a Peer),
-    /// A directory or process of the settings, by its target.
-    Injection(&'a str),
-}
+use crate::grant::{Gate, Grant, Question, Refused};
 
 /// What the value is to look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +28,9 @@ pub enum Unread {
     /// The snapshot refused.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The gate refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// A flag's definition was never checked: another program wrote it.
     #[error("{path:?}: {error}")]
     Flag {
@@ -47,20 +41,20 @@ pub enum Unread {
     },
 }
 
-/// Opens one entry of `snapshot` as `environment` sees it and lends its bytes to `f`. `None` for a
-/// flag that has no default to inject: the consumer's own holds.
+/// Opens the entry that was granted, of `snapshot`, as `environment` sees it, and lends its bytes
+/// to `f`. `None` for a flag that has no default to inject: the consumer's own holds.
 ///
 /// # Errors
 /// [`Unread`].
 pub fn open<R>(
-    consumer: Consumer<'_>,
+    grant: Grant,
     snapshot: &Snapshot,
     environment: &EnvironmentName,
-    entry: &Arc<Entry>,
     form: Form,
     f: impl FnOnce(&[u8]) -> R,
 ) -> Result<Option<R>, Unread> {
-    tracing::trace!(?consumer, revision = snapshot.revision().0, path = %entry.path, "read");
+    let entry = grant.entry();
+    tracing::trace!(revision = snapshot.revision().0, path = %entry.path, "read");
     match (entry.kind, form) {
         (Kind::Config, _) => Ok(Some(snapshot.read(environment, &entry.path)?.value.expose(f))),
         (Kind::Flag, Form::Injected) => {
@@ -89,28 +83,27 @@ pub fn is_injected(kind: Kind) -> bool {
 /// # Errors
 /// [`Unread`]; nothing is delivered.
 pub fn material(
-    target: &str,
+    gate: &Gate,
+    question: &Question<'_>,
     snapshot: &Snapshot,
-    environment: &EnvironmentName,
     wanted: &Wanted,
 ) -> Result<Material, Unread> {
     let mut values = Vec::new();
-    for entry in entries(snapshot, environment, wanted.prefixes())? {
-        if !is_injected(entry.kind) {
-            continue;
-        }
-        let consumer = Consumer::Injection(target);
+    let entries = entries(snapshot, question.environment, wanted.prefixes())?;
+    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
+    let grants = gate.ask_all(question, injected)?.wait().map_err(Refused::from)?;
+    for grant in grants {
+        let (path, kind) = (grant.entry().path.clone(), grant.entry().kind);
         let bytes = open(
-            consumer,
+            grant,
             snapshot,
-            environment,
-            &entry,
+            question.environment,
             Form::Injected,
             <[u8]>::to_vec,
         )?;
         values.extend(bytes.map(|bytes| Value {
-            path: entry.path.clone(),
-            kind: entry.kind,
+            path,
+            kind,
             bytes: Secret::new(bytes),
         }));
     }

@@ -8,9 +8,11 @@ use std::time::Duration;
 use strongroom_core::attest::engine::Engine;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::audit::Sink;
 use crate::bell::Bell;
 use crate::error::StartError;
 use crate::follow::Follower;
+use crate::grant::Gate;
 use crate::home::Home;
 use crate::inject::Injector;
 use crate::keep::Keeper;
@@ -57,14 +59,13 @@ pub fn run(
     let source = Arc::new(Source::new(&settings, &home)?);
     let opened = source.open()?;
     check_environment(&settings, &opened)?;
-    let started = source.ambient.now();
-    let vault = Arc::clone(&opened.vault);
     let state = Arc::new(State::new(
-        vault,
+        Arc::clone(&opened.vault),
         settings.environment.clone(),
         Rules::of(&settings),
-        started,
-    ));
+        gate(&settings, &source, &opened)?,
+        source.ambient.clone(),
+    )?);
     let count = settings.limits.workers.unwrap_or_else(cores);
     // outside the fence: what is started from here on is behind it
     let injector = Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
@@ -90,6 +91,26 @@ pub fn run(
         .build()
         .map_err(system("start the listener"))?;
     runtime.block_on(sidecar.serve(bound, settings, &around, &level))
+}
+
+/// The gate with its audit log, which is opened before anything can be asked for.
+fn gate(settings: &Settings, source: &Source, opened: &Opened) -> Result<Gate, StartError> {
+    let Some(options) = &settings.audit else {
+        tracing::warn!("no [audit] in the settings: nobody records who reads what");
+        return Ok(Gate::new(None));
+    };
+    let snapshot = opened.vault.snapshot();
+    let sink = Sink::open(
+        options.clone(),
+        &snapshot,
+        Arc::clone(source.identity()),
+        source.ambient.clone(),
+    );
+    let sink = sink.map_err(|source| StartError::Audit {
+        directory: options.directory.display().to_string(),
+        source,
+    })?;
+    Ok(Gate::new(Some(Arc::new(sink))))
 }
 
 fn cores() -> usize {
@@ -254,6 +275,9 @@ impl Sidecar {
         // the process has its own grace
         let stopped = tokio::task::spawn_blocking(move || injector.stop(Duration::from_secs(3600)));
         let _ = stopped.await;
+        if let Some(sink) = self.state.gate().sink() {
+            sink.stop();
+        }
         tracing::info!("stopped");
     }
 }

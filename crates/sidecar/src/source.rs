@@ -54,6 +54,12 @@ impl Source {
         })
     }
 
+    /// Who this sidecar is.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
     /// The store itself, for copying it.
     ///
     /// # Errors

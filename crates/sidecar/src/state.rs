@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderValue;
 use strongroom_core::Vault;
-use strongroom_core::ambient::Timestamp;
+use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
+use strongroom_core::audit::RequestId;
 use strongroom_core::name::EnvironmentName;
+use strongroom_core::policy::{Decisions, Policies, PolicyError};
 use strongroom_core::snapshot::Snapshot;
 
+use crate::grant::{Asker, Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
 use crate::time::rfc3339;
@@ -21,6 +24,8 @@ use crate::time::rfc3339;
 pub struct Current {
     /// The verified state.
     pub snapshot: Arc<Snapshot>,
+    /// What its policies decide, remembered.
+    pub decisions: Arc<Decisions>,
     /// Since when the store is out of reach, in RFC 3339.
     pub stale_since: Option<Arc<str>>,
     /// Why the store's newest revision was refused.
@@ -32,9 +37,45 @@ pub struct Current {
 }
 
 impl Current {
-    /// Serves `snapshot`.
-    #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, stale_since: Option<Timestamp>, refused: Option<Arc<str>>) -> Self {
+    /// Serves `snapshot`, guarded by its own policies.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: what cannot be guarded is not served.
+    pub fn first(
+        snapshot: Arc<Snapshot>,
+        environment: &EnvironmentName,
+        stale_since: Option<Timestamp>,
+        refused: Option<Arc<str>>,
+    ) -> Result<Self, PolicyError> {
+        let policies = Arc::new(Policies::of(&snapshot, environment)?);
+        let decisions = Arc::new(Decisions::new(policies));
+        Ok(Self::new(snapshot, decisions, stale_since, refused))
+    }
+
+    /// What is served after this: `snapshot`, guarded by its own policies.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: what cannot be guarded is not served.
+    pub fn next(
+        &self,
+        snapshot: Arc<Snapshot>,
+        stale_since: Option<Timestamp>,
+        refused: Option<Arc<str>>,
+    ) -> Result<Self, PolicyError> {
+        let decisions = if Arc::ptr_eq(&snapshot, &self.snapshot) {
+            Arc::clone(&self.decisions)
+        } else {
+            Arc::new(Decisions::new(self.decisions.policies().renewed(&snapshot)?))
+        };
+        Ok(Self::new(snapshot, decisions, stale_since, refused))
+    }
+
+    fn new(
+        snapshot: Arc<Snapshot>,
+        decisions: Arc<Decisions>,
+        stale_since: Option<Timestamp>,
+        refused: Option<Arc<str>>,
+    ) -> Self {
         let stale_since: Option<Arc<str>> = stale_since.map(|since| rfc3339(since).into());
         Self {
             revision_header: HeaderValue::from(snapshot.revision().0),
@@ -42,6 +83,7 @@ impl Current {
                 .as_deref()
                 .and_then(|since| HeaderValue::from_str(since).ok()),
             snapshot,
+            decisions,
             stale_since,
             refused,
         }
@@ -81,7 +123,10 @@ pub struct State {
     vault: ArcSwap<Vault>,
     current: ArcSwap<Current>,
     rules: ArcSwap<Rules>,
+    gate: Gate,
+    ambient: Ambient,
     started: Timestamp,
+    requests: AtomicU64,
     ready: AtomicBool,
     injections: Mutex<Vec<wire::Injection>>,
     /// Past snapshots.
@@ -99,21 +144,74 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// Serves `environment` of `vault` from `started` on.
-    #[must_use]
-    pub fn new(vault: Arc<Vault>, environment: EnvironmentName, rules: Rules, started: Timestamp) -> Self {
+    /// Serves `environment` of `vault` from now on, through `gate`.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: what cannot be guarded is not served.
+    pub fn new(
+        vault: Arc<Vault>,
+        environment: EnvironmentName,
+        rules: Rules,
+        gate: Gate,
+        ambient: Ambient,
+    ) -> Result<Self, PolicyError> {
         let freshness = vault.freshness();
-        let current = Current::new(vault.snapshot(), freshness.stale_since, freshness.refused);
-        Self {
+        let current = Current::first(
+            vault.snapshot(),
+            &environment,
+            freshness.stale_since,
+            freshness.refused,
+        )?;
+        let started = ambient.now();
+        Ok(Self {
             environment,
             vault: ArcSwap::new(vault),
             current: ArcSwap::from_pointee(current),
             rules: ArcSwap::from_pointee(rules),
+            gate,
+            ambient,
             started,
+            // requests of another run of this sidecar have other numbers
+            requests: AtomicU64::new(started.0 << 20),
             ready: AtomicBool::new(false),
             injections: Mutex::default(),
             past: Past::default(),
             watchers: AtomicU64::new(0),
+        })
+    }
+
+    /// What must be passed before a value is opened.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ambient.now()
+    }
+
+    /// The number of a new request.
+    pub fn request(&self) -> RequestId {
+        RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What `asker` of the settings asks for, of `snapshot`.
+    #[must_use]
+    pub fn question<'a>(
+        &'a self,
+        current: &'a Current,
+        asker: &'a Asker,
+        snapshot: &Snapshot,
+    ) -> Question<'a> {
+        Question {
+            current,
+            environment: &self.environment,
+            revision: snapshot.revision(),
+            asker,
+            request: None,
+            now: self.now(),
         }
     }
 

@@ -8,6 +8,7 @@ use strongroom_core::inject::files::{Directory, FilesSettings};
 use strongroom_core::snapshot::Snapshot;
 
 use super::{Report, action, wanted};
+use crate::grant::Asker;
 use crate::read;
 use crate::settings::{Files, OnFiles};
 use crate::state::State;
@@ -16,6 +17,7 @@ use crate::state::State;
 pub(super) struct Target {
     settings: Files,
     wanted: Wanted,
+    asker: Asker,
     directory: Option<Directory>,
     revision: Option<u64>,
     /// The files switched, and what follows has not worked yet.
@@ -25,6 +27,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(settings: Files) -> Self {
         Self {
+            asker: Asker::injection(&settings.directory.display().to_string()),
             wanted: wanted(&settings.selection, settings.names.iter().map(|(_, path)| path)),
             settings,
             directory: None,
@@ -71,8 +74,9 @@ impl Target {
 impl super::Target for Target {
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
         if self.revision != Some(snapshot.revision().0) {
-            let target = self.settings.directory.display().to_string();
-            let material = read::material(&target, snapshot, state.environment(), &self.wanted);
+            let current = state.current();
+            let question = state.question(&current, &self.asker, snapshot);
+            let material = read::material(state.gate(), &question, snapshot, &self.wanted);
             let material = material.map_err(|error| error.to_string())?;
             material
                 .require(&self.settings.selection.required)

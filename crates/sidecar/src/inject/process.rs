@@ -13,6 +13,7 @@ use strongroom_core::snapshot::Snapshot;
 
 use super::{Order, Report, wanted};
 use crate::bell::Bell;
+use crate::grant::Asker;
 use crate::read;
 use crate::settings::{OnChange, Process};
 use crate::state::State;
@@ -32,6 +33,7 @@ struct Heard {
 pub(super) struct Target {
     settings: Process,
     wanted: Wanted,
+    asker: Asker,
     bell: Arc<Bell<Order>>,
     heard: Arc<Mutex<Heard>>,
     running: Option<(Handle, JoinHandle<()>)>,
@@ -42,6 +44,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(settings: Process, bell: Arc<Bell<Order>>) -> Self {
         Self {
+            asker: Asker::injection(settings.command.first().map_or("", String::as_str)),
             wanted: wanted(&settings.selection, settings.env.iter().map(|(_, path)| path)),
             settings,
             bell,
@@ -151,8 +154,9 @@ impl super::Target for Target {
         if self.handed == Some(snapshot.revision().0) {
             return Ok(());
         }
-        let program = self.report().target;
-        let material = read::material(&program, snapshot, state.environment(), &self.wanted);
+        let current = state.current();
+        let question = state.question(&current, &self.asker, snapshot);
+        let material = read::material(state.gate(), &question, snapshot, &self.wanted);
         let material = material.map_err(|error| error.to_string())?;
         self.handed = Some(material.revision);
         match &self.running {

@@ -11,6 +11,7 @@ use strongroom_core::snapshot::ReadError;
 use strongroom_core::vault::{Break, OpenError};
 
 use super::body::Body;
+use crate::grant::Refused;
 use crate::peer::NotAttested;
 use crate::read::Unread;
 use crate::state::Current;
@@ -142,6 +143,7 @@ impl From<Unread> for Refusal {
     fn from(error: Unread) -> Self {
         match error {
             Unread::Read(error) => error.into(),
+            Unread::Refused(error) => error.into(),
             Unread::Flag { .. } => Self::internal(error.to_string()),
         }
     }
@@ -154,6 +156,16 @@ impl From<NotAttested> for Refusal {
         match error {
             NotAttested::Lost(_) => Self::denied(message),
             NotAttested::Slow | NotAttested::Stopped => Self::unavailable(message),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(error: Refused) -> Self {
+        let message = error.to_string();
+        match error {
+            Refused::Denied { .. } => Self::denied(message),
+            Refused::Unrecorded(_) => Self::unavailable(message),
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use strongroom_core::api::wire::{self, LaggedEvent, RevisionEvent};
-use strongroom_core::name::EntryPath;
 
 use super::ring::Update;
+use crate::change::Change;
 
 /// A comment, which every client ignores; it shows both ends that the other is there.
 pub(super) const KEEP_ALIVE: Event = Event {
@@ -52,14 +52,12 @@ impl Event {
     }
 }
 
-/// A step, with the changes under `prefix`.
-pub(super) fn step(update: &Update, prefix: Option<&EntryPath>) -> Event {
+/// A step, with the changes that `sees` holds for.
+pub(super) fn step(update: &Update, sees: impl Fn(&Change) -> bool) -> Event {
     let Some(changes) = &update.changes else {
         return resync(update.revision);
     };
-    let changes = changes
-        .iter()
-        .filter(|change| prefix.is_none_or(|prefix| change.path.is_under(prefix)));
+    let changes = changes.iter().filter(|change| sees(change));
     revision(&RevisionEvent {
         revision: update.revision,
         from: Some(update.from),

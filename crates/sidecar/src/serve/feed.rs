@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use strongroom_core::name::EntryPath;
 
 use super::event::{self, Event};
-use super::ring::{Place, Ring, Update};
+use super::ring::{Place, Ring, Update, View};
 use super::stream;
 
 /// Watchers that are told before other tasks of the worker have a turn.
@@ -95,11 +94,11 @@ impl Feed {
         from.saturating_add(BATCH) < slots.len()
     }
 
-    /// A new watcher, which saw `last` before and wants changes under `prefix`.
+    /// A new watcher with its view, which saw `last` before.
     #[must_use]
-    pub fn watch(self: &Arc<Self>, prefix: Option<EntryPath>, last: Option<u64>) -> Cursor {
+    pub fn watch(self: &Arc<Self>, view: View, last: Option<u64>) -> Cursor {
         let mut inner = self.lock();
-        let (place, is_resumed) = inner.ring.place(prefix, last);
+        let (place, is_resumed) = inner.ring.place(view, last);
         let revision = inner.ring.revision();
         let first = match last {
             _ if is_resumed => None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hyper::Response;
 use strongroom_core::api::wire::{EntryList, EntrySummary};
+use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::{self, Refusal};
@@ -11,22 +12,30 @@ use super::body::Body;
 use super::json::Wiped;
 use super::route::Query;
 use super::service::Asked;
-use crate::read::{self, Consumer, Form};
+use crate::grant::{Grant, Question};
+use crate::read::{self, Form};
 
-fn matching(asked: &Asked<'_>, snapshot: &Snapshot, query: &Query) -> Result<Vec<Arc<Entry>>, Refusal> {
+/// The entries that are asked for.
+pub(super) fn matching(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    query: &Query,
+) -> Result<Vec<Arc<Entry>>, Refusal> {
     let mut entries = snapshot.entries(asked.environment, query.prefix.as_ref())?;
     entries.retain(|entry| query.kind.is_none_or(|kind| entry.kind == kind));
     Ok(entries)
 }
 
-/// Answers with descriptions.
+/// Answers with descriptions of what may be described.
 pub(super) fn entries(
     asked: &Asked<'_>,
     snapshot: &Snapshot,
     query: &Query,
+    question: &Question<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let summaries = matching(asked, snapshot, query)?
         .into_iter()
+        .filter(|entry| question.allows(Action::Describe, entry))
         .map(|entry| EntrySummary {
             path: entry.path.as_str().to_owned(),
             kind: entry.kind.into(),
@@ -46,14 +55,14 @@ pub(super) fn entries(
     Ok(response)
 }
 
-/// Answers with every value, in memory that is wiped.
+/// Answers with every value that was granted, in memory that is wiped.
 pub(super) fn values(
     asked: &Asked<'_>,
     snapshot: &Snapshot,
-    query: &Query,
+    grants: Vec<Grant>,
 ) -> Result<Response<Body>, Refusal> {
-    let entries = matching(asked, snapshot, query)?;
-    let sizes: usize = entries.iter().map(|entry| entry.size.saturating_add(160)).sum();
+    let entries = grants.iter().map(Grant::entry);
+    let sizes: usize = entries.map(|entry| entry.size.saturating_add(160)).sum();
     let mut out = Wiped::with_capacity(sizes.saturating_add(256));
     out.raw(b"{\"environment\":");
     out.text(asked.environment.as_str());
@@ -66,19 +75,12 @@ pub(super) fn values(
     }
     out.raw(b",\"values\":[");
     let mut separator: &[u8] = b"";
-    for entry in entries.iter().filter(|entry| read::is_injected(entry.kind)) {
-        let consumer = Consumer::Peer(asked.peer);
-        let written = read::open(
-            consumer,
-            snapshot,
-            asked.environment,
-            entry,
-            Form::Injected,
-            |bytes| {
-                out.raw(separator);
-                value(&mut out, entry, bytes);
-            },
-        )?;
+    for grant in grants {
+        let entry = Arc::clone(grant.entry());
+        let written = read::open(grant, snapshot, asked.environment, Form::Injected, |bytes| {
+            out.raw(separator);
+            value(&mut out, &entry, bytes);
+        })?;
         if written.is_some() {
             separator = b",";
         }

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::Body;
 pub use event::Event;
-pub use ring::Update;
+pub use ring::{Update, View};
 pub use route::{Query, Route};
 pub use service::Service;
 pub use stream::Alone;

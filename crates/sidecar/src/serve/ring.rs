@@ -5,10 +5,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 
+use strongroom_core::ambient::Timestamp;
+use strongroom_core::id::Hash;
 use strongroom_core::name::EntryPath;
+use strongroom_core::policy::{Action, Decisions, Prepared};
 
 use super::event::{self, Event};
 use crate::change::Change;
+use crate::grant::Asker;
 
 /// Updates kept for watchers that resume or are behind.
 const KEPT: usize = 256;
@@ -22,43 +26,83 @@ pub struct Update {
     pub from: u64,
     /// What changed; `None` when it is too much to list or not known.
     pub changes: Option<Vec<Change>>,
+    decisions: Arc<Decisions>,
+    at: Timestamp,
     whole: OnceLock<Event>,
-    under: Mutex<HashMap<EntryPath, Event>>,
+    parts: Mutex<HashMap<Part, Event>>,
 }
 
-/// Events kept with one update for watchers of a prefix. Services ask for few; each one more is
-/// written again for each watcher, so that clients decide about nothing that stays.
-const MOST_PREFIXES: usize = 16;
+/// What some watchers see of a step: what lies under a prefix, and who they are to policies.
+type Part = (Option<EntryPath>, Option<Hash>);
+
+/// Events kept with one update for watchers that see a part. Services ask for few; each one more
+/// is written again for each watcher, so that clients decide about nothing that stays.
+const MOST_PARTS: usize = 16;
 
 /// A list of changes longer than this is not sent: reading everything again is cheaper.
 const MOST_CHANGES: usize = 1000;
 
 impl Update {
-    /// A step.
+    /// A step to a revision whose policies make `decisions`, served from `at` on.
     #[must_use]
-    pub fn new(revision: u64, from: u64, changes: Vec<Change>) -> Self {
+    pub fn new(
+        revision: u64,
+        from: u64,
+        changes: Vec<Change>,
+        decisions: Arc<Decisions>,
+        at: Timestamp,
+    ) -> Self {
         Self {
             revision,
             from,
             changes: (changes.len() <= MOST_CHANGES).then_some(changes),
+            decisions,
+            at,
             whole: OnceLock::new(),
-            under: Mutex::default(),
+            parts: Mutex::default(),
         }
     }
 
-    fn event(&self, prefix: Option<&EntryPath>) -> Event {
-        let Some(prefix) = prefix else {
-            return self.whole.get_or_init(|| event::step(self, None)).clone();
-        };
-        let mut under = self.under.lock().unwrap_or_else(PoisonError::into_inner);
-        if under.len() >= MOST_PREFIXES && !under.contains_key(prefix) {
-            return event::step(self, Some(prefix));
+    fn event(&self, view: &View) -> Event {
+        // who is judged by what is built in sees everything
+        let viewer = view
+            .asker
+            .principal()
+            .filter(|_| !self.decisions.policies().is_default());
+        if viewer.is_none() && view.prefix.is_none() {
+            return self.whole.get_or_init(|| event::step(self, |_| true)).clone();
         }
-        let made = under
-            .entry(prefix.clone())
-            .or_insert_with(|| event::step(self, Some(prefix)));
-        made.clone()
+        let sees = |change: &Change| {
+            view.prefix
+                .as_ref()
+                .is_none_or(|prefix| change.path.is_under(prefix))
+                && viewer.is_none_or(|viewer| {
+                    let decided = self
+                        .decisions
+                        .decide(viewer, Action::Watch, &change.entry, self.at);
+                    decided.allowed
+                })
+        };
+        let part = (view.prefix.clone(), viewer.map(Prepared::identity));
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = parts.get(&part) {
+            return made.clone();
+        }
+        let made = event::step(self, sees);
+        if parts.len() < MOST_PARTS {
+            parts.insert(part, made.clone());
+        }
+        made
     }
+}
+
+/// What a watcher wants to see, and who it is.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Only changes at or under this path.
+    pub prefix: Option<EntryPath>,
+    /// Whom policies judge.
+    pub asker: Arc<Asker>,
 }
 
 /// The last updates.
@@ -78,7 +122,7 @@ pub(super) struct Ring {
 /// Where one watcher is.
 #[derive(Debug)]
 pub(super) struct Place {
-    prefix: Option<EntryPath>,
+    view: View,
     next: u64,
     beats: u64,
 }
@@ -116,7 +160,7 @@ impl Ring {
     }
 
     /// The place of a watcher that saw `last` before; true when it gets everything since.
-    pub(super) fn place(&self, prefix: Option<EntryPath>, last: Option<u64>) -> (Place, bool) {
+    pub(super) fn place(&self, view: View, last: Option<u64>) -> (Place, bool) {
         let oldest = self.next.wrapping_sub(self.updates.len() as u64);
         // the update that leads away from what was seen; one that covers it lists a little more
         let missed = last.and_then(|last| {
@@ -125,7 +169,7 @@ impl Ring {
                 .position(|update| update.from <= last && last < update.revision)
         });
         let place = Place {
-            prefix,
+            view,
             next: missed.map_or(self.next, |position| oldest.wrapping_add(position as u64)),
             beats: self.beats,
         };
@@ -146,7 +190,7 @@ impl Ring {
             if let Some(update) = self.updates.get(position) {
                 place.next = place.next.wrapping_add(1);
                 place.beats = self.beats;
-                return Poll::Ready(Some(update.event(place.prefix.as_ref())));
+                return Poll::Ready(Some(update.event(&place.view)));
             }
         }
         if self.closed {

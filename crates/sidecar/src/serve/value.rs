@@ -18,48 +18,60 @@ use super::json::Wiped;
 use super::route;
 use super::service::Asked;
 use crate::change;
-use crate::read::{self, Consumer, Form};
+use crate::grant::Grant;
+use crate::read::{self, Form};
 
 const OCTETS: &str = "application/octet-stream";
 
-/// Answers with one entry of `snapshot`.
-pub(super) fn entry(
+/// One entry that was asked for, before anyone decided about it.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) entry: Arc<Entry>,
+    raw: bool,
+}
+
+/// Finds what is asked for.
+pub(super) fn found(
     asked: &Asked<'_>,
     snapshot: &Snapshot,
     kind: Kind,
     path: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Found, Refusal> {
     let path = EntryPath::new(&route::decode(path)?).map_err(|error| Refusal::bad(error.to_string()))?;
-    let entry = find(asked, snapshot, kind, &path)?;
-    let raw = wants_octets(asked.headers);
-    let etag = etag(asked, snapshot, &entry, raw);
+    Ok(Found {
+        entry: find(asked, snapshot, kind, &path)?,
+        raw: wants_octets(asked.headers),
+    })
+}
+
+/// Answers with one entry of `snapshot`, as granted.
+pub(super) fn answer(
+    asked: &Asked<'_>,
+    snapshot: &Snapshot,
+    found: &Found,
+    grant: Grant,
+) -> Result<Response<Body>, Refusal> {
+    let Found { entry, raw } = found;
+    let etag = etag(asked, snapshot, entry, *raw);
     let revision = asked.revision_header(snapshot);
     if is_known(asked.headers, &etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        name(&mut response, &entry, etag, revision, asked);
+        name(&mut response, entry, etag, revision, asked);
         return Ok(response);
     }
-    let consumer = Consumer::Peer(asked.peer);
-    let body = read::open(
-        consumer,
-        snapshot,
-        asked.environment,
-        &entry,
-        Form::Whole,
-        |bytes| {
-            if raw {
-                copied(bytes)
-            } else {
-                described(asked, snapshot.revision(), &entry, bytes)
-            }
-        },
-    )?;
+    let body = read::open(grant, snapshot, asked.environment, Form::Whole, |bytes| {
+        if *raw {
+            copied(bytes)
+        } else {
+            described(asked, snapshot.revision(), entry, bytes)
+        }
+    })?;
     // only an injected flag can have nothing to deliver
     let body = body.unwrap_or_default();
-    let content_type = if raw { answer::OCTETS } else { answer::JSON };
+    let content_type = if *raw { answer::OCTETS } else { answer::JSON };
     let mut response = answer::ok(content_type, body.into_bytes());
-    name(&mut response, &entry, etag, revision, asked);
+    name(&mut response, entry, etag, revision, asked);
     Ok(response)
 }
 

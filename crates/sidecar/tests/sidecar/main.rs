@@ -18,6 +18,7 @@ mod scene;
 mod attest;
 mod audit;
 mod connections;
+mod grant;
 mod hardening;
 mod hostile;
 mod inject;

@@ -8,6 +8,7 @@ use strongroom_core::id::{Hash, Revision};
 use strongroom_core::kind::Kind;
 use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
 
+use strongroom_sidecar::grant::Gate;
 use strongroom_sidecar::home::Home;
 use strongroom_sidecar::keep::Keeper;
 use strongroom_sidecar::mirror::Mirror;
@@ -350,8 +351,11 @@ fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back(
     let vault = source.open().unwrap().vault;
     let now = source.ambient.now();
     let rules = Rules::of(&settings);
-    let state = Arc::new(State::new(vault, settings.environment, rules, now));
-    let current = |stale| Current::new(state.vault().snapshot(), stale, None);
+    let environment = settings.environment;
+    let ambient = source.ambient.clone();
+    let state = State::new(vault, environment.clone(), rules, Gate::default(), ambient);
+    let state = Arc::new(state.unwrap());
+    let current = |stale| Current::first(state.vault().snapshot(), &environment, stale, None).unwrap();
     state.serve(current(Some(now)));
     let keeper = Keeper {
         state: Arc::clone(&state),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
+use strongroom_core::ambient::Timestamp;
 use strongroom_core::kind::Kind;
-use strongroom_core::snapshot::Action;
+use strongroom_core::policy::{Decisions, Policies};
+use strongroom_core::snapshot::{Action, Entry};
 use strongroom_sidecar::change::{self, Change};
-use strongroom_sidecar::serve::Update;
+use strongroom_sidecar::grant::Asker;
 use strongroom_sidecar::serve::feed::{Cursor, Feed};
+use strongroom_sidecar::serve::{Update, View};
 
 use crate::http::{Client, Events};
 use crate::process::{Sidecar, until};
@@ -155,20 +158,12 @@ fn an_entry_that_was_deleted_and_put_again_is_told_as_a_change() {
     let new = scene.vault.snapshot();
     let prod = environment("prod");
     let told = change::of_everything(&old, &new, &prod);
-    assert_eq!(
-        told,
-        [Change {
-            path: path("web/token"),
-            kind: Kind::Secret,
-            action: Action::Updated,
-            // the number says nothing: it begins again
-            version: 1,
-        }]
-    );
-    assert_eq!(
-        change::of_changes(&old, &new, &prod, &new.changes_since(&old)),
-        told
-    );
+    let facts = |change: &Change| (change.path.clone(), change.kind, change.action, change.version);
+    let told: Vec<_> = told.iter().map(facts).collect();
+    // the number says nothing: it begins again
+    assert_eq!(told, [(path("web/token"), Kind::Secret, Action::Updated, 1)]);
+    let changes = change::of_changes(&old, &new, &prod, &new.changes_since(&old));
+    assert_eq!(changes.iter().map(facts).collect::<Vec<_>>(), told);
 }
 
 #[test]
@@ -298,14 +293,38 @@ fn what_watchers_ask_for_is_not_kept() {
     );
 }
 
-fn update(from: u64) -> Arc<Update> {
-    let change = Change {
-        path: path("web/token"),
-        kind: Kind::Secret,
-        action: Action::Updated,
-        version: 2,
-    };
-    Arc::new(Update::new(from + 1, from, vec![change]))
+/// Steps that change one entry, and a view of everything.
+struct Steps {
+    entry: Arc<Entry>,
+    decisions: Arc<Decisions>,
+    view: View,
+}
+
+impl Steps {
+    fn new() -> Self {
+        let snapshot = Scene::with_token().vault.snapshot();
+        let prod = environment("prod");
+        Self {
+            entry: snapshot.entry(&prod, &path("web/token")).unwrap(),
+            decisions: Arc::new(Decisions::new(Arc::new(Policies::of(&snapshot, &prod).unwrap()))),
+            view: View {
+                prefix: None,
+                asker: Arc::new(Asker::injection("a test")),
+            },
+        }
+    }
+
+    fn from(&self, from: u64) -> Arc<Update> {
+        let change = Change {
+            path: self.entry.path.clone(),
+            kind: Kind::Secret,
+            action: Action::Updated,
+            version: 2,
+            entry: Arc::clone(&self.entry),
+        };
+        let decisions = Arc::clone(&self.decisions);
+        Arc::new(Update::new(from + 1, from, vec![change], decisions, Timestamp(0)))
+    }
 }
 
 fn next(cursor: &mut Cursor) -> Option<String> {
@@ -318,11 +337,13 @@ fn next(cursor: &mut Cursor) -> Option<String> {
 #[test]
 fn a_slow_watcher_is_told_and_nothing_is_kept_for_it() {
     let feed = Feed::new(1);
-    let mut cursor = feed.watch(None, None);
+    let steps = Steps::new();
+    let watch = |last| feed.watch(steps.view.clone(), last);
+    let mut cursor = watch(None);
     assert!(next(&mut cursor).unwrap().contains("\"resync\":true"));
     assert_eq!(next(&mut cursor), None);
     for from in 1..=1000 {
-        feed.push(update(from));
+        feed.push(steps.from(from));
     }
     let told = next(&mut cursor).unwrap();
     assert!(
@@ -331,25 +352,17 @@ fn a_slow_watcher_is_told_and_nothing_is_kept_for_it() {
     );
     assert!(told.contains("\"resync\":true"));
     assert_eq!(next(&mut cursor), None);
-    feed.push(update(1001));
+    feed.push(steps.from(1001));
     assert!(next(&mut cursor).unwrap().contains("\"from\":1001"));
     // a resume from before what is kept
-    assert!(
-        next(&mut feed.watch(None, Some(1)))
-            .unwrap()
-            .contains("\"resync\":true")
-    );
-    assert!(
-        next(&mut feed.watch(None, Some(1000)))
-            .unwrap()
-            .contains("\"from\":1000")
-    );
+    assert!(next(&mut watch(Some(1))).unwrap().contains("\"resync\":true"));
+    assert!(next(&mut watch(Some(1000))).unwrap().contains("\"from\":1000"));
 }
 
 #[test]
 fn watchers_hear_signs_of_life_and_the_end() {
     let feed = Feed::new(1);
-    let mut cursor = feed.watch(None, Some(1));
+    let mut cursor = feed.watch(Steps::new().view, Some(1));
     assert!(next(&mut cursor).unwrap().contains("\"from\":1"));
     feed.beat();
     assert_eq!(next(&mut cursor).as_deref(), Some(": keep-alive\n\n"));
