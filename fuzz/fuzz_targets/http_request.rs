@@ -9,7 +9,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use strongroom_core::Vault;
 use strongroom_core::attest::Process;
-use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::ambient::Ambient;
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::kind::Kind;
@@ -17,6 +17,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName, MemberName};
 use strongroom_core::secret::Secret;
 use strongroom_core::store::MemoryStore;
 use strongroom_core::vault::{Change, Edit, Expect, Put};
+use strongroom_sidecar::grant::Gate;
 use strongroom_sidecar::peer::{Attestor, Hold, Peer};
 use strongroom_sidecar::serve::feed::Feed;
 use strongroom_sidecar::serve::{Protocol, Service, connection};
@@ -96,7 +97,9 @@ fn scene() -> Scene {
             .start_paused(true)
             .build()
             .expect("a runtime"),
-        state: Arc::new(State::new(Arc::new(vault), prod, rules, Timestamp(0))),
+        state: Arc::new(
+            State::new(Arc::new(vault), prod, rules, Gate::default(), Ambient::system()).expect("policies"),
+        ),
         attestor: Attestor::start(None).expect("a thread"),
     }
 }
@@ -109,6 +112,8 @@ impl Scene {
         let pid = i32::try_from(std::process::id()).expect("a process id");
         let hold = Hold::Directory(Process::open(pid).expect("this process"));
         let peer = Peer::held(uid, uid, pid, hold, &self.attestor);
+        // by another thread: a paused clock would not wait for it
+        let _ = self.runtime.block_on(peer.workload());
         let feed = Feed::new(self.state.current().snapshot.revision().0);
         let service = Service::new(Arc::clone(&self.state), feed, peer, Arc::clone(&connected));
         let (ours, theirs) = tokio::io::duplex(64 << 10);
