@@ -2,10 +2,11 @@
 //! attested, policy decides, the decision is in the audit log, and only then there is a [`Grant`],
 //! without which nothing is opened. It must not know HTTP, and opens nothing itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
+use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::policy::{self, Action, PolicyError, Prepared, Principal};
 use strongroom_core::snapshot::Entry;
@@ -15,7 +16,7 @@ use crate::audit::{Attempt, AuditError, Pending, Sink, Written};
 use crate::state::Current;
 
 /// The policy that records name when the settings themselves want a value delivered.
-const SETTINGS: &str = "settings";
+static SETTINGS: LazyLock<[Arc<str>; 1]> = LazyLock::new(|| [Arc::from("settings")]);
 
 /// Who asks, ready to be asked about often.
 #[derive(Debug)]
@@ -23,7 +24,6 @@ pub struct Asker {
     subject: Subject,
     /// Whom policies judge; nobody where the settings have decided.
     principal: Option<Prepared>,
-    settings: [Arc<str>; 1],
 }
 
 impl Asker {
@@ -35,7 +35,6 @@ impl Asker {
         Ok(Self {
             subject: Subject::workload(workload),
             principal: Some(Prepared::new(Principal::Workload(workload))?),
-            settings: [Arc::from(SETTINGS)],
         })
     }
 
@@ -45,7 +44,6 @@ impl Asker {
         Self {
             subject: Subject::injection(target),
             principal: None,
-            settings: [Arc::from(SETTINGS)],
         }
     }
 
@@ -64,7 +62,7 @@ pub struct Question<'a> {
     /// The environment that is served.
     pub environment: &'a EnvironmentName,
     /// The revision the values are of.
-    pub revision: strongroom_core::id::Revision,
+    pub revision: Revision,
     /// Who asks.
     pub asker: &'a Asker,
     /// The request.
@@ -81,6 +79,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    fn of(entry: &Arc<Entry>) -> Self {
+        Self {
+            entry: Arc::clone(entry),
+        }
+    }
+
     /// The entry that may be opened.
     #[must_use]
     pub fn entry(&self) -> &Arc<Entry> {
@@ -88,32 +92,53 @@ impl Grant {
     }
 }
 
-/// Entries that policy allows, while the record of it is being written.
+/// What policy allows, kept back while the record of it is being written.
 #[derive(Debug)]
-pub struct Waiting {
-    entries: Vec<Arc<Entry>>,
+pub struct Waiting<T> {
+    granted: T,
     record: Pending,
 }
 
-impl Waiting {
-    /// The grants, once the record is in the log.
+impl<T> Waiting<T> {
+    /// What is granted, once the record is in the log.
     ///
     /// # Errors
-    /// [`AuditError`]: nothing is granted.
-    pub async fn granted(self) -> Result<Vec<Grant>, AuditError> {
+    /// [`Refused::Unrecorded`]: nothing is granted.
+    pub async fn granted(self) -> Result<T, Refused> {
         let written = self.record.await?;
-        Ok(grants(self.entries, &written))
+        Ok(released(self.granted, &written))
     }
 }
 
-/// What the gate answers.
+/// What the gate answers: a [`Grant`], or those of many entries.
 #[derive(Debug)]
 #[must_use]
-pub enum Verdict {
-    /// Open them.
-    Granted(Vec<Grant>),
+pub enum Verdict<T> {
+    /// Open what is granted.
+    Granted(T),
     /// The log is busy: it will be known soon.
-    Waiting(Waiting),
+    Waiting(Waiting<T>),
+}
+
+impl<T> Verdict<T> {
+    /// What is granted, waited for in this thread.
+    ///
+    /// # Errors
+    /// [`Refused::Unrecorded`]: nothing is granted.
+    pub fn wait(self) -> Result<T, Refused> {
+        match self {
+            Self::Granted(granted) => Ok(granted),
+            Self::Waiting(waiting) => {
+                let written = waiting.record.wait()?;
+                Ok(released(waiting.granted, &written))
+            }
+        }
+    }
+}
+
+/// Takes the proof that the decision is recorded.
+fn released<T>(granted: T, _written: &Written) -> T {
+    granted
 }
 
 /// Why nothing is granted.
@@ -158,23 +183,21 @@ impl Gate {
     /// Asks for one entry.
     ///
     /// # Errors
-    /// [`Refused`]; a denial is recorded before it is told.
-    pub fn ask(&self, question: &Question<'_>, entry: Arc<Entry>) -> Result<Verdict, Refused> {
+    /// [`Refused`]. A denial is recorded too, and told whether or not that is over.
+    pub fn ask(&self, question: &Question<'_>, entry: &Arc<Entry>) -> Result<Verdict<Grant>, Refused> {
         let action = Action::read_of(entry.kind);
-        let decision = question.decide(action, &entry);
-        let record = question.record(action, &entry, decision.as_deref());
-        if decision.as_ref().is_none_or(|decision| decision.allowed) {
-            return self.grant(vec![Arc::clone(&entry)], std::slice::from_ref(&record));
+        let decision = question.decide(action, entry);
+        let decision = decision.as_deref();
+        let record = question.record(action, entry, decision);
+        if is_allowed(decision) {
+            return self.release(Grant::of(entry), std::slice::from_ref(&record));
         }
-        if let Some(sink) = &self.sink {
-            // the denial holds whether or not it could be recorded; trouble is told by the sink
-            let _ = sink.try_write(&record);
-        }
+        self.tell(&record);
         Err(Refused::Denied {
             action,
             environment: question.environment.clone(),
             path: entry.path.clone(),
-            why: why(decision.as_deref()),
+            why: why(decision),
         })
     }
 
@@ -186,51 +209,35 @@ impl Gate {
         &self,
         question: &Question<'_>,
         entries: impl Iterator<Item = Arc<Entry>>,
-    ) -> Result<Verdict, Refused> {
-        let mut decisions = Vec::new();
-        let mut allowed = Vec::new();
-        for entry in entries {
-            let decision = question.decide(Action::read_of(entry.kind), &entry);
-            if decision.as_ref().is_none_or(|decision| decision.allowed) {
-                allowed.push(entry);
-                decisions.push(decision);
-            }
-        }
-        let pairs = allowed.iter().zip(&decisions);
-        let records: Vec<_> = pairs
-            .map(|(entry, decision)| question.record(Action::read_of(entry.kind), entry, decision.as_deref()))
+    ) -> Result<Verdict<Vec<Grant>>, Refused> {
+        let allowed: Vec<_> = entries
+            .map(|entry| (question.decide(Action::read_of(entry.kind), &entry), entry))
+            .filter(|(decision, _)| is_allowed(decision.as_deref()))
             .collect();
-        let verdict = if records.is_empty() {
-            Verdict::Granted(Vec::new())
-        } else {
-            self.grant(allowed.clone(), &records)?
-        };
-        Ok(verdict)
+        let records: Vec<_> = allowed
+            .iter()
+            .map(|(decision, entry)| question.record(Action::read_of(entry.kind), entry, decision.as_deref()))
+            .collect();
+        let grants = allowed.iter().map(|(_, entry)| Grant::of(entry)).collect();
+        self.release(grants, &records)
     }
 
-    fn grant(&self, entries: Vec<Arc<Entry>>, records: &[Record<'_>]) -> Result<Verdict, Refused> {
-        let Some(sink) = &self.sink else {
-            return Ok(Verdict::Granted(
-                entries.into_iter().map(|entry| Grant { entry }).collect(),
-            ));
+    /// Releases `granted` once `records` are written.
+    fn release<T>(&self, granted: T, records: &[Record<'_>]) -> Result<Verdict<T>, Refused> {
+        let sink = match &self.sink {
+            Some(sink) if !records.is_empty() => sink,
+            _ => return Ok(Verdict::Granted(granted)),
         };
         match sink.try_write_all(records) {
-            Attempt::Done(written) => Ok(Verdict::Granted(grants(entries, &written))),
-            Attempt::Pending(record) => Ok(Verdict::Waiting(Waiting { entries, record })),
+            Attempt::Done(written) => Ok(Verdict::Granted(released(granted, &written))),
+            Attempt::Pending(record) => Ok(Verdict::Waiting(Waiting { granted, record })),
             Attempt::Failed(error) => Err(error.into()),
         }
     }
 
-    /// Records what policy decided about something that releases no value.
-    pub fn note(
-        &self,
-        question: &Question<'_>,
-        action: Action,
-        path: Option<&EntryPath>,
-        decision: Decision,
-    ) {
-        let Some(sink) = &self.sink else { return };
-        let _ = sink.try_write(&Record {
+    /// Records that a workload looks at what has no value: a list, or the stream of revisions.
+    pub fn note(&self, question: &Question<'_>, action: Action, path: Option<&EntryPath>) {
+        self.tell(&Record {
             revision: question.revision,
             subject: &question.asker.subject,
             action: action.as_str(),
@@ -239,33 +246,19 @@ impl Gate {
                 environment: question.environment,
                 path,
             }),
-            decision,
+            decision: Decision::Allow,
             reason: None,
             policies: &[],
             request: question.request,
         });
     }
-}
 
-impl Verdict {
-    /// The grants, waited for in this thread.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn wait(self) -> Result<Vec<Grant>, AuditError> {
-        match self {
-            Self::Granted(grants) => Ok(grants),
-            Self::Waiting(waiting) => {
-                let written = waiting.record.wait()?;
-                Ok(grants(waiting.entries, &written))
-            }
+    /// Records what nothing waits for.
+    fn tell(&self, record: &Record<'_>) {
+        if let Some(sink) = &self.sink {
+            sink.try_write(record).detach();
         }
     }
-}
-
-/// `_written` is the proof that the decision is recorded.
-fn grants(entries: Vec<Arc<Entry>>, _written: &Written) -> Vec<Grant> {
-    entries.into_iter().map(|entry| Grant { entry }).collect()
 }
 
 impl Question<'_> {
@@ -279,7 +272,7 @@ impl Question<'_> {
     /// Whether policy allows it.
     #[must_use]
     pub fn allows(&self, action: Action, entry: &Entry) -> bool {
-        self.decide(action, entry).is_none_or(|decision| decision.allowed)
+        is_allowed(self.decide(action, entry).as_deref())
     }
 
     fn record<'b>(
@@ -297,15 +290,21 @@ impl Question<'_> {
                 environment: self.environment,
                 path: Some(&entry.path),
             }),
-            decision: match decision {
-                Some(decision) if !decision.allowed => Decision::Deny,
-                _ => Decision::Allow,
+            decision: if is_allowed(decision) {
+                Decision::Allow
+            } else {
+                Decision::Deny
             },
             reason: None,
-            policies: decision.map_or(&self.asker.settings, |decision| &decision.policies),
+            policies: decision.map_or(&*SETTINGS, |decision| &decision.policies),
             request: self.request,
         }
     }
+}
+
+/// Where no policy judges, the settings have allowed it.
+fn is_allowed(decision: Option<&policy::Decision>) -> bool {
+    decision.is_none_or(|decision| decision.allowed)
 }
 
 fn why(decision: Option<&policy::Decision>) -> String {

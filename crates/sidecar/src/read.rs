@@ -91,7 +91,7 @@ pub fn material(
     let mut values = Vec::new();
     let entries = entries(snapshot, question.environment, wanted.prefixes())?;
     let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    let grants = gate.ask_all(question, injected)?.wait().map_err(Refused::from)?;
+    let grants = gate.ask_all(question, injected)?.wait()?;
     for grant in grants {
         let (path, kind) = (grant.entry().path.clone(), grant.entry().kind);
         let bytes = open(

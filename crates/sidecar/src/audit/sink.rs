@@ -68,6 +68,13 @@ impl Attempt {
             Self::Failed(error) => Err(error),
         }
     }
+
+    /// Does not wait: for records that nothing depends on. The sink itself says what goes wrong.
+    pub fn detach(self) {
+        if let Self::Pending(pending) = self {
+            pending.detach();
+        }
+    }
 }
 
 impl Sink {

@@ -61,6 +61,8 @@ pub struct Pending {
     troubles: Arc<Troubles>,
     until: Instant,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Nobody waits, and the record is written all the same.
+    is_detached: bool,
 }
 
 impl fmt::Debug for Pending {
@@ -76,6 +78,7 @@ impl Pending {
             troubles,
             until: Instant::now() + timeout,
             sleep: None,
+            is_detached: false,
         }
     }
 
@@ -106,6 +109,12 @@ impl Pending {
             let waited = ticket.done.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Lets the record be written without anybody waiting for it. Dropped, it is withdrawn instead:
+    /// nothing came of what it would record.
+    pub fn detach(mut self) {
+        self.is_detached = true;
     }
 
     fn late(&self) -> Result<Written, AuditError> {
@@ -146,7 +155,7 @@ impl Future for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let mut state = self.ticket.state();
-        if !matches!(*state, State::Done(_)) {
+        if !self.is_detached && !matches!(*state, State::Done(_)) {
             *state = State::Abandoned;
         }
     }

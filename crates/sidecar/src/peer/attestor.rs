@@ -94,10 +94,17 @@ impl Attestor {
         self.overflow_uid
     }
 
-    /// Notes what `peer` runs, before anything else that is begun about it.
+    /// Begins to note what `peer` runs.
     pub(super) fn note(&self, peer: &Peer) {
         let peer = peer.clone();
         drop(self.runtime.spawn(async move { peer.note() }));
+    }
+
+    /// See [`Peer::noted`].
+    pub(super) async fn noted(&self, peer: &Peer) -> Result<(), NotAttested> {
+        let peer = peer.clone();
+        let noted = self.runtime.spawn(async move { peer.note() });
+        noted.await.map_err(|_| NotAttested::Stopped)
     }
 
     /// See [`Peer::check`].

@@ -107,6 +107,18 @@ impl Peer {
         self.shared.program.get_or_init(|| attest::program_path(self.pid));
     }
 
+    /// Returns when it is remembered what it ran when it was accepted. Nothing may be answered
+    /// before: an answer tells a client that it was accepted, and it could go on as another program.
+    ///
+    /// # Errors
+    /// [`NotAttested::Stopped`].
+    pub async fn noted(&self) -> Result<(), NotAttested> {
+        match self.shared.program.get() {
+            Some(_) => Ok(()),
+            None => self.shared.attestor.noted(self).await,
+        }
+    }
+
     /// True while the process lives. One system call, well under a microsecond.
     #[must_use]
     pub fn is_alive(&self) -> bool {

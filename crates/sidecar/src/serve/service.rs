@@ -1,17 +1,11 @@
 //! From request to answer: owns who is let in, and which handler answers. One per connection.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, Version};
-use strongroom_core::audit::Decision;
 use strongroom_core::id::Revision;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::Action;
@@ -20,6 +14,8 @@ use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
+use super::identity::Identity;
+use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
 use super::{host, list, openapi, status, value, whoami};
@@ -44,47 +40,11 @@ pub struct Service {
     identity: Arc<Identity>,
 }
 
-/// How long a process is taken for the program that it was: that it lives is looked at each time.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Who asks on one connection.
-#[derive(Debug)]
-struct Identity {
-    /// As the gate knows it, once that was found out.
-    asker: OnceLock<Arc<Asker>>,
-    accepted: Instant,
-    /// Milliseconds from then to the last look at what it runs.
-    looked: AtomicU64,
-}
-
-impl Identity {
-    fn new() -> Self {
-        Self {
-            asker: OnceLock::new(),
-            accepted: Instant::now(),
-            looked: AtomicU64::new(0),
-        }
-    }
-
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn look(&self) {
-        self.looked.store(self.elapsed(), Ordering::Relaxed);
-    }
-
-    fn is_due(&self) -> bool {
-        let since = self.elapsed().saturating_sub(self.looked.load(Ordering::Relaxed));
-        u128::from(since) > LOOK.as_millis()
-    }
-}
-
 /// What every handler needs to know.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) environment: &'a EnvironmentName,
-    pub(super) current: &'a Current,
+    pub(super) current: &'a Arc<Current>,
     pub(super) headers: &'a HeaderMap,
 }
 
@@ -126,8 +86,8 @@ enum Answered {
     Recheck,
     /// A past revision has to be built first.
     Past(Revision),
-    /// The decision is being recorded; what comes after it.
-    Record(Waiting, Work),
+    /// The decision is being recorded.
+    Record(Recording),
 }
 
 /// What waiting has brought.
@@ -137,12 +97,16 @@ struct Known {
     snapshot: Option<Arc<Snapshot>>,
 }
 
-/// An answer that lacks only its grants, and the revision it is of.
-struct Work {
+/// An answer that lacks only its grants, and what it is of.
+struct Recording {
     current: Arc<Current>,
     snapshot: Arc<Snapshot>,
-    /// The one entry; everything that is granted when `None`.
-    found: Option<value::Found>,
+    wanted: Wanted,
+}
+
+enum Wanted {
+    One(value::Found, Waiting<Grant>),
+    Many(Waiting<Vec<Grant>>),
 }
 
 impl Service {
@@ -173,7 +137,7 @@ impl Service {
             Route::Readyz => status::readyz(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
             Route::Watch | Route::Entry(..) | Route::Entries | Route::Values => {
-                let asker = known.asker.as_ref().or_else(|| self.identity.asker.get());
+                let asker = known.asker.as_ref().or_else(|| self.identity.asker());
                 let Some(asker) = asker else {
                     return Ok(Answered::Attest);
                 };
@@ -190,7 +154,7 @@ impl Service {
         Ok(Answered::Now(answered))
     }
 
-    fn asked<'a>(&'a self, current: &'a Current, request: &'a Request<Incoming>) -> Asked<'a> {
+    fn asked<'a>(&'a self, current: &'a Arc<Current>, request: &'a Request<Incoming>) -> Asked<'a> {
         Asked {
             environment: self.state.environment(),
             current,
@@ -219,39 +183,61 @@ impl Service {
             ..self.state.question(current, asker, snapshot)
         };
         let gate = self.state.gate();
-        let (verdict, found) = match route {
+        let wanted = match route {
             Route::Entry(kind, path) => {
                 let found = value::found(asked, snapshot, kind, path)?;
-                let verdict = gate.ask(&question, Arc::clone(&found.entry));
-                (
-                    verdict.map_err(|error| hidden(error, &question, &found.entry))?,
-                    Some(found),
-                )
+                let verdict = gate.ask(&question, &found.entry);
+                match verdict.map_err(|error| hidden(error, &question, &found.entry))? {
+                    Verdict::Granted(grant) => {
+                        return value::answer(asked, snapshot, &found, grant).map(Answered::Now);
+                    }
+                    Verdict::Waiting(waiting) => Wanted::One(found, waiting),
+                }
             }
             Route::Values => {
                 let entries = list::matching(asked, snapshot, query)?.into_iter();
                 let injected = entries.filter(|entry| read::is_injected(entry.kind));
-                (gate.ask_all(&question, injected)?, None)
+                match gate.ask_all(&question, injected)? {
+                    Verdict::Granted(grants) => {
+                        return list::values(asked, snapshot, grants).map(Answered::Now);
+                    }
+                    Verdict::Waiting(waiting) => Wanted::Many(waiting),
+                }
             }
             _ => {
-                gate.note(
-                    &question,
-                    Action::Describe,
-                    query.prefix.as_ref(),
-                    Decision::Allow,
-                );
+                gate.note(&question, Action::Describe, query.prefix.as_ref());
                 return list::entries(asked, snapshot, query, &question).map(Answered::Now);
             }
         };
-        match verdict {
-            Verdict::Granted(grants) => finish(asked, snapshot, found.as_ref(), grants).map(Answered::Now),
-            Verdict::Waiting(waiting) => {
-                let work = Work {
-                    current: Arc::clone(&self.state.current()),
-                    snapshot: Arc::clone(snapshot),
-                    found,
-                };
-                Ok(Answered::Record(waiting, work))
+        Ok(Answered::Record(Recording {
+            current: Arc::clone(current),
+            snapshot: Arc::clone(snapshot),
+            wanted,
+        }))
+    }
+
+    /// Answers once the decision is recorded.
+    async fn recorded(
+        &self,
+        request: &Request<Incoming>,
+        recording: Recording,
+    ) -> Result<Response<Body>, Refusal> {
+        let Recording {
+            current,
+            snapshot,
+            wanted,
+        } = recording;
+        let asked = self.asked(&current, request);
+        match wanted {
+            Wanted::One(found, waiting) => {
+                let grant = waiting.granted().await?;
+                self.still_there()?;
+                value::answer(&asked, &snapshot, &found, grant)
+            }
+            Wanted::Many(waiting) => {
+                let grants = waiting.granted().await?;
+                self.still_there()?;
+                list::values(&asked, &snapshot, grants)
             }
         }
     }
@@ -304,7 +290,7 @@ impl Service {
             ..self.state.question(asked.current, asker, &asked.current.snapshot)
         };
         let gate = self.state.gate();
-        gate.note(&question, Action::Watch, query.prefix.as_ref(), Decision::Allow);
+        gate.note(&question, Action::Watch, query.prefix.as_ref());
         let view = View {
             prefix: query.prefix,
             asker: Arc::clone(asker),
@@ -346,22 +332,14 @@ impl Service {
             match answered {
                 Answered::Now(response) => return Ok(response),
                 Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
-                Answered::Attest => known.asker = Some(self.attest().await?),
-                Answered::Recheck => {
-                    self.peer.recheck().await?;
-                    self.identity.look();
-                }
+                Answered::Attest => known.asker = Some(self.identity.attest(&self.peer).await?),
+                Answered::Recheck => self.identity.recheck(&self.peer).await?,
                 Answered::Past(revision) => {
                     let built = self.state.past.at(self.state.vault(), revision).await;
                     let built = built.ok_or_else(|| Refusal::unavailable("the sidecar is going down"))?;
                     known.snapshot = Some(built?);
                 }
-                Answered::Record(waiting, work) => {
-                    let grants = waiting.granted().await.map_err(Refused::from)?;
-                    self.still_there()?;
-                    let asked = self.asked(&work.current, request);
-                    return finish(&asked, &work.snapshot, work.found.as_ref(), grants);
-                }
+                Answered::Record(recording) => return self.recorded(request, recording).await,
             }
             answered = self.answer(request, &known)?;
         }
@@ -375,34 +353,6 @@ impl Service {
             Err(Refusal::denied("the process that connected has ended"))
         }
     }
-
-    /// Finds out who asks; remembered for the connection when nothing of it is missing.
-    async fn attest(&self) -> Result<Arc<Asker>, Refusal> {
-        let workload = self.peer.workload().await?;
-        let asker = Asker::workload(&workload).map_err(|error| Refusal::internal(error.to_string()))?;
-        let asker = Arc::new(asker);
-        if self.peer.workload_now().is_some() {
-            let _ = self.identity.asker.set(Arc::clone(&asker));
-        }
-        self.identity.look();
-        Ok(asker)
-    }
-}
-
-/// Answers with what was granted.
-fn finish(
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
-    found: Option<&value::Found>,
-    grants: Vec<Grant>,
-) -> Result<Response<Body>, Refusal> {
-    let Some(found) = found else {
-        return list::values(asked, snapshot, grants);
-    };
-    let grant = grants.into_iter().next();
-    // the gate grants what it was asked for
-    let grant = grant.ok_or_else(|| Refusal::internal("nothing was granted"))?;
-    value::answer(asked, snapshot, found, grant)
 }
 
 /// Who may not even know of an entry is told what is told of one that is not there.
@@ -430,38 +380,4 @@ fn without_body(is_head: bool, mut response: Response<Body>) -> Response<Body> {
         *response.body_mut() = Body::empty();
     }
     response
-}
-
-/// An answer, now or later.
-pub enum Reply {
-    /// At hand; taken once.
-    Now(Option<Response<Body>>),
-    /// Being made.
-    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
-}
-
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reply")
-    }
-}
-
-impl Reply {
-    fn now(response: Response<Body>) -> Self {
-        Self::Now(Some(response))
-    }
-}
-
-impl Future for Reply {
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Now(response) => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
-                None => Poll::Pending,
-            },
-            Self::Later(answer) => answer.as_mut().poll(context).map(Ok),
-        }
-    }
 }

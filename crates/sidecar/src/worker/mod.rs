@@ -252,6 +252,9 @@ impl Inside {
         let header_bytes = limits.header_bytes;
         let serve = async move {
             let _served = served;
+            if service.peer.noted().await.is_err() {
+                return;
+            }
             match sniff::sniff(&stream).await {
                 Ok(Some(protocol)) => {
                     let stream = Watched::new(stream, Arc::clone(&service.connection));

@@ -166,6 +166,27 @@ async fn a_future_is_woken_or_late() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_written_and_what_was_withdrawn_is_not() {
+    let desk = Desk::new();
+    let (medium, state) = broken(&desk);
+    let sink = desk.on(medium, Duration::from_secs(20));
+    desk.write(&sink, 1).unwrap();
+    state.delay.store(300, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let before = state.writes.load(Ordering::SeqCst);
+        let first = scope.spawn(|| desk.write(&sink, 2));
+        until(|| state.writes.load(Ordering::SeqCst) > before);
+        sink.try_write(&desk.record(3)).detach();
+        drop(sink.try_write(&desk.record(4)));
+        first.join().unwrap().unwrap();
+    });
+    state.delay.store(0, Ordering::SeqCst);
+    drop(sink);
+    desk.whole();
+    assert_eq!(told(&desk.directory()).0, [1, 2, 3]);
+}
+
+#[test]
 fn a_deleted_file_and_a_removed_directory_are_noticed_and_gone_on_after() {
     let desk = Desk::new();
     let sink = desk.open(desk.options());
