@@ -10,6 +10,7 @@ mod dotenv;
 mod editor;
 mod error;
 mod material;
+mod moment;
 mod open;
 mod output;
 mod prompt;

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use strongroom_core::ambient::Timestamp;
 
 use crate::error::CliError;
 use crate::wiped::Wiped;
@@ -161,12 +160,4 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
-}
-
-/// A time as RFC 3339 in UTC, to the millisecond.
-pub(crate) fn time(at: Timestamp) -> String {
-    i64::try_from(at.0)
-        .ok()
-        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
-        .map_or_else(|| "unknown".to_owned(), |time| format!("{time:.3}"))
 }

@@ -2,6 +2,7 @@
 //! is from. It must not find anything out.
 
 use strongroom_core::api::wire::{Kernel, Workload};
+use strongroom_core::workload::Runtime;
 
 use crate::output::{Table, harmless};
 
@@ -84,7 +85,7 @@ fn kernel_rows(kernel: &Kernel) -> Vec<Row> {
         ("cgroup", cgroup.clone(), Source::Groups),
         (
             "runtime",
-            container.map(|container| domain(container.runtime).to_owned()),
+            container.map(|container| Runtime::from(container.runtime).as_str().to_owned()),
             Source::Groups,
         ),
         (
@@ -110,19 +111,6 @@ fn kernel_rows(kernel: &Kernel) -> Vec<Row> {
     rows.into_iter()
         .map(|(name, value, from)| Row { name, value, from })
         .collect()
-}
-
-fn domain(runtime: strongroom_core::api::wire::Runtime) -> &'static str {
-    use strongroom_core::api::wire::Runtime as Wire;
-    use strongroom_core::workload::Runtime;
-    let runtime = match runtime {
-        Wire::Docker => Runtime::Docker,
-        Wire::Podman => Runtime::Podman,
-        Wire::Containerd => Runtime::Containerd,
-        Wire::CriO => Runtime::CriO,
-        Wire::Unknown => Runtime::Unknown,
-    };
-    runtime.as_str()
 }
 
 /// The rows as a table; `from` has the words for where one comes from.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use ring::digest;
 
+use crate::hex::{self, Hex};
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -14,7 +16,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, &self.0)
+                Hex(&self.0).fmt(f)
             }
         }
 
@@ -140,7 +142,7 @@ impl Hasher {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -159,27 +161,6 @@ impl FromStr for Hash {
     type Err = HashError;
 
     fn from_str(text: &str) -> Result<Self, HashError> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(HashError);
-        }
-        let mut out = [0; 32];
-        for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = pair else { return Err(HashError) };
-            *byte = (nibble(*high)? << 4) | nibble(*low)?;
-        }
-        Ok(Self(out))
+        hex::read(text).map(Self).ok_or(HashError)
     }
-}
-
-fn nibble(digit: u8) -> Result<u8, HashError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(HashError),
-    }
-}
-
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }

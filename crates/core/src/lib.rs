@@ -19,6 +19,8 @@ pub mod inject;
 #[cfg(feature = "vault")]
 pub mod ambient;
 #[cfg(feature = "vault")]
+mod hex;
+#[cfg(feature = "vault")]
 pub mod id;
 #[cfg(feature = "vault")]
 mod lookup;

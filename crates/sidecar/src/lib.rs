@@ -34,5 +34,4 @@ pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod state;
-pub mod time;
 pub mod worker;

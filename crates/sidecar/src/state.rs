@@ -17,7 +17,6 @@ use strongroom_core::snapshot::Snapshot;
 use crate::grant::{Asker, Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
-use crate::time::rfc3339;
 
 /// What is served now: swapped whole, so that one answer never mixes two revisions.
 #[derive(Debug)]
@@ -76,7 +75,7 @@ impl Current {
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
     ) -> Self {
-        let stale_since: Option<Arc<str>> = stale_since.map(|since| rfc3339(since).into());
+        let stale_since: Option<Arc<str>> = stale_since.map(|since| since.to_string().into());
         Self {
             revision_header: HeaderValue::from(snapshot.revision().0),
             stale_header: stale_since

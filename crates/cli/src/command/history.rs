@@ -9,7 +9,7 @@ use crate::change::{ChangedJson, changed_line};
 use crate::context::{Context, OptionalTarget};
 use crate::error::CliError;
 use crate::open;
-use crate::output::{FAINT, STRONG, harmless, time};
+use crate::output::{FAINT, STRONG, harmless};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +47,7 @@ impl From<&Past> for PastJson {
         } = past;
         Self {
             revision: revision.0,
-            at: time(*at),
+            at: at.to_string(),
             author: author.clone(),
             message: message.clone(),
             changes: changes.iter().map(Into::into).collect(),
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text,
             "{STRONG}revision {}{STRONG:#}  {}  {}{FAINT}{}{message}{FAINT:#}",
             past.revision,
-            time(past.at),
+            past.at,
             harmless(&past.author),
             if message.is_empty() { "" } else { "  " },
         );

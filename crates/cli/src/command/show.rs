@@ -7,7 +7,7 @@ use super::list::EntryJson;
 use crate::context::{Context, Target};
 use crate::error::CliError;
 use crate::open;
-use crate::output::{harmless, time};
+use crate::output::harmless;
 
 const EXAMPLES: &str = "\
 Example:
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let show = ShowJson {
         entry: EntryJson::from(&*entry),
         layers: layers.iter().map(ToString::to_string).collect(),
-        changed_at: last.as_ref().map(|past| time(past.at)),
+        changed_at: last.as_ref().map(|past| past.at.to_string()),
         author: last.as_ref().map(|past| past.author.clone()),
         message: last.map(|past| past.message),
     };

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{FAINT, Table, harmless, show_error, time};
+use crate::output::{FAINT, Table, harmless, show_error};
 use crate::settings::Setting;
 use crate::{open, output};
 
@@ -143,7 +143,7 @@ fn store(context: &Context) -> Result<StoreJson, CliError> {
         fingerprint: snapshot.fingerprint().to_string(),
         revision: snapshot.revision().0,
         hash: snapshot.hash().to_string(),
-        committed_at: time(snapshot.committed_at()),
+        committed_at: snapshot.committed_at().to_string(),
         member: me.as_ref().map(|member| member.name.to_string()),
         role: me.as_ref().map(|member| member.role.as_str()),
         opens: snapshot

@@ -9,7 +9,7 @@ use crate::change::{ChangedJson, changed_line};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open::{self, Opened};
-use crate::output::{self, STRONG, time};
+use crate::output::{self, STRONG};
 
 const EXAMPLES: &str = "\
 With --json every event is one line. A refused revision is reported and the last good one stays.
@@ -93,7 +93,7 @@ fn show(args: &Args, context: &Context, opened: &Opened, event: Event) -> Result
             )
         }
         Event::StoreLost { since, reason } => {
-            let since = time(since);
+            let since = since.to_string();
             let text = format!("the store is out of reach since {since}: {reason}");
             (
                 EventJson::StoreLost {

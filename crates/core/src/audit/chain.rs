@@ -5,9 +5,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::text::{push_hex, push_number, push_time};
+use super::text::push_number;
 use crate::ambient::Timestamp;
 use crate::crypto::sign::{BadSignature, SIGNATURE, SigningKey, VerifyKey};
+use crate::hex;
 use crate::id::Hash;
 
 const DOMAIN: &[u8] = b"strongroom audit head v1\0";
@@ -82,12 +83,12 @@ impl Chain {
         out.extend_from_slice(b"{\"seq\":");
         push_number(out, seq);
         out.extend_from_slice(b",\"time\":\"");
-        push_time(out, at);
+        out.extend_from_slice(&at.rfc3339());
         out.extend_from_slice(b"\",");
         out.extend_from_slice(body);
         let hash = linked(self.0.hash, out.get(start..).unwrap_or_default());
         out.extend_from_slice(b",\"hash\":\"");
-        push_hex(out, &hash.0);
+        hex::push(out, &hash.0);
         out.extend_from_slice(b"\"}\n");
         self.0 = Position { seq, hash };
     }
@@ -133,11 +134,11 @@ impl Head {
         out.extend_from_slice(b"\"head\":{\"of\":");
         push_number(out, self.of.seq);
         out.extend_from_slice(b",\"hash\":\"");
-        push_hex(out, &self.of.hash.0);
+        hex::push(out, &self.of.hash.0);
         out.extend_from_slice(b"\",\"key\":\"");
-        push_hex(out, &self.key.0);
+        hex::push(out, &self.key.0);
         out.extend_from_slice(b"\",\"signature\":\"");
-        push_hex(out, &self.signature);
+        hex::push(out, &self.signature);
         out.extend_from_slice(b"\"}");
     }
 }

@@ -5,8 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::text::{LONGEST, push_escaped, push_hex, push_number, push_text};
+use super::text::{LONGEST, push_escaped, push_number, push_text};
 use crate::crypto::index::IndexKey;
+use crate::hex;
 use crate::id::{EntryId, Revision};
 use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::snapshot::Snapshot;
@@ -214,7 +215,7 @@ impl Names {
             }
             Self::Hashed(key) => {
                 out.extend_from_slice(HASHED.as_bytes());
-                push_hex(out, &key.0.name_tag(name.environment.as_str(), path));
+                hex::push(out, &key.0.name_tag(name.environment.as_str(), path));
             }
         }
     }
@@ -231,7 +232,7 @@ impl Record<'_> {
         push_text(out, self.action, LONGEST);
         if let Some(entry) = self.entry {
             out.extend_from_slice(b",\"entry\":\"");
-            push_hex(out, &entry.0);
+            hex::push(out, &entry.0);
             out.push(b'"');
         }
         if let Some(name) = self.name {
@@ -251,7 +252,7 @@ impl Record<'_> {
         }
         if let Some(request) = self.request {
             out.extend_from_slice(b",\"request\":\"");
-            push_hex(out, &request.0.to_be_bytes());
+            hex::push(out, &request.0.to_be_bytes());
             out.push(b'"');
         }
     }

@@ -35,7 +35,7 @@ use crate::id::{EntryId, Revision};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::Snapshot;
 use text::Parsed;
-use vocabulary::{datetime, internal, vocabulary};
+use vocabulary::{internal, vocabulary};
 
 /// Most policies that govern one environment.
 pub const MAX_POLICIES: usize = 4096;
@@ -291,7 +291,7 @@ impl Policies {
             .add_entities([entity], None)
             .map_err(internal)?;
         let context = if slice.is_timed {
-            let now = RestrictedExpression::new_datetime(datetime(now));
+            let now = RestrictedExpression::new_datetime(now.to_string());
             Context::from_pairs([("now".to_owned(), now)]).map_err(internal)?
         } else {
             Context::empty()

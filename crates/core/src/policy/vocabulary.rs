@@ -9,7 +9,6 @@ use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema, Validator};
 
 use super::action::Action;
 use super::error::PolicyError;
-use crate::ambient::Timestamp;
 
 /// The schema, as it is written.
 pub const SCHEMA: &str = include_str!("../../../../policies/strongroom.cedarschema");
@@ -103,53 +102,10 @@ pub(super) fn internal(error: impl ToString) -> PolicyError {
     PolicyError::Internal(error.to_string())
 }
 
-/// A time as Cedar's `datetime` reads it.
-pub(super) fn datetime(now: Timestamp) -> String {
-    /// The end of the year 9999, behind which the text would have another form.
-    const LAST: u64 = 253_402_300_799_999;
-    let millis = now.0.min(LAST);
-    let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
-    // Days since 0000-03-01, so that a leap day is the last of its year; 400 years at a time.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        rest / 3_600_000,
-        rest / 60_000 % 60,
-        rest / 1_000 % 60,
-        rest % 1_000
-    )
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written_as_cedar_reads_them() {
-        for (millis, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
-            (1_709_210_096_123, "2024-02-29T12:34:56.123Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (u64::MAX, "9999-12-31T23:59:59.999Z"),
-        ] {
-            assert_eq!(datetime(Timestamp(millis)), text);
-        }
-    }
 
     #[test]
     fn the_schema_has_every_action_and_no_other() {

@@ -16,7 +16,6 @@ use strongroom_core::snapshot::Snapshot;
 use crate::bell::Bell;
 use crate::settings::{Files, Process, Selection, Settings};
 use crate::state::State;
-use crate::time::rfc3339;
 
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -158,7 +157,7 @@ impl<T: Target> Delivery<T> {
             kind: report.kind.to_owned(),
             target: report.target,
             revision: report.revision,
-            since: self.since.map(|(_, since)| rfc3339(since)),
+            since: self.since.map(|(_, since)| since.to_string()),
             problem: self.problem.clone().or(report.problem),
         }
     }

@@ -9,7 +9,6 @@ use super::answer::{self, Refusal};
 use super::body::Body;
 use super::service::Asked;
 use crate::state::State;
-use crate::time::rfc3339;
 
 /// Answers with what is served and how well.
 pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>, Refusal> {
@@ -22,7 +21,7 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         fingerprint: snapshot.fingerprint().to_string(),
         stale_since: current.stale_since.as_deref().map(str::to_owned),
         refused: current.refused.as_deref().map(str::to_owned),
-        started: rfc3339(state.started()),
+        started: state.started().to_string(),
         entries: snapshot.entries(asked.environment, None)?.len() as u64,
         watchers: state.watchers.load(Ordering::Relaxed),
         injections: state.injections(),

@@ -38,10 +38,7 @@ pub(crate) struct Args {
 
 /// A time as the log has it, so that it can be compared as text.
 fn time(text: &str) -> Result<String, String> {
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| "a time is given as RFC 3339 has it".to_owned())?;
-    Ok(format!("{time:.3}"))
+    crate::moment::parse(text).map(|time| time.to_string())
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {

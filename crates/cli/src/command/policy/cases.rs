@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use strongroom_core::ambient::Timestamp;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use strongroom_core::policy::{Action, Decision, Policies, Prepared, Principal, Resource, Source};
@@ -14,6 +13,7 @@ use strongroom_core::snapshot::Role;
 use super::described::Described;
 use super::files::{self, Directory};
 use crate::error::CliError;
+use crate::moment;
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
@@ -246,7 +246,7 @@ fn ask(case: &Case, cases: &CaseFile, policies: &Policies) -> Result<Decision, S
         compartment: &CompartmentName::new(compartment.unwrap_or(home)).map_err(text)?,
         labels: &labels,
     };
-    let now = time(case.now.as_deref().unwrap_or("2000-01-01T00:00:00Z"))?;
+    let now = moment::parse(case.now.as_deref().unwrap_or("2000-01-01T00:00:00Z"))?;
     Ok(policies.decide(&principal, action, resource, now))
 }
 
@@ -277,16 +277,6 @@ pub(crate) fn kind_of(action: Action) -> Kind {
         | Action::Commit
         | Action::Rotate => Kind::Secret,
     }
-}
-
-/// A time as people write it.
-pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| "a time is written as 2026-11-29T12:00:00Z".to_owned())?;
-    u64::try_from(time.as_millisecond())
-        .map(Timestamp)
-        .map_err(|_| "the time is before 1970".to_owned())
 }
 
 fn path_of(resource: &Asked) -> &str {

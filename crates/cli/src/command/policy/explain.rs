@@ -14,7 +14,7 @@ use super::described::Described;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{ADDED, REMOVED};
-use crate::{open, output};
+use crate::{moment, open, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     path: EntryPath,
     /// When it is asked [default: now]
-    #[arg(long, value_name = "TIME", value_parser = cases::time)]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     now: Option<Timestamp>,
     /// A member asks, in the role it has
     #[arg(long, value_name = "MEMBER")]

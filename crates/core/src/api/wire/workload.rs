@@ -176,6 +176,18 @@ impl From<domain::Runtime> for Runtime {
     }
 }
 
+impl From<Runtime> for domain::Runtime {
+    fn from(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Docker => Self::Docker,
+            Runtime::Podman => Self::Podman,
+            Runtime::Containerd => Self::Containerd,
+            Runtime::CriO => Self::CriO,
+            Runtime::Unknown => Self::Unknown,
+        }
+    }
+}
+
 impl From<&domain::Engine> for Engine {
     fn from(engine: &domain::Engine) -> Self {
         let domain::Engine {

@@ -2,13 +2,13 @@
 //! The rest of core must not read a clock or a random source by any other way, so that tests
 //! and replays decide both.
 
+mod time;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub u64);
+pub use time::Timestamp;
 
 /// A source of wall-clock time.
 pub trait Clock: Send + Sync {

@@ -1,0 +1,63 @@
+//! Bytes as lower-case hexadecimal: owns the digits. It must not know what the bytes are.
+
+use std::fmt;
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Bytes that are shown as lower-case hexadecimal.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The two digits of a byte.
+pub(crate) fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'))
+}
+
+/// Appends `bytes`.
+pub(crate) fn push(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len().saturating_mul(2));
+    out.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+}
+
+/// Reads exactly `N` bytes; `None` for anything but `2 * N` lower-case digits.
+pub(crate) fn read<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != N.checked_mul(2)? {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = (nibble(*high)? << 4) | nibble(*low)?;
+    }
+    Some(out)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_spelling() {
+        let bytes = [0x00, 0x9f, 0xa0, 0xff];
+        let mut pushed = Vec::new();
+        push(&mut pushed, &bytes);
+        assert_eq!(pushed, Hex(&bytes).to_string().into_bytes());
+        assert_eq!(read("009fa0ff"), Some(bytes));
+        for text in ["009FA0FF", "009fa0f", "009fa0ff0", "009fa0fg", "+09fa0ff", ""] {
+            assert_eq!(read::<4>(text), None, "{text}");
+        }
+    }
+}
