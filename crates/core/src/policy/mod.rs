@@ -31,10 +31,10 @@ pub use text::{MAX_TEXT, check};
 pub use vocabulary::{ALWAYS, DEFAULT, SCHEMA};
 
 use crate::ambient::Timestamp;
-use crate::id::{EntryId, Revision};
+use crate::id::{EntryId, Hash};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::Snapshot;
-use text::Parsed;
+use text::{BuiltIn, Parsed};
 use vocabulary::{internal, vocabulary};
 
 /// Most policies that govern one environment.
@@ -43,6 +43,8 @@ pub const MAX_POLICIES: usize = 4096;
 /// Where built-in policies are from; entries are from `ENVIRONMENT/PATH`.
 const DEFAULT_NAME: &str = "default";
 const ALWAYS_NAME: &str = "always";
+static DEFAULT_POLICIES: BuiltIn = BuiltIn::new(DEFAULT);
+static ALWAYS_POLICIES: BuiltIn = BuiltIn::new(ALWAYS);
 
 /// The policies that govern one environment.
 #[derive(Debug)]
@@ -52,9 +54,17 @@ pub struct Policies {
     /// The policies that can matter to an action, by [`Action::index`].
     slices: Vec<Slice>,
     rules: HashMap<PolicyId, Rule>,
-    /// The entries they were read from.
-    read_from: Vec<(EntryId, Revision)>,
+    /// What they were read from.
+    origins: Vec<Origin>,
     is_default: bool,
+}
+
+/// An entry of policies, by what was signed of it: its description and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Origin {
+    id: EntryId,
+    meta: Hash,
+    value: Hash,
 }
 
 #[derive(Debug, Default)]
@@ -106,21 +116,19 @@ impl Policies {
     /// The same for an environment that the snapshot may not have yet, by what it inherits from.
     pub(crate) fn of_layers(snapshot: &Snapshot, layers: Vec<EnvironmentName>) -> Result<Self, PolicyError> {
         let mut texts = Vec::new();
-        let mut read_from = Vec::new();
-        let entries = layers.iter().flat_map(|layer| snapshot.policies(layer));
-        for entry in entries {
+        for entry in layers.iter().flat_map(|layer| snapshot.policies(layer)) {
             let text = snapshot.expose(entry, |bytes| std::str::from_utf8(bytes).map(str::to_owned));
             // Bytes that are no text are no policy either: the parser says so.
             texts.push((entry, text?.unwrap_or_else(|_| "\u{fffd}".to_owned())));
-            read_from.push((entry.id, entry.revision));
         }
+        let origins = origins(snapshot, &layers).collect();
         let sources = texts.iter().map(|(entry, text)| Source {
             environment: &entry.environment,
             path: &entry.path,
             text,
         });
         let mut policies = Self::from_texts(layers, sources)?;
-        policies.read_from = read_from;
+        policies.origins = origins;
         Ok(policies)
     }
 
@@ -131,16 +139,16 @@ impl Policies {
     pub fn renewed(self: &Arc<Self>, snapshot: &Snapshot) -> Result<Arc<Self>, PolicyError> {
         let environment = self.layers.first().ok_or_else(|| internal("no environment"))?;
         let layers = snapshot.layers(environment)?;
-        let entries = layers.iter().flat_map(|layer| snapshot.policies(layer));
-        let same = layers == self.layers
-            && entries
-                .map(|entry| (entry.id, entry.revision))
-                .eq(self.read_from.iter().copied());
-        if same {
+        if self.are_of(snapshot, &layers) {
             Ok(Arc::clone(self))
         } else {
-            Self::of(snapshot, environment).map(Arc::new)
+            Self::of_layers(snapshot, layers).map(Arc::new)
         }
+    }
+
+    /// True when they are what the policies of `layers` in `snapshot` say.
+    pub(crate) fn are_of(&self, snapshot: &Snapshot, layers: &[EnvironmentName]) -> bool {
+        self.layers == layers && origins(snapshot, layers).eq(self.origins.iter().copied())
     }
 
     /// The policies in `sources`, as governing the first of `layers`; the others are those it
@@ -156,7 +164,7 @@ impl Policies {
             slices: Action::ALL.iter().map(|_| Slice::default()).collect(),
             layers,
             rules: HashMap::new(),
-            read_from: Vec::new(),
+            origins: Vec::new(),
             is_default: true,
         };
         for source in sources {
@@ -166,16 +174,16 @@ impl Policies {
                 path: source.path.clone(),
                 fault,
             })?;
-            policies.add(&format!("{}/{}", source.environment, source.path), parsed)?;
+            policies.add(&format!("{}/{}", source.environment, source.path), &parsed)?;
         }
         if policies.is_default {
-            policies.add(DEFAULT_NAME, text::parse(DEFAULT).map_err(internal)?)?;
+            policies.add(DEFAULT_NAME, DEFAULT_POLICIES.parsed()?)?;
         }
-        policies.add(ALWAYS_NAME, text::parse(ALWAYS).map_err(internal)?)?;
+        policies.add(ALWAYS_NAME, ALWAYS_POLICIES.parsed()?)?;
         Ok(policies)
     }
 
-    fn add(&mut self, whose: &str, parsed: Vec<Parsed>) -> Result<(), PolicyError> {
+    fn add(&mut self, whose: &str, parsed: &[Parsed]) -> Result<(), PolicyError> {
         let actions = vocabulary()?.actions();
         for (number, one) in (1..).zip(parsed) {
             let place = format!("{whose}#{number}");
@@ -191,7 +199,7 @@ impl Policies {
                 }
             }
             let rule = Rule {
-                name: one.name.map_or_else(|| place.into(), Arc::from),
+                name: one.name.as_deref().map_or_else(|| place.into(), Arc::from),
                 forbids: one.forbids,
                 is_built_in: whose == DEFAULT_NAME || whose == ALWAYS_NAME,
             };
@@ -324,6 +332,20 @@ impl Policies {
         decision.policies.sort();
         Ok(decision)
     }
+}
+
+/// The entries that govern `layers` in `snapshot`. Not by their revisions: two chains, of which one
+/// is refused in the end, may have different entries of one revision.
+fn origins<'a>(snapshot: &'a Snapshot, layers: &'a [EnvironmentName]) -> impl Iterator<Item = Origin> + 'a {
+    let entries = layers.iter().flat_map(|layer| snapshot.policies(layer));
+    entries.filter_map(|entry| {
+        let live = snapshot.state().entry(entry.id)?;
+        Some(Origin {
+            id: entry.id,
+            meta: live.meta,
+            value: live.value,
+        })
+    })
 }
 
 /// Whether `policy` can say anything about `action`. What is left out would be false by its scope

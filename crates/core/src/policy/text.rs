@@ -1,13 +1,14 @@
 //! From text to policies: owns parsing, validation against the schema, and the place of what is
 //! wrong. It must not know whose text it is.
 
+use std::sync::OnceLock;
 use std::thread;
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationError, ValidationMode};
 use miette::Diagnostic;
 
-use super::error::{Fault, Place};
-use super::vocabulary::vocabulary;
+use super::error::{Fault, Place, PolicyError};
+use super::vocabulary::{internal, vocabulary};
 
 /// Longest text, bytes.
 pub const MAX_TEXT: usize = 256 * 1024;
@@ -32,6 +33,26 @@ pub(super) struct Parsed {
     pub(super) forbids: bool,
     /// True when it may ask for the time: the context has nothing else.
     pub(super) is_timed: bool,
+}
+
+/// Policies that are part of the program, parsed once.
+pub(super) struct BuiltIn {
+    text: &'static str,
+    parsed: OnceLock<Result<Vec<Parsed>, PolicyError>>,
+}
+
+impl BuiltIn {
+    pub(super) const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            parsed: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn parsed(&self) -> Result<&[Parsed], PolicyError> {
+        let parsed = self.parsed.get_or_init(|| parse(self.text).map_err(internal));
+        parsed.as_deref().map_err(Clone::clone)
+    }
 }
 
 /// Whether `text` is policies that validate, and how many.

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::error::OpenError;
-use super::guard::{Asked, Guard};
+use super::guard::{Asked, Guard, Known};
 use super::load::Objects;
 use crate::ambient::Timestamp;
 use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Role, State};
@@ -90,14 +90,14 @@ impl Authored {
         me: MemberId,
         keyring: &Arc<Keyring>,
         fetch: &mut Objects<'_>,
+        known: &Known,
     ) -> Result<(), OpenError> {
         for era in &self.eras {
             let none = BTreeSet::new();
             let base = Snapshot::build(era.state.clone(), me, Arc::clone(keyring), &none, fetch)?;
             let metas = era.metas(keyring, fetch)?;
-            let mut guard = None;
             for made in &era.commits {
-                made.check(&base, &metas, &mut guard)
+                made.check(&base, &metas, known)
                     .map_err(|what| what.at(made.revision))?;
             }
         }
@@ -142,22 +142,12 @@ impl Era {
 }
 
 impl Made {
-    /// `guard` keeps the policies from one commit of an era to the next.
-    fn check(
-        &self,
-        base: &Snapshot,
-        metas: &HashMap<Hash, Meta>,
-        guard: &mut Option<Guard>,
-    ) -> Result<(), Break> {
+    fn check(&self, base: &Snapshot, metas: &HashMap<Hash, Meta>, known: &Known) -> Result<(), Break> {
         let directory = base.directory();
         let name = directory.members.get(&self.author).ok_or(Break::Unauthorised)?;
         // Policies that do not hold allow nothing.
         let unsound = |_: PolicyError| Break::Unauthorised;
-        let mut now = match guard.take() {
-            Some(guard) => guard.of(name, self.role, self.time),
-            None => Guard::new(name, self.role, self.time),
-        }
-        .map_err(unsound)?;
+        let guard = Guard::new(known, name, self.role, self.time).map_err(unsound)?;
         for change in &self.changes {
             let meta = |hash: Option<Hash>| metas.get(&hash?);
             let (before, after) = (meta(change.before), meta(change.after));
@@ -175,11 +165,10 @@ impl Made {
                 after: after.map(|meta| described_by(meta, compartment)),
                 only_value: change.before.is_some() && change.before == change.after,
             };
-            if now.refusal(base, &asked).map_err(unsound)?.is_some() {
+            if guard.refusal(base, &asked).map_err(unsound)?.is_some() {
                 return Err(Break::Unauthorised);
             }
         }
-        *guard = Some(now);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::change::{Change, Edit, Expect, Planned, Put};
 use super::check::{self, denied, invalid};
 use super::error::{CommitError, OpenError};
-use super::guard::{Asked, Guard};
+use super::guard::{Asked, Guard, Known};
 use crate::ambient::{Ambient, Timestamp};
 use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
 use crate::config::Format;
@@ -40,7 +40,7 @@ pub(super) struct Draft<'a> {
     pub(super) exposed: Vec<Changed>,
     /// When it is made.
     time: Timestamp,
-    guard: Guard,
+    guard: Guard<'a>,
     objects: Vec<StoredObject>,
     entries: BTreeMap<EntryId, EntryChange>,
     planned: Vec<Planned>,
@@ -58,6 +58,7 @@ impl<'a> Draft<'a> {
         base: &'a Snapshot,
         change: &Change,
         ambient: &'a Ambient,
+        known: &'a Known,
     ) -> Result<Self, CommitError> {
         let me = base.me();
         let admin = Arc::clone(base.state().admin());
@@ -80,7 +81,7 @@ impl<'a> Draft<'a> {
             changes: Vec::new(),
             exposed: Vec::new(),
             time,
-            guard: Guard::new(name, role, time)?,
+            guard: Guard::new(known, name, role, time)?,
             objects: Vec::new(),
             entries: BTreeMap::new(),
             planned: Vec::new(),
@@ -115,7 +116,7 @@ impl<'a> Draft<'a> {
         mut self,
         message: &str,
         identity: &Identity,
-    ) -> Result<(Ready, Guard), CommitError> {
+    ) -> Result<(Ready, Guard<'a>), CommitError> {
         self.write_key_files()?;
         let state = self.base.state();
         let revision = state.revision().next();

@@ -3,10 +3,11 @@
 //! hold besides.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::check::{denied, invalid};
 use super::error::CommitError;
+use super::lock;
 use crate::ambient::Timestamp;
 use crate::commit::Role;
 use crate::kind::Kind;
@@ -14,11 +15,34 @@ use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::policy::{Action, Decision, Policies, PolicyError, Prepared, Principal, Resource};
 use crate::snapshot::{Changed, Snapshot};
 
+/// The policies that were asked last, by the environments they are of: they are compiled when they
+/// change, not at each commit.
+#[derive(Default)]
+pub(super) struct Known(Mutex<BTreeMap<Vec<EnvironmentName>, Arc<Policies>>>);
+
+impl Known {
+    /// The policies of `layers` in `base`; `None` when there are none, and what is built in leaves
+    /// members to their roles.
+    fn of(&self, base: &Snapshot, layers: &[EnvironmentName]) -> Result<Option<Arc<Policies>>, PolicyError> {
+        if layers.iter().all(|layer| base.policies(layer).next().is_none()) {
+            return Ok(None);
+        }
+        if let Some(known) = lock(&self.0).get(layers)
+            && known.are_of(base, layers)
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let policies = Arc::new(Policies::of_layers(base, layers.to_vec())?);
+        lock(&self.0).insert(layers.to_vec(), Arc::clone(&policies));
+        Ok(Some(policies))
+    }
+}
+
 /// The author of one commit before the policies of the revision it is made on.
-pub(super) struct Guard {
+pub(super) struct Guard<'a> {
+    known: &'a Known,
     author: Prepared,
     now: Timestamp,
-    policies: BTreeMap<Vec<EnvironmentName>, Arc<Policies>>,
 }
 
 /// One change of an entry.
@@ -33,41 +57,30 @@ pub(super) struct Asked<'a> {
     pub(super) only_value: bool,
 }
 
-impl Guard {
-    pub(super) fn new(name: &MemberName, role: Role, now: Timestamp) -> Result<Self, PolicyError> {
+impl<'a> Guard<'a> {
+    pub(super) fn new(
+        known: &'a Known,
+        name: &MemberName,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Self, PolicyError> {
         Ok(Self {
+            known,
             author: Prepared::new(Principal::Member { name, role })?,
             now,
-            policies: BTreeMap::new(),
-        })
-    }
-
-    /// Another author before the same policies.
-    pub(super) fn of(self, name: &MemberName, role: Role, now: Timestamp) -> Result<Self, PolicyError> {
-        Ok(Self {
-            policies: self.policies,
-            ..Self::new(name, role, now)?
         })
     }
 
     /// What the policies of `base` say of a change; `None` when they allow it. An entry that
     /// changes its labels must be open to the author as it was and as it will be.
     pub(super) fn refusal(
-        &mut self,
+        &self,
         base: &Snapshot,
         asked: &Asked<'_>,
     ) -> Result<Option<(Action, Decision)>, PolicyError> {
-        let policies = match self.policies.get(&asked.layers) {
-            Some(known) => known,
-            None => {
-                let policies = Arc::new(Policies::of_layers(base, asked.layers.clone())?);
-                self.policies.entry(asked.layers.clone()).or_insert(policies)
-            }
-        };
-        if policies.is_default() {
-            // What is built in leaves members to their roles.
+        let Some(policies) = self.known.of(base, &asked.layers)? else {
             return Ok(None);
-        }
+        };
         let before = asked
             .before
             .filter(|_| !asked.only_value || asked.after.is_none());
@@ -118,7 +131,7 @@ impl Guard {
 
     /// Refuses a change that the policies of `base` do not allow.
     pub(super) fn check(
-        &mut self,
+        &self,
         base: &Snapshot,
         path: &EntryPath,
         asked: &Asked<'_>,

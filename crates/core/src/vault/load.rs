@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::author::Authored;
 use super::error::OpenError;
+use super::guard::Known;
 use super::trust::{OpenOptions, Trust};
 use crate::commit::{
     Authority, Break, Checkpoint, Commit, IntegrityError, Link, Role, Sealed, State, authority_of, decode,
@@ -93,13 +94,14 @@ pub(super) fn open(
     store: &dyn Store,
     identity: &Identity,
     options: &OpenOptions,
+    known: &Known,
 ) -> Result<(Snapshot, usize), OpenError> {
     let walk = verified(store, options)?;
     let me = member(&walk.state, identity)?;
     let mut fetch = Objects::of(store);
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
     let keyring = Arc::new(keyring);
-    walk.authored.check(me, &keyring, &mut fetch)?;
+    walk.authored.check(me, &keyring, &mut fetch, known)?;
     let snapshot = Snapshot::build(walk.state.clone(), me, keyring, &walk.delta.rotated, &mut fetch)?;
     Ok((snapshot, walk.passed))
 }
@@ -347,6 +349,7 @@ pub(super) fn catch_up(
     store: &dyn Store,
     identity: &Identity,
     old: &Snapshot,
+    known: &Known,
 ) -> Result<Option<(Snapshot, Vec<Changed>, usize)>, OpenError> {
     let head = store.head()?.ok_or_else(|| OpenError::Empty {
         location: store.location(),
@@ -367,7 +370,7 @@ pub(super) fn catch_up(
     if walk.state.revision() < head.revision {
         return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
     }
-    let (snapshot, changes) = step(&mut Objects::of(store), identity, old, &walk)?;
+    let (snapshot, changes) = step(&mut Objects::of(store), identity, old, &walk, known)?;
     Ok(Some((snapshot, changes, walk.passed)))
 }
 
@@ -377,6 +380,7 @@ pub(super) fn step(
     identity: &Identity,
     old: &Snapshot,
     walk: &Walk,
+    known: &Known,
 ) -> Result<(Snapshot, Vec<Changed>), OpenError> {
     let administrative = walk.state.admin().last() != old.state().admin().last();
     let keyring = if administrative {
@@ -385,7 +389,7 @@ pub(super) fn step(
     } else {
         Arc::clone(old.keyring())
     };
-    walk.authored.check(old.me(), &keyring, fetch)?;
+    walk.authored.check(old.me(), &keyring, fetch, known)?;
     let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, fetch)?;
     Ok((snapshot, changes))
 }

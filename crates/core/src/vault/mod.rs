@@ -61,6 +61,7 @@ pub struct Vault {
     current: ArcSwap<Snapshot>,
     turn: Mutex<Turn>,
     recent: Mutex<VecDeque<Arc<Snapshot>>>,
+    known: guard::Known,
     freshness: Mutex<Freshness>,
     events: broadcast::Sender<Event>,
     follower: Mutex<Option<follow::Follower>>,
@@ -111,7 +112,8 @@ impl Vault {
         identity: Arc<Identity>,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
-        let (snapshot, since_checkpoint) = load::open(&*store, &identity, &options)?;
+        let known = guard::Known::default();
+        let (snapshot, since_checkpoint) = load::open(&*store, &identity, &options, &known)?;
         Ok(Self {
             store,
             identity,
@@ -119,6 +121,7 @@ impl Vault {
             current: ArcSwap::from_pointee(snapshot),
             turn: Mutex::new(Turn { since_checkpoint }),
             recent: Mutex::default(),
+            known,
             freshness: Mutex::default(),
             events: broadcast::channel(event::BACKLOG).0,
             follower: Mutex::new(None),
@@ -182,7 +185,7 @@ impl Vault {
     /// [`CommitError`].
     pub fn plan(&self, change: &Change) -> Result<Vec<Planned>, CommitError> {
         let base = self.refresh()?;
-        Ok(Draft::make(&base, change, &self.ambient)?.planned())
+        Ok(Draft::make(&base, change, &self.ambient, &self.known)?.planned())
     }
 
     /// Seals, signs and stores `change`; tries again when another writer was first.
@@ -194,7 +197,7 @@ impl Vault {
         let mut turn = lock(&self.turn);
         for _ in 0..ATTEMPTS {
             let base = self.refresh_in(&mut turn)?;
-            let draft = Draft::make(&base, change, &self.ambient)?;
+            let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
             if draft.is_empty() {
                 return Ok(Receipt {
                     revision: base.revision(),
@@ -214,7 +217,7 @@ impl Vault {
             let mut walk = Walk::from(base.state().clone());
             walk.step(&ready.commit).map_err(OpenError::from)?;
             let mut objects = Objects::with(&*self.store, &ready.objects);
-            let (snapshot, changes) = load::step(&mut objects, &self.identity, &base, &walk)?;
+            let (snapshot, changes) = load::step(&mut objects, &self.identity, &base, &walk, &self.known)?;
             guard.aftermath(&snapshot, &changes)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
@@ -263,7 +266,7 @@ impl Vault {
 
     fn refresh_in(&self, turn: &mut Turn) -> Result<Arc<Snapshot>, OpenError> {
         let old = self.snapshot();
-        match load::catch_up(&*self.store, &self.identity, &old) {
+        match load::catch_up(&*self.store, &self.identity, &old, &self.known) {
             Ok(None) => self.good(),
             Ok(Some((snapshot, changes, passed))) => {
                 self.good();
