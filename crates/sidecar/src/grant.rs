@@ -8,7 +8,7 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::policy::{self, Action, PolicyError, Prepared, Principal};
+use strongroom_core::policy::{self, Action, Decisions, PolicyError, Prepared, Principal};
 use strongroom_core::snapshot::Entry;
 use strongroom_core::workload::Workload;
 
@@ -57,8 +57,11 @@ impl Asker {
 /// What is asked at the gate, but for the entries.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// The policies of now decide, also about values of the past.
-    pub current: &'a Current,
+    /// What the policies of now decide about the entries of the revision.
+    pub decisions: &'a Decisions,
+    /// What is served now, where the revision is a past one: whoever may not read an entry as it is
+    /// described today does not read what it was before.
+    pub today: Option<&'a Current>,
     /// The environment that is served.
     pub environment: &'a EnvironmentName,
     /// The revision the values are of.
@@ -161,6 +164,22 @@ pub enum Refused {
     Unrecorded(#[from] AuditError),
 }
 
+impl Refused {
+    fn denied(
+        action: Action,
+        question: &Question<'_>,
+        entry: &Entry,
+        decision: Option<&policy::Decision>,
+    ) -> Self {
+        Self::Denied {
+            action,
+            environment: question.environment.clone(),
+            path: entry.path.clone(),
+            why: why(decision),
+        }
+    }
+}
+
 /// The gate.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -193,12 +212,16 @@ impl Gate {
             return self.release(Grant::of(entry), std::slice::from_ref(&record));
         }
         self.tell(&record);
-        Err(Refused::Denied {
-            action,
-            environment: question.environment.clone(),
-            path: entry.path.clone(),
-            why: why(decision),
-        })
+        Err(Refused::denied(action, question, entry, decision))
+    }
+
+    /// Refuses what is asked for as something that it is not, and records that it was: whoever
+    /// tries what there is leaves a trace.
+    pub fn refuse(&self, question: &Question<'_>, entry: &Entry) -> Refused {
+        let action = Action::read_of(entry.kind);
+        let denial = policy::Decision::default();
+        self.tell(&question.record(action, entry, Some(&denial)));
+        Refused::denied(action, question, entry, Some(&denial))
     }
 
     /// Asks for all of `entries`: those that policy does not allow are left out, as from a list.
@@ -266,7 +289,17 @@ impl Question<'_> {
     #[must_use]
     pub fn decide(&self, action: Action, entry: &Entry) -> Option<Arc<policy::Decision>> {
         let principal = self.asker.principal.as_ref()?;
-        Some(self.current.decisions.decide(principal, action, entry, self.now))
+        let decision = self.decisions.decide(principal, action, entry, self.now);
+        let Some(today) = self.today.filter(|_| decision.allowed) else {
+            return Some(decision);
+        };
+        match today.snapshot.entry(&entry.environment, &entry.path) {
+            Ok(same) if same.id == entry.id => {
+                Some(today.decisions.decide(principal, action, &same, self.now))
+            }
+            // it is not there today
+            _ => Some(decision),
+        }
     }
 
     /// Whether policy allows it.

@@ -196,7 +196,7 @@ impl State {
         RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What `asker` of the settings asks for, of `snapshot`.
+    /// What `asker` asks for, of `snapshot`, which is served.
     #[must_use]
     pub fn question<'a>(
         &'a self,
@@ -205,7 +205,8 @@ impl State {
         snapshot: &Snapshot,
     ) -> Question<'a> {
         Question {
-            current,
+            decisions: &current.decisions,
+            today: None,
             environment: &self.environment,
             revision: snapshot.revision(),
             asker,

@@ -12,6 +12,7 @@ use strongroom_core::vault::{Break, OpenError};
 
 use super::body::Body;
 use crate::grant::Refused;
+use crate::past::PastError;
 use crate::peer::NotAttested;
 use crate::read::Unread;
 use crate::state::Current;
@@ -166,6 +167,15 @@ impl From<Refused> for Refusal {
         match error {
             Refused::Denied { .. } => Self::denied(message),
             Refused::Unrecorded(_) => Self::unavailable(message),
+        }
+    }
+}
+
+impl From<PastError> for Refusal {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Open(error) => error.into(),
+            PastError::Busy | PastError::Stopped => Self::unavailable(error.to_string()),
         }
     }
 }

@@ -45,6 +45,8 @@ impl Identity {
     /// Finds out who asks; remembered for the connection when nothing of it is missing.
     pub(super) async fn attest(&self, peer: &Peer) -> Result<Arc<Asker>, Refusal> {
         let workload = peer.workload().await?;
+        // it may be known for long: whoami asks too
+        peer.recheck().await?;
         let asker = Asker::workload(&workload).map_err(|error| Refusal::internal(error.to_string()))?;
         let asker = Arc::new(asker);
         if peer.workload_now().is_some() {

@@ -168,12 +168,24 @@ impl Ring {
                 .iter()
                 .position(|update| update.from <= last && last < update.revision)
         });
+        // what was decided by other policies, or at another time, does not hold for who comes now
+        let missed = missed.filter(|position| self.still_holds(*position));
         let place = Place {
             view,
             next: missed.map_or(self.next, |position| oldest.wrapping_add(position as u64)),
             beats: self.beats,
         };
         (place, missed.is_some())
+    }
+
+    /// True when the updates from `position` on were decided as they would be now.
+    fn still_holds(&self, position: usize) -> bool {
+        let Some(newest) = self.updates.back().map(|update| update.decisions.policies()) else {
+            return true;
+        };
+        let mut policies = self.updates.iter().skip(position);
+        let same = policies.all(|update| Arc::ptr_eq(update.decisions.policies(), newest));
+        same && !newest.is_timed(Action::Watch)
     }
 
     /// What a watcher gets next, which takes it a place further; `None` when the stream has ended.

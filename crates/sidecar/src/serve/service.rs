@@ -7,6 +7,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, Version};
 use strongroom_core::id::Revision;
+use strongroom_core::kind::Kind;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
@@ -20,6 +21,7 @@ use super::ring::View;
 use super::route::{Query, Route};
 use super::{host, list, openapi, status, value, whoami};
 use crate::grant::{Asker, Grant, Question, Refused, Verdict, Waiting};
+use crate::past::Then;
 use crate::peer::Peer;
 use crate::read;
 use crate::state::{Current, Rules, State};
@@ -94,7 +96,7 @@ enum Answered {
 #[derive(Default)]
 struct Known {
     asker: Option<Arc<Asker>>,
-    snapshot: Option<Arc<Snapshot>>,
+    then: Option<Arc<Then>>,
 }
 
 /// An answer that lacks only its grants, and what it is of.
@@ -172,20 +174,29 @@ impl Service {
         known: &Known,
     ) -> Result<Answered, Refusal> {
         let current = asked.current;
-        let snapshot = match (query.at, &known.snapshot) {
-            (None, _) => &current.snapshot,
-            (Some(at), _) if at == current.snapshot.revision() => &current.snapshot,
-            (Some(at), Some(past)) if at == past.revision() => past,
+        let then = query.at.filter(|at| *at != current.snapshot.revision());
+        let then = match (then, &known.then) {
+            (None, _) => None,
+            (Some(at), Some(then)) if at == then.snapshot.revision() => Some(then),
             (Some(at), _) => return self.past(at, &current.snapshot),
         };
-        let question = Question {
+        let snapshot = then.map_or(&current.snapshot, |then| &then.snapshot);
+        let decisions = then.map(|then| then.decisions(current.decisions.policies()));
+        let mut question = Question {
             request: Some(self.state.request()),
             ..self.state.question(current, asker, snapshot)
         };
+        if let Some(decisions) = &decisions {
+            question.decisions = decisions;
+            question.today = Some(current);
+        }
         let gate = self.state.gate();
         let wanted = match route {
             Route::Entry(kind, path) => {
-                let found = value::found(asked, snapshot, kind, path)?;
+                let found = value::found(asked, snapshot, path)?;
+                if found.entry.kind != kind {
+                    return Err(self.mistaken(&question, &found.entry, kind));
+                }
                 let verdict = gate.ask(&question, &found.entry);
                 match verdict.map_err(|error| hidden(error, &question, &found.entry))? {
                     Verdict::Granted(grant) => {
@@ -240,6 +251,20 @@ impl Service {
                 list::values(&asked, &snapshot, grants)
             }
         }
+    }
+
+    /// What is told when an entry is asked for as something else.
+    fn mistaken(&self, question: &Question<'_>, entry: &Entry, wanted: Kind) -> Refusal {
+        if !question.allows(Action::Describe, entry) {
+            return hidden(self.state.gate().refuse(question, entry), question, entry);
+        }
+        let error = ReadError::Kind {
+            environment: question.environment.clone(),
+            path: entry.path.clone(),
+            found: entry.kind,
+            wanted,
+        };
+        error.into()
     }
 
     fn past(&self, at: Revision, served: &Snapshot) -> Result<Answered, Refusal> {
@@ -335,9 +360,7 @@ impl Service {
                 Answered::Attest => known.asker = Some(self.identity.attest(&self.peer).await?),
                 Answered::Recheck => self.identity.recheck(&self.peer).await?,
                 Answered::Past(revision) => {
-                    let built = self.state.past.at(self.state.vault(), revision).await;
-                    let built = built.ok_or_else(|| Refusal::unavailable("the sidecar is going down"))?;
-                    known.snapshot = Some(built?);
+                    known.then = Some(self.state.past.at(self.state.vault(), revision).await?);
                 }
                 Answered::Record(recording) => return self.recorded(request, recording).await,
             }

@@ -10,7 +10,7 @@ use strongroom_core::config::Format;
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
-use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
+use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::{self, Refusal, VERSION};
 use super::body::Body;
@@ -30,16 +30,11 @@ pub(super) struct Found {
     raw: bool,
 }
 
-/// Finds what is asked for.
-pub(super) fn found(
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
-    kind: Kind,
-    path: &str,
-) -> Result<Found, Refusal> {
+/// Finds what is asked for, whatever it is: that is told only to those who may know of it.
+pub(super) fn found(asked: &Asked<'_>, snapshot: &Snapshot, path: &str) -> Result<Found, Refusal> {
     let path = EntryPath::new(&route::decode(path)?).map_err(|error| Refusal::bad(error.to_string()))?;
     Ok(Found {
-        entry: find(asked, snapshot, kind, &path)?,
+        entry: snapshot.entry(asked.environment, &path)?,
         raw: wants_octets(asked.headers),
     })
 }
@@ -73,25 +68,6 @@ pub(super) fn answer(
     let mut response = answer::ok(content_type, body.into_bytes());
     name(&mut response, entry, etag, revision, asked);
     Ok(response)
-}
-
-fn find(
-    asked: &Asked<'_>,
-    snapshot: &Snapshot,
-    wanted: Kind,
-    path: &EntryPath,
-) -> Result<Arc<Entry>, Refusal> {
-    let entry = snapshot.entry(asked.environment, path)?;
-    if entry.kind == wanted {
-        return Ok(entry);
-    }
-    let error = ReadError::Kind {
-        environment: asked.environment.clone(),
-        path: path.clone(),
-        found: entry.kind,
-        wanted,
-    };
-    Err(error.into())
 }
 
 fn name(

@@ -135,6 +135,98 @@ fn policies_take_effect_with_their_revision_also_for_the_past() {
     sidecar.terminate();
 }
 
+/// A secret of `prod` with the label `public`, when it has one.
+fn labelled(value: &str, public: Option<&str>) -> strongroom_core::vault::Edit {
+    let strongroom_core::vault::Edit::Put(mut put) = put("prod", "web/token", Kind::Secret, value.as_bytes())
+    else {
+        unreachable!()
+    };
+    let labels = public.map(|word| ("public".to_owned(), word.to_owned()));
+    put.labels = Some(labels.into_iter().collect());
+    strongroom_core::vault::Edit::Put(put)
+}
+
+#[test]
+fn an_entry_of_the_past_is_judged_apart_from_todays_and_by_both() {
+    let scene = Scene::with_token();
+    let open = scene.commit(vec![
+        labelled("open", Some("yes")),
+        policy(
+            r#"
+            permit (principal is Member, action, resource);
+            permit (principal is Workload, action, resource)
+            when { resource.hasTag("public") && resource.getTag("public") == "yes" };
+            "#,
+        ),
+    ]);
+    let closed = scene.commit(vec![labelled("closed", None)]);
+    let sidecar = Sidecar::start(&scene, "");
+    let then = |revision: u64| sidecar.get(&format!("/api/v1/secrets/web/token?at={revision}"));
+    let listed = |at: &str| sidecar.get(&format!("/api/v1/entries{at}")).json()["entries"].clone();
+    // what was open is not open any more: not as it was, and never as it is
+    assert_eq!(then(open).status, 404);
+    assert_eq!(sidecar.get("/api/v1/secrets/web/token").status, 404);
+    assert_eq!(listed(&format!("?at={open}")), json!([]));
+    assert_eq!(listed(""), json!([]));
+    // what is open again is so as it was open, and stays closed as it was closed
+    sidecar.serves(scene.commit(vec![labelled("again", Some("yes"))]));
+    assert_eq!(then(open).status, 200);
+    assert_eq!(then(closed).status, 404);
+    assert_eq!(sidecar.secret("web/token"), "again");
+    // what is not there today is judged as it was
+    sidecar.serves(scene.delete("web/token"));
+    assert_eq!(then(open).status, 200);
+    assert_eq!(then(closed).status, 404);
+    sidecar.terminate();
+}
+
+#[test]
+fn what_is_hidden_is_not_told_to_who_asks_for_something_else() {
+    let scene = scene();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    for (kind, hidden) in [
+        ("configs", "other/key"),
+        ("secrets", "policy/test"),
+        ("flags", "other/key"),
+    ] {
+        let answer = sidecar.get(&format!("/api/v1/{kind}/{hidden}"));
+        let absent = sidecar.get(&format!("/api/v1/{kind}/none/key"));
+        assert_eq!(answer.text(), absent.text().replace("none/key", hidden));
+        assert_eq!((answer.status, absent.status), (404, 404));
+    }
+    let told = sidecar.get("/api/v1/configs/public/key");
+    assert!(told.text().contains("is a secret"), "{}", told.text());
+    until("the attempts are recorded", || {
+        let denied = |name: &str| {
+            let is = |record: &&Value| record["name"] == name && record["decision"] == "deny";
+            decisions(&directory).iter().filter(is).count()
+        };
+        (denied("prod/other/key") == 2 && denied("prod/policy/test") == 1).then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
+fn who_resumes_a_watch_is_judged_by_the_policies_of_now() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let before = scene.revision();
+    sidecar.serves(scene.secret("other/key", "o"));
+    let resumed = |last: u64| {
+        let last = format!("last-event-id: {last}");
+        let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[&last]);
+        events.next().unwrap()
+    };
+    assert_eq!(resumed(before).data["changes"][0]["path"], "other/key");
+    let tight = scene.commit(vec![web_only()]);
+    sidecar.serves(tight);
+    let first = resumed(before);
+    assert!(!first.data.to_string().contains("other/key"), "{}", first.data);
+    assert_eq!(first.data["revision"], tight);
+    sidecar.terminate();
+}
+
 #[test]
 fn watchers_hear_of_what_they_may_watch() {
     let scene = scene();
