@@ -9,8 +9,13 @@ use super::answer::Refusal;
 use crate::grant::Asker;
 use crate::peer::Peer;
 
-/// How long a process is taken for the program that it was: that it lives is looked at each time.
+/// How long a process is taken for the program that it was.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a process is taken to live while its connection is busy. Its end also ends the
+/// connection, as soon as the worker looks at what has happened; and whoever has the connection
+/// after it could have asked so much earlier.
+const LIFE: Duration = Duration::from_millis(1);
 
 /// Who asks on one connection.
 #[derive(Debug)]
@@ -18,8 +23,21 @@ pub(super) struct Identity {
     /// As the gate knows it, once that was found out.
     asker: OnceLock<Arc<Asker>>,
     accepted: Instant,
-    /// Milliseconds from then to the last look at what it runs.
+    /// Microseconds from then to the last look at what it runs,
     looked: AtomicU64,
+    /// and to the last look at whether it lives.
+    lived: AtomicU64,
+}
+
+/// Whether who asked is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is.
+    Holds,
+    /// What it runs has to be looked at again.
+    Due,
+    /// It has ended.
+    Ended,
 }
 
 impl Identity {
@@ -28,6 +46,7 @@ impl Identity {
             asker: OnceLock::new(),
             accepted: Instant::now(),
             looked: AtomicU64::new(0),
+            lived: AtomicU64::new(0),
         }
     }
 
@@ -36,10 +55,20 @@ impl Identity {
         self.asker.get()
     }
 
-    /// True when it has to be looked at again.
-    pub(super) fn is_due(&self) -> bool {
-        let since = self.elapsed().saturating_sub(self.looked.load(Ordering::Relaxed));
-        u128::from(since) > LOOK.as_millis()
+    /// The last look before a value is opened.
+    pub(super) fn standing(&self, peer: &Peer) -> Standing {
+        let now = self.elapsed();
+        let since = |then: &AtomicU64| u128::from(now.saturating_sub(then.load(Ordering::Relaxed)));
+        if since(&self.looked) > LOOK.as_micros() {
+            return Standing::Due;
+        }
+        if since(&self.lived) > LIFE.as_micros() {
+            if !peer.is_alive() {
+                return Standing::Ended;
+            }
+            self.lived.store(now, Ordering::Relaxed);
+        }
+        Standing::Holds
     }
 
     /// Finds out who asks; remembered for the connection when nothing of it is missing.
@@ -64,7 +93,7 @@ impl Identity {
     }
 
     fn elapsed(&self) -> u64 {
-        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.accepted.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn look(&self) {

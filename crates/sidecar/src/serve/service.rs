@@ -15,7 +15,7 @@ use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
-use super::identity::Identity;
+use super::identity::{Identity, Standing};
 use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
@@ -143,10 +143,11 @@ impl Service {
                 let Some(asker) = asker else {
                     return Ok(Answered::Attest);
                 };
-                if self.identity.is_due() {
-                    return Ok(Answered::Recheck);
+                match self.identity.standing(&self.peer) {
+                    Standing::Holds => {}
+                    Standing::Due => return Ok(Answered::Recheck),
+                    Standing::Ended => return Err(ended()),
                 }
-                self.still_there()?;
                 if route == Route::Watch {
                     return Ok(Answered::Now(self.watch(&asked, request.version(), query, asker)));
                 }
@@ -368,14 +369,18 @@ impl Service {
         }
     }
 
-    /// The last look before a value is written.
+    /// The last look after a wait.
     fn still_there(&self) -> Result<(), Refusal> {
         if self.peer.is_alive() {
             Ok(())
         } else {
-            Err(Refusal::denied("the process that connected has ended"))
+            Err(ended())
         }
     }
+}
+
+fn ended() -> Refusal {
+    Refusal::denied("the process that connected has ended")
 }
 
 /// Who may not even know of an entry is told what is told of one that is not there.
