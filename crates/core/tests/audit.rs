@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::audit::{Body, Caller, Chain, Line, Name, Names, Note, Position, Subject};
 use strongroom_core::id::Hash;
-use strongroom_core::name::{EntryPath, EnvironmentName, MemberName};
+use strongroom_core::name::{EntryPath, EnvironmentName};
 
 fn line_of(encode: impl FnOnce(&mut Vec<u8>)) -> String {
     let (mut body, mut line) = (Vec::new(), Vec::new());
@@ -75,7 +75,7 @@ fn a_line_has_the_documented_bytes() {
 
 #[test]
 fn of_many_policies_some_are_named() {
-    let subject = Subject::member(&MemberName::new("alice").unwrap());
+    let subject = Subject::member("alice");
     let policies: Vec<Arc<str>> = (0..20).map(|at| format!("p{at}").into()).collect();
     let line = line_of(|out| record(&subject, &policies, None).encode(&Names::Clear, out));
     let parsed = Line::parse(line.trim_end().as_bytes()).unwrap();

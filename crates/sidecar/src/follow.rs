@@ -13,6 +13,7 @@ use strongroom_core::vault::{Event, OpenError, Revised};
 
 use crate::bell::Bell;
 use crate::change;
+use crate::chronicle::Chronicle;
 use crate::inject::Injector;
 use crate::serve::Update;
 use crate::source::{Opened, Source};
@@ -22,6 +23,9 @@ use crate::worker::Workers;
 /// Pauses between attempts to reach a store that is away.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Why a revision is not served, in the audit log; the log of the process says more.
+const UNVERIFIED: &str = "the store's newest revision does not verify";
+const UNGUARDED: &str = "the policies of the store's newest revision are not valid";
 
 /// What follows the store, in a thread of its own.
 #[derive(Debug)]
@@ -54,18 +58,23 @@ impl Follower {
             .name("follow".into())
             .stack_size(512 * 1024)
             .spawn(move || {
+                let location = &self.source.location;
+                let mut chronicle = Chronicle::new(Arc::clone(&self.state), location, opened.known);
                 if let Some(error) = opened.instead_of {
-                    self.reach(since, &error);
+                    self.reach(since, &error, &chronicle);
                 }
                 loop {
-                    self.follow(&self.state.vault());
+                    self.follow(&self.state.vault(), &mut chronicle);
                 }
             })?;
         Ok(())
     }
 
     /// Tries the store until it opens; the copy is served meanwhile.
-    fn reach(&self, since: Timestamp, error: &OpenError) {
+    fn reach(&self, since: Timestamp, error: &OpenError, chronicle: &Chronicle) {
+        if is_refusal(error) {
+            chronicle.refused(UNVERIFIED);
+        }
         let mut pause = FIRST_PAUSE;
         let mut last = error.to_string();
         let vault = loop {
@@ -77,6 +86,9 @@ impl Follower {
                     if error.to_string() != last {
                         last = error.to_string();
                         tracing::warn!(%error, "the store cannot be used yet");
+                        if is_refusal(&error) {
+                            chronicle.refused(UNVERIFIED);
+                        }
                         self.serve_copy(since, &error);
                     }
                 }
@@ -90,10 +102,9 @@ impl Follower {
     fn serve_copy(&self, since: Timestamp, error: &OpenError) {
         let snapshot = self.state.vault().snapshot();
         let reason = error.to_string().into();
-        let (stale, refused) = match error {
-            // the store answers; what it says is refused
-            OpenError::Integrity(_) | OpenError::NotMember => (None, Some(reason)),
-            OpenError::Store(_) | OpenError::Empty { .. } => (Some(since), None),
+        let (stale, refused) = match is_refusal(error) {
+            true => (None, Some(reason)),
+            false => (Some(since), None),
         };
         let next = self.state.current().next(snapshot, stale, refused);
         match next {
@@ -103,18 +114,18 @@ impl Follower {
     }
 
     /// Follows one vault until it is gone.
-    fn follow(&self, vault: &Arc<Vault>) {
+    fn follow(&self, vault: &Arc<Vault>, chronicle: &mut Chronicle) {
         let mut watch = vault.watch();
         let mut pause = FIRST_PAUSE;
         while let Err(error) = vault.follow() {
             tracing::warn!(%error, "the store cannot be followed yet");
             // a store that went away before it was followed is stale like any other
-            self.apply(vault, Steps::default());
+            self.apply(vault, Steps::default(), chronicle);
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
         // what happened before the watch began
-        self.apply(vault, Steps::default());
+        self.apply(vault, Steps::default(), chronicle);
         while let Some(event) = watch.next_blocking() {
             let mut steps = Steps::default();
             let mut next = Some(event);
@@ -129,6 +140,7 @@ impl Follower {
                     }
                     Event::Refused { reason } => {
                         tracing::error!(%reason, "a revision was refused: the last good one is served");
+                        chronicle.refused(UNVERIFIED);
                     }
                     Event::StoreLost { reason, .. } => {
                         tracing::warn!(%reason, "the store is out of reach: the last good revision is served");
@@ -137,23 +149,24 @@ impl Follower {
                     Event::Lagged => {}
                 }
             }
-            self.apply(vault, steps);
+            self.apply(vault, steps, chronicle);
         }
     }
 
     /// Serves what the vault has now, and tells everyone when it is something else.
-    fn apply(&self, vault: &Vault, steps: Steps) {
+    fn apply(&self, vault: &Vault, steps: Steps, chronicle: &mut Chronicle) {
         let current = Arc::clone(&self.state.current());
         let before = Arc::clone(&current.snapshot);
         let freshness = vault.freshness();
         let now = vault.snapshot();
         let next = match current.next(Arc::clone(&now), freshness.stale_since, freshness.refused) {
             Ok(next) => next,
-            Err(error) => return self.unguarded(&current, freshness.stale_since, &error),
+            Err(error) => return self.unguarded(&current, freshness.stale_since, &error, chronicle),
         };
         let decisions = Arc::clone(&next.decisions);
         self.state.serve(next);
         if now.hash() == before.hash() {
+            chronicle.record(vault, &now);
             return;
         }
         let environment = self.state.environment();
@@ -176,18 +189,34 @@ impl Follower {
         self.workers.update(&Arc::new(update));
         self.injector.ring();
         self.copy.ring();
+        chronicle.record(vault, &now);
     }
 
     /// Goes on serving what is served: the policies of the newest revision do not hold.
-    fn unguarded(&self, current: &Current, stale: Option<Timestamp>, error: &PolicyError) {
+    fn unguarded(
+        &self,
+        current: &Current,
+        stale: Option<Timestamp>,
+        error: &PolicyError,
+        chronicle: &Chronicle,
+    ) {
         let reason: Arc<str> = error.to_string().into();
         if current.refused.as_ref() != Some(&reason) {
             tracing::error!(%reason, "a revision was refused: the last good one is served");
+            chronicle.refused(UNGUARDED);
         }
         match current.next(Arc::clone(&current.snapshot), stale, Some(reason)) {
             Ok(same) => self.state.serve(same),
             Err(error) => tracing::error!(%error, "the policies cannot be read"),
         }
+    }
+}
+
+/// True when the store answers, and what it says is refused.
+fn is_refusal(error: &OpenError) -> bool {
+    match error {
+        OpenError::Integrity(_) | OpenError::NotMember => true,
+        OpenError::Store(_) | OpenError::Empty { .. } => false,
     }
 }
 

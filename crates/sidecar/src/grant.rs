@@ -2,57 +2,22 @@
 //! attested, policy decides, the decision is in the audit log, and only then there is a [`Grant`],
 //! without which nothing is opened. It must not know HTTP, and opens nothing itself.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use strongroom_core::ambient::Timestamp;
-use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
+use strongroom_core::audit::{Decision, Name, Record, RequestId};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::policy::{self, Action, Decisions, PolicyError, Prepared, Principal};
+use strongroom_core::policy::{self, Action, Decisions};
 use strongroom_core::snapshot::Entry;
-use strongroom_core::workload::Workload;
 
+use crate::asker::Asker;
 use crate::audit::{Attempt, AuditError, Pending, Sink, Written};
 use crate::state::Current;
 
 /// The policy that records name when the settings themselves want a value delivered.
 static SETTINGS: LazyLock<[Arc<str>; 1]> = LazyLock::new(|| [Arc::from("settings")]);
-
-/// Who asks, ready to be asked about often.
-#[derive(Debug)]
-pub struct Asker {
-    subject: Subject,
-    /// Whom policies judge; nobody where the settings have decided.
-    principal: Option<Prepared>,
-}
-
-impl Asker {
-    /// An attested process at the socket.
-    ///
-    /// # Errors
-    /// [`PolicyError`] when it cannot be described to policies.
-    pub fn workload(workload: &Workload) -> Result<Self, PolicyError> {
-        Ok(Self {
-            subject: Subject::workload(workload),
-            principal: Some(Prepared::new(Principal::Workload(workload))?),
-        })
-    }
-
-    /// A directory or process of the settings: whoever writes those decides what it gets.
-    #[must_use]
-    pub fn injection(target: &str) -> Self {
-        Self {
-            subject: Subject::injection(target),
-            principal: None,
-        }
-    }
-
-    /// What policies see; nothing where the settings have decided.
-    #[must_use]
-    pub fn principal(&self) -> Option<&Prepared> {
-        self.principal.as_ref()
-    }
-}
 
 /// What is asked at the gate, but for the entries.
 #[derive(Clone, Copy, Debug)]
@@ -184,13 +149,36 @@ impl Refused {
 #[derive(Debug, Default)]
 pub struct Gate {
     sink: Option<Arc<Sink>>,
+    strangers: Strangers,
+}
+
+/// Records of strangers in one second.
+const STRANGERS: u32 = 64;
+
+/// How many there were in this second.
+#[derive(Debug, Default)]
+struct Strangers(Mutex<Option<(Instant, u32)>>);
+
+impl Strangers {
+    fn has_room(&self) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, count) = match *counted {
+            Some((since, count)) if since.elapsed() < Duration::from_secs(1) => (since, count),
+            _ => (Instant::now(), 0),
+        };
+        *counted = Some((since, count.saturating_add(1)));
+        count < STRANGERS
+    }
 }
 
 impl Gate {
     /// Records in `sink`; without one, decisions are not recorded.
     #[must_use]
     pub fn new(sink: Option<Arc<Sink>>) -> Self {
-        Self { sink }
+        Self {
+            sink,
+            strangers: Strangers::default(),
+        }
     }
 
     /// Where decisions are recorded.
@@ -262,7 +250,7 @@ impl Gate {
     pub fn note(&self, question: &Question<'_>, action: Action, path: Option<&EntryPath>) {
         self.tell(&Record {
             revision: question.revision,
-            subject: &question.asker.subject,
+            subject: question.asker.subject(),
             action: action.as_str(),
             entry: None,
             name: Some(Name {
@@ -276,8 +264,16 @@ impl Gate {
         });
     }
 
+    /// Records that somebody was not let in; of many at a time only some, so that whoever may do
+    /// nothing cannot fill the disk.
+    pub fn stranger(&self, record: &Record<'_>) {
+        if self.strangers.has_room() {
+            self.tell(record);
+        }
+    }
+
     /// Records what nothing waits for.
-    fn tell(&self, record: &Record<'_>) {
+    pub fn tell(&self, record: &Record<'_>) {
         if let Some(sink) = &self.sink {
             sink.try_write(record).detach();
         }
@@ -288,7 +284,7 @@ impl Question<'_> {
     /// What policy says; nothing where the settings have decided.
     #[must_use]
     pub fn decide(&self, action: Action, entry: &Entry) -> Option<Arc<policy::Decision>> {
-        let principal = self.asker.principal.as_ref()?;
+        let principal = self.asker.principal()?;
         let decision = self.decisions.decide(principal, action, entry, self.now);
         let Some(today) = self.today.filter(|_| decision.allowed) else {
             return Some(decision);
@@ -316,7 +312,7 @@ impl Question<'_> {
     ) -> Record<'b> {
         Record {
             revision: self.revision,
-            subject: &self.asker.subject,
+            subject: self.asker.subject(),
             action: action.as_str(),
             entry: Some(entry.id),
             name: Some(Name {

@@ -11,9 +11,11 @@
 //! connections, one follows the store, one injects, one keeps.
 
 pub mod args;
+pub mod asker;
 pub mod audit;
 pub mod bell;
 pub mod change;
+pub mod chronicle;
 pub mod error;
 pub mod follow;
 pub mod grant;

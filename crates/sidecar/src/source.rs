@@ -7,6 +7,7 @@ use std::sync::Arc;
 use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::identity::Identity;
+use strongroom_core::id::Revision;
 use strongroom_core::secret::Secret;
 use strongroom_core::store::{self, SqliteStore, Store, StoreError};
 use strongroom_core::vault::{OpenError, OpenOptions, Trust};
@@ -36,6 +37,8 @@ pub struct Opened {
     pub vault: Arc<Vault>,
     /// Why it is the copy's, when it is.
     pub instead_of: Option<OpenError>,
+    /// The highest revision that was verified before this start.
+    pub known: Option<Revision>,
 }
 
 impl Source {
@@ -73,11 +76,13 @@ impl Source {
     /// # Errors
     /// [`StartError`] when neither opens.
     pub fn open(&self) -> Result<Opened, StartError> {
+        let known = Trust::load(&self.trust)?.map(|trust| trust.revision);
         let error = match self.open_store()? {
             Ok(vault) => {
                 return Ok(Opened {
                     vault,
                     instead_of: None,
+                    known,
                 });
             }
             Err(error) => error,
@@ -96,6 +101,7 @@ impl Source {
             Ok(vault) => Ok(Opened {
                 vault,
                 instead_of: Some(error),
+                known,
             }),
             Err(of_copy) => Err(StartError::Open {
                 error,

@@ -14,7 +14,8 @@ use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Decisions, Policies, PolicyError};
 use strongroom_core::snapshot::Snapshot;
 
-use crate::grant::{Asker, Gate, Question};
+use crate::asker::{Asker, Askers};
+use crate::grant::{Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
 
@@ -123,6 +124,8 @@ pub struct State {
     current: ArcSwap<Current>,
     rules: ArcSwap<Rules>,
     gate: Gate,
+    /// Who asks.
+    pub askers: Askers,
     ambient: Ambient,
     started: Timestamp,
     requests: AtomicU64,
@@ -168,6 +171,7 @@ impl State {
             current: ArcSwap::from_pointee(current),
             rules: ArcSwap::from_pointee(rules),
             gate,
+            askers: Askers::default(),
             ambient,
             started,
             // requests of another run of this sidecar have other numbers

@@ -114,20 +114,22 @@ pub fn latencies(connection: &mut Connection, count: usize) -> Vec<Duration> {
     (0..count).map(ask).collect()
 }
 
-/// Keeps every connection busy for a while: answers, and the time they took. One thread with one
-/// epoll, so that it costs little beside the server.
-pub fn busy(connections: &mut [Connection], time: Duration) -> (u64, Duration) {
+/// Keeps every connection busy for a while: the time of each answer, and the time all took. One
+/// thread with one epoll, so that it costs little beside the server.
+pub fn busy(connections: &mut [Connection], time: Duration) -> (Vec<Duration>, Duration) {
     let poll = poll(connections.iter().map(|connection| &connection.stream));
     let mut events = Vec::with_capacity(connections.len());
-    let mut answers = 0;
+    let mut answers = Vec::with_capacity(1 << 20);
     let start = Instant::now();
+    let mut sent = vec![start; connections.len()];
     connections.iter_mut().for_each(Connection::send);
     loop {
         for number in wait(&poll, &mut events) {
             let connection = &mut connections[number];
             connection.receive();
             if connection.is_answered() {
-                answers += 1;
+                let now = Instant::now();
+                answers.push(now - std::mem::replace(&mut sent[number], now));
                 connection.send();
             }
         }

@@ -19,6 +19,8 @@ pub mod header {
     pub const REVISION: &str = "strongroom-revision";
     /// The version of the entry that an answer holds.
     pub const VERSION: &str = "strongroom-version";
+    /// The number of the request in the audit log, where there is one.
+    pub const REQUEST: &str = "strongroom-request";
     /// RFC 3339 time since when the store is out of reach; absent while it is not.
     pub const STALE_SINCE: &str = "strongroom-stale-since";
 }

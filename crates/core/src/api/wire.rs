@@ -293,6 +293,19 @@ pub struct Status {
     pub watchers: u64,
     /// What it injects besides the socket.
     pub injections: Vec<Injection>,
+    /// Its audit log; null when the settings want none.
+    #[serde(default)]
+    pub audit: Option<Audit>,
+}
+
+/// How an audit log is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Audit {
+    /// Why it cannot be written now; values are not answered meanwhile.
+    pub problem: Option<String>,
+    /// RFC 3339 time since when.
+    pub since: Option<String>,
 }
 
 /// One directory of files or supervised process.

@@ -9,7 +9,7 @@ use super::text::{LONGEST, push_escaped, push_number, push_text};
 use crate::crypto::index::IndexKey;
 use crate::hex;
 use crate::id::{EntryId, Revision};
-use crate::name::{EntryPath, EnvironmentName, MemberName};
+use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::Snapshot;
 use crate::workload::Workload;
 
@@ -124,10 +124,10 @@ impl Subject {
         Self(out.into())
     }
 
-    /// A member.
+    /// A member by name, or by its id when it is none any more.
     #[must_use]
-    pub fn member(name: &MemberName) -> Self {
-        Self::named("\"member\":", name.as_str())
+    pub fn member(name: &str) -> Self {
+        Self::named("\"member\":", name)
     }
 
     /// A directory or process of the settings, by its target.

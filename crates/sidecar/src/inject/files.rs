@@ -8,7 +8,7 @@ use strongroom_core::inject::files::{Directory, FilesSettings};
 use strongroom_core::snapshot::Snapshot;
 
 use super::{Report, action, wanted};
-use crate::grant::Asker;
+use crate::asker::Asker;
 use crate::read;
 use crate::settings::{Files, OnFiles};
 use crate::state::State;

@@ -12,8 +12,8 @@ use strongroom_core::inject::{Material, Wanted, WithCauses};
 use strongroom_core::snapshot::Snapshot;
 
 use super::{Order, Report, wanted};
+use crate::asker::Asker;
 use crate::bell::Bell;
-use crate::grant::Asker;
 use crate::read;
 use crate::settings::{OnChange, Process};
 use crate::state::State;

@@ -7,6 +7,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, H
 use hyper::{Response, StatusCode};
 use strongroom_core::api::header;
 use strongroom_core::api::wire::{Code, Failure, FailureDetail};
+use strongroom_core::audit::RequestId;
 use strongroom_core::snapshot::ReadError;
 use strongroom_core::vault::{Break, OpenError};
 
@@ -17,6 +18,7 @@ use crate::peer::NotAttested;
 use crate::read::Unread;
 use crate::state::Current;
 
+pub(super) const REQUEST: HeaderName = HeaderName::from_static(header::REQUEST);
 pub(super) const REVISION: HeaderName = HeaderName::from_static(header::REVISION);
 pub(super) const VERSION: HeaderName = HeaderName::from_static(header::VERSION);
 pub(super) const STALE_SINCE: HeaderName = HeaderName::from_static(header::STALE_SINCE);
@@ -44,6 +46,13 @@ pub(super) fn json(body: &impl serde::Serialize) -> Response<Body> {
     match serde_json::to_vec(body) {
         Ok(bytes) => ok(JSON, Bytes::from(bytes)),
         Err(_) => Refusal::internal("the answer could not be written").into_response(),
+    }
+}
+
+/// Says which request it was, as the audit log has it.
+pub(super) fn name_request(response: &mut Response<Body>, request: RequestId) {
+    if let Ok(number) = HeaderValue::try_from(request.to_string()) {
+        response.headers_mut().insert(REQUEST, number);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::answer::Refusal;
-use crate::grant::Asker;
+use crate::asker::{Asker, Askers};
 use crate::peer::Peer;
 
 /// How long a process is taken for the program that it was.
@@ -72,12 +72,12 @@ impl Identity {
     }
 
     /// Finds out who asks; remembered for the connection when nothing of it is missing.
-    pub(super) async fn attest(&self, peer: &Peer) -> Result<Arc<Asker>, Refusal> {
+    pub(super) async fn attest(&self, peer: &Peer, askers: &Askers) -> Result<Arc<Asker>, Refusal> {
         let workload = peer.workload().await?;
         // it may be known for long: whoami asks too
         peer.recheck().await?;
-        let asker = Asker::workload(&workload).map_err(|error| Refusal::internal(error.to_string()))?;
-        let asker = Arc::new(asker);
+        let asker = askers.workload(&workload);
+        let asker = Arc::new(asker.map_err(|error| Refusal::internal(error.to_string()))?);
         if peer.workload_now().is_some() {
             let _ = self.asker.set(Arc::clone(&asker));
         }

@@ -8,6 +8,7 @@ pub mod feed;
 mod host;
 mod identity;
 mod json;
+mod later;
 mod list;
 mod openapi;
 mod reply;

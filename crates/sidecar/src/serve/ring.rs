@@ -11,8 +11,8 @@ use strongroom_core::name::EntryPath;
 use strongroom_core::policy::{Action, Decisions, Prepared};
 
 use super::event::{self, Event};
+use crate::asker::Asker;
 use crate::change::Change;
-use crate::grant::Asker;
 
 /// Updates kept for watchers that resume or are behind.
 const KEPT: usize = 256;

@@ -6,6 +6,7 @@ use strongroom_core::api::{PREFIX, uri};
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
+use strongroom_core::policy::Action;
 
 use super::answer::Refusal;
 
@@ -74,6 +75,26 @@ impl<'a> Route<'a> {
                 "openapi.json" => Some(Self::OpenApi),
                 _ => None,
             },
+        }
+    }
+
+    /// What it does, in the words of policies.
+    #[must_use]
+    pub fn action(self) -> Action {
+        match self {
+            Self::Entry(kind, _) => Action::read_of(kind),
+            Self::Values => Action::ReadSecret,
+            Self::Watch => Action::Watch,
+            _ => Action::Describe,
+        }
+    }
+
+    /// The entry it is about, if it has a name.
+    #[must_use]
+    pub fn path(self) -> Option<EntryPath> {
+        match self {
+            Self::Entry(_, path) => EntryPath::new(&decode(path).ok()?).ok(),
+            _ => None,
         }
     }
 

@@ -5,23 +5,26 @@ use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
-use hyper::{Method, Request, Response, Version};
+use hyper::{Method, Request, Response, Uri, Version};
+use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
+use strongroom_core::workload::{Kernel, Workload};
 
 use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
 use super::identity::{Identity, Standing};
+use super::later::{Answered, Known, Recording, Wanted};
 use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
-use super::{host, list, openapi, status, value, whoami};
-use crate::grant::{Asker, Grant, Question, Refused, Verdict, Waiting};
-use crate::past::Then;
+use super::{host, list, openapi, status, value};
+use crate::asker::Asker;
+use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
 use crate::read;
 use crate::state::{Current, Rules, State};
@@ -39,7 +42,7 @@ pub struct Service {
     /// Its connection.
     pub connection: Arc<Connection>,
     pub(super) handover: Arc<Handover>,
-    identity: Arc<Identity>,
+    pub(super) identity: Arc<Identity>,
 }
 
 /// What every handler needs to know.
@@ -68,47 +71,15 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let is_head = request.method() == Method::HEAD;
-        let response = match self.answer(&request, &Known::default()) {
+        let known = Known::of(self.state.request());
+        let response = match self.answer(&request, &known) {
             Ok(Answered::Now(response)) => response,
-            Ok(later) => return self.later(is_head, request, later),
+            Ok(later) => return self.later(is_head, request, known, later),
             Err(refusal) => refusal.into_response(),
         };
         self.connection.touch();
-        Reply::now(without_body(is_head, response))
+        Reply::now(self.finished(is_head, known.request, response))
     }
-}
-
-enum Answered {
-    Now(Response<Body>),
-    /// Who asks is the answer.
-    Whoami,
-    /// Who asks has to be found out first.
-    Attest,
-    /// That it still is who it was has to be looked at again.
-    Recheck,
-    /// A past revision has to be built first.
-    Past(Revision),
-    /// The decision is being recorded.
-    Record(Recording),
-}
-
-/// What waiting has brought.
-#[derive(Default)]
-struct Known {
-    asker: Option<Arc<Asker>>,
-    then: Option<Arc<Then>>,
-}
-
-/// An answer that lacks only its grants, and what it is of.
-struct Recording {
-    current: Arc<Current>,
-    snapshot: Arc<Snapshot>,
-    wanted: Wanted,
-}
-
-enum Wanted {
-    One(value::Found, Waiting<Grant>),
-    Many(Waiting<Vec<Grant>>),
 }
 
 impl Service {
@@ -125,10 +96,18 @@ impl Service {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>, known: &Known) -> Result<Answered, Refusal> {
+    pub(super) fn answer(&self, request: &Request<Incoming>, known: &Known) -> Result<Answered, Refusal> {
         let current = self.state.current();
-        self.admit(request, &self.state.rules())?;
+        let rules = self.state.rules();
         let uri = request.uri();
+        if !rules.allows(self.peer.uid) {
+            self.stranger(uri, known, "its uid may not use this sidecar");
+            let uid = self.peer.uid;
+            return Err(Refusal::denied(format!(
+                "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
+            )));
+        }
+        self.admit(request, &rules)?;
         let route = Route::of(uri.path()).ok_or_else(no_route)?;
         let query = route.query(uri.query())?;
         let asked = self.asked(&current, request);
@@ -149,7 +128,13 @@ impl Service {
                     Standing::Ended => return Err(ended()),
                 }
                 if route == Route::Watch {
-                    return Ok(Answered::Now(self.watch(&asked, request.version(), query, asker)));
+                    return Ok(Answered::Now(self.watch(
+                        &asked,
+                        request.version(),
+                        query,
+                        asker,
+                        known.request,
+                    )));
                 }
                 return self.read(&asked, route, &query, asker, known);
             }
@@ -157,7 +142,11 @@ impl Service {
         Ok(Answered::Now(answered))
     }
 
-    fn asked<'a>(&'a self, current: &'a Arc<Current>, request: &'a Request<Incoming>) -> Asked<'a> {
+    pub(super) fn asked<'a>(
+        &'a self,
+        current: &'a Arc<Current>,
+        request: &'a Request<Incoming>,
+    ) -> Asked<'a> {
         Asked {
             environment: self.state.environment(),
             current,
@@ -184,7 +173,7 @@ impl Service {
         let snapshot = then.map_or(&current.snapshot, |then| &then.snapshot);
         let decisions = then.map(|then| then.decisions(current.decisions.policies()));
         let mut question = Question {
-            request: Some(self.state.request()),
+            request: Some(known.request),
             ..self.state.question(current, asker, snapshot)
         };
         if let Some(decisions) = &decisions {
@@ -228,32 +217,6 @@ impl Service {
         }))
     }
 
-    /// Answers once the decision is recorded.
-    async fn recorded(
-        &self,
-        request: &Request<Incoming>,
-        recording: Recording,
-    ) -> Result<Response<Body>, Refusal> {
-        let Recording {
-            current,
-            snapshot,
-            wanted,
-        } = recording;
-        let asked = self.asked(&current, request);
-        match wanted {
-            Wanted::One(found, waiting) => {
-                let grant = waiting.granted().await?;
-                self.still_there()?;
-                value::answer(&asked, &snapshot, &found, grant)
-            }
-            Wanted::Many(waiting) => {
-                let grants = waiting.granted().await?;
-                self.still_there()?;
-                list::values(&asked, &snapshot, grants)
-            }
-        }
-    }
-
     /// What is told when an entry is asked for as something else.
     fn mistaken(&self, question: &Question<'_>, entry: &Entry, wanted: Kind) -> Refusal {
         if !question.allows(Action::Describe, entry) {
@@ -276,14 +239,53 @@ impl Service {
         Ok(Answered::Past(at))
     }
 
+    /// The answer as it is sent.
+    pub(super) fn finished(
+        &self,
+        is_head: bool,
+        request: RequestId,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        if self.state.gate().sink().is_some() {
+            answer::name_request(&mut response, request);
+        }
+        without_body(is_head, response)
+    }
+
+    /// Records that somebody asks who is not let in.
+    pub(super) fn stranger(&self, uri: &Uri, known: &Known, reason: &'static str) {
+        let route = Route::of(uri.path());
+        let action = route.map_or(Action::Describe, Route::action);
+        let kernel = Kernel {
+            uid: self.peer.uid,
+            gid: self.peer.gid,
+            groups: Vec::new(),
+            pid: Some(self.peer.pid),
+            executable: None,
+            cgroup: None,
+            container: None,
+            unit: None,
+            user_unit: None,
+        };
+        let path = route.and_then(Route::path);
+        self.state.gate().stranger(&Record {
+            revision: self.state.current().snapshot.revision(),
+            subject: &Subject::workload(&Workload { kernel, engine: None }),
+            action: action.as_str(),
+            entry: None,
+            name: Some(Name {
+                environment: self.state.environment(),
+                path: path.as_ref(),
+            }),
+            decision: Decision::Deny,
+            reason: Some(reason),
+            policies: &[],
+            request: Some(known.request),
+        });
+    }
+
     /// What holds for every request.
     fn admit(&self, request: &Request<Incoming>, rules: &Rules) -> Result<(), Refusal> {
-        if !rules.allows(self.peer.uid) {
-            let uid = self.peer.uid;
-            return Err(Refusal::denied(format!(
-                "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
-            )));
-        }
         if request.headers().contains_key(ORIGIN) {
             return Err(Refusal::denied(
                 "requests of web pages (with an Origin header) are not answered",
@@ -306,13 +308,20 @@ impl Service {
         Ok(())
     }
 
-    fn watch(&self, asked: &Asked<'_>, version: Version, query: Query, asker: &Arc<Asker>) -> Response<Body> {
+    fn watch(
+        &self,
+        asked: &Asked<'_>,
+        version: Version,
+        query: Query,
+        asker: &Arc<Asker>,
+        request: RequestId,
+    ) -> Response<Body> {
         let last = asked
             .headers
             .get("last-event-id")
             .and_then(|id| id.to_str().ok()?.trim().parse().ok());
         let question = Question {
-            request: Some(self.state.request()),
+            request: Some(request),
             ..self.state.question(asked.current, asker, &asked.current.snapshot)
         };
         let gate = self.state.gate();
@@ -339,47 +348,9 @@ impl Service {
         );
         response
     }
-
-    /// Answers after waiting for what is missing.
-    fn later(&self, is_head: bool, request: Request<Incoming>, first: Answered) -> Reply {
-        let service = self.clone();
-        let in_progress = InProgress::new(&self.connection);
-        Reply::Later(Box::pin(async move {
-            let _in_progress = in_progress;
-            let response = service.wait(&request, first).await;
-            without_body(is_head, response.unwrap_or_else(Refusal::into_response))
-        }))
-    }
-
-    async fn wait(&self, request: &Request<Incoming>, first: Answered) -> Result<Response<Body>, Refusal> {
-        let mut known = Known::default();
-        let mut answered = first;
-        loop {
-            match answered {
-                Answered::Now(response) => return Ok(response),
-                Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
-                Answered::Attest => known.asker = Some(self.identity.attest(&self.peer).await?),
-                Answered::Recheck => self.identity.recheck(&self.peer).await?,
-                Answered::Past(revision) => {
-                    known.then = Some(self.state.past.at(self.state.vault(), revision).await?);
-                }
-                Answered::Record(recording) => return self.recorded(request, recording).await,
-            }
-            answered = self.answer(request, &known)?;
-        }
-    }
-
-    /// The last look after a wait.
-    fn still_there(&self) -> Result<(), Refusal> {
-        if self.peer.is_alive() {
-            Ok(())
-        } else {
-            Err(ended())
-        }
-    }
 }
 
-fn ended() -> Refusal {
+pub(super) fn ended() -> Refusal {
     Refusal::denied("the process that connected has ended")
 }
 

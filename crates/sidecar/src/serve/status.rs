@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use hyper::Response;
-use strongroom_core::api::wire::Status;
+use strongroom_core::api::wire::{Audit, Status};
 
 use super::answer::{self, Refusal};
 use super::body::Body;
@@ -25,6 +25,13 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         entries: snapshot.entries(asked.environment, None)?.len() as u64,
         watchers: state.watchers.load(Ordering::Relaxed),
         injections: state.injections(),
+        audit: state.gate().sink().map(|sink| {
+            let trouble = sink.trouble();
+            Audit {
+                problem: trouble.as_ref().map(|trouble| trouble.problem.clone()),
+                since: trouble.map(|trouble| trouble.since.to_string()),
+            }
+        }),
     });
     answer::name_revision(&mut response, current.revision_header.clone(), current);
     Ok(response)
@@ -35,11 +42,17 @@ pub(super) fn healthz() -> Response<Body> {
     answer::json(&serde_json::json!({"status": "ok"}))
 }
 
-/// Answers whether everything that is injected was delivered once.
+/// Answers whether everything that is injected was delivered once, and values can be recorded.
 pub(super) fn readyz(asked: &Asked<'_>, state: &State) -> Result<Response<Body>, Refusal> {
     if !state.is_ready() {
         return Err(Refusal::unavailable(
             "not everything that is injected was delivered yet: see /api/v1/status",
+        ));
+    }
+    if state.gate().sink().is_some_and(|sink| sink.trouble().is_some()) {
+        return Err(Refusal::unavailable(
+            "the audit log cannot be written, and nothing is released that is not recorded: see \
+             /api/v1/status",
         ));
     }
     let mut response = answer::json(&serde_json::json!({"status": "ready"}));

@@ -12,6 +12,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use crate::grant::{audit_of, decisions};
 use crate::http::{self, Client, Events};
 use crate::process::{PATIENCE, Sidecar, command, until};
 use crate::scene::Scene;
@@ -272,13 +273,22 @@ fn only_allowed_uids_are_answered_and_a_reload_changes_who_is() {
     }
     let scene = Scene::with_token();
     std::fs::set_permissions(scene.file(""), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let sidecar = Sidecar::start(&scene, "mode = \"0666\"");
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &format!("mode = \"0666\"\n{audit}"));
     std::fs::set_permissions(scene.file("web"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let target = "/api/v1/secrets/web/token";
     let refused = as_uid(12345, &sidecar.socket, target);
     assert!(
         refused.ends_with("\n403") && refused.contains("uid 12345") && refused.contains("allow_uids"),
         "{refused}"
+    );
+    let record = until("the stranger is recorded", || {
+        let mut all = decisions(&directory).into_iter();
+        all.find(|record| record["workload"]["uid"] == 12345)
+    });
+    assert_eq!(
+        (&record["action"], &record["decision"], &record["name"]),
+        (&"readSecret".into(), &"deny".into(), &"prod/web/token".into())
     );
     for other in [
         "/api/v1/watch",
@@ -294,7 +304,7 @@ fn only_allowed_uids_are_answered_and_a_reload_changes_who_is() {
     // a mounted socket of another mode keeps others from connecting at all
     let mut own = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
     own.next().unwrap();
-    scene.settings("mode = \"0666\"\nallow_uids = [12345]");
+    scene.settings(&format!("mode = \"0666\"\nallow_uids = [12345]\n{audit}"));
     until("the other one is let in", || {
         as_uid(12345, &sidecar.socket, target)
             .ends_with("\n200")
@@ -302,7 +312,7 @@ fn only_allowed_uids_are_answered_and_a_reload_changes_who_is() {
     });
     assert!(own.next().is_none(), "who is not allowed any more is let go");
     assert_eq!(http::get(&sidecar.socket, target).unwrap().status, 403);
-    scene.settings("mode = \"0600\"\nallow_uids = [0, 12345]");
+    scene.settings(&format!("mode = \"0600\"\nallow_uids = [0, 12345]\n{audit}"));
     until("the socket's mode is changed", || {
         as_uid(12345, &sidecar.socket, target)
             .ends_with("\n000")

@@ -36,7 +36,7 @@ fn scene() -> Scene {
     scene
 }
 
-fn audit_of(scene: &Scene) -> (String, PathBuf) {
+pub fn audit_of(scene: &Scene) -> (String, PathBuf) {
     let directory = scene.file("audit");
     std::fs::create_dir_all(&directory).unwrap();
     use std::os::unix::fs::PermissionsExt as _;
@@ -45,7 +45,7 @@ fn audit_of(scene: &Scene) -> (String, PathBuf) {
 }
 
 /// The decisions in the log, oldest first.
-fn decisions(directory: &Path) -> Vec<Value> {
+pub fn decisions(directory: &Path) -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -137,13 +137,12 @@ fn policies_take_effect_with_their_revision_also_for_the_past() {
 
 /// A secret of `prod` with the label `public`, when it has one.
 fn labelled(value: &str, public: Option<&str>) -> strongroom_core::vault::Edit {
-    let strongroom_core::vault::Edit::Put(mut put) = put("prod", "web/token", Kind::Secret, value.as_bytes())
-    else {
-        unreachable!()
-    };
-    let labels = public.map(|word| ("public".to_owned(), word.to_owned()));
-    put.labels = Some(labels.into_iter().collect());
-    strongroom_core::vault::Edit::Put(put)
+    let mut edit = put("prod", "web/token", Kind::Secret, value.as_bytes());
+    if let strongroom_core::vault::Edit::Put(put) = &mut edit {
+        let labels = public.map(|word| ("public".to_owned(), word.to_owned()));
+        put.labels = Some(labels.into_iter().collect());
+    }
+    edit
 }
 
 #[test]
@@ -314,6 +313,8 @@ fn every_way_to_a_value_leaves_a_record_and_so_does_a_denial() {
             }),
         };
         let records = &records[before + count..];
+        let number = records[0]["request"].as_str();
+        assert_eq!(answer.header("strongroom-request"), number, "{target}");
         assert_eq!(records.len(), 1, "{target}: {records:?}");
         let record = &records[0];
         assert_eq!(record["action"], *action, "{target}");

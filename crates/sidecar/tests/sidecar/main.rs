@@ -17,6 +17,7 @@ mod scene;
 
 mod attest;
 mod audit;
+mod chronicle;
 mod connections;
 mod grant;
 mod hardening;

@@ -8,8 +8,8 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::kind::Kind;
 use strongroom_core::policy::{Decisions, Policies};
 use strongroom_core::snapshot::{Action, Entry};
+use strongroom_sidecar::asker::Asker;
 use strongroom_sidecar::change::{self, Change};
-use strongroom_sidecar::grant::Asker;
 use strongroom_sidecar::serve::feed::{Cursor, Feed};
 use strongroom_sidecar::serve::{Update, View};
 

@@ -13,7 +13,6 @@ use strongroom_core::audit::{
 };
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::Revision;
-use strongroom_core::name::MemberName;
 use strongroom_sidecar::audit::{AuditError, Medium, Options, Sink};
 
 use crate::scene::Scene;
@@ -29,7 +28,7 @@ impl Desk {
         Self {
             scene: Scene::new(),
             identity: Arc::new(Identity::generate(&Ambient::system()).unwrap()),
-            subject: Subject::member(&MemberName::new("web").unwrap()),
+            subject: Subject::member("web"),
         }
     }
 

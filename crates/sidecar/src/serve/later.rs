@@ -1,0 +1,153 @@
+//! Answers that wait: owns what a request can wait for, and going on after it. What is at hand is
+//! answered without it.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use strongroom_core::audit::RequestId;
+use strongroom_core::id::Revision;
+use strongroom_core::snapshot::Snapshot;
+
+use super::answer::Refusal;
+use super::body::Body;
+use super::reply::Reply;
+use super::service::{Service, ended};
+use super::{list, value, whoami};
+use crate::asker::Asker;
+use crate::grant::{Grant, Waiting};
+use crate::past::Then;
+use crate::state::Current;
+use crate::worker::InProgress;
+
+/// How far an answer has come.
+pub(super) enum Answered {
+    Now(Response<Body>),
+    /// Who asks is the answer.
+    Whoami,
+    /// Who asks has to be found out first.
+    Attest,
+    /// That it still is who it was has to be looked at again.
+    Recheck,
+    /// A past revision has to be built first.
+    Past(Revision),
+    /// The decision is being recorded.
+    Record(Recording),
+}
+
+/// What is known of a request, and what waiting has brought.
+pub(super) struct Known {
+    pub(super) request: RequestId,
+    pub(super) asker: Option<Arc<Asker>>,
+    pub(super) then: Option<Arc<Then>>,
+}
+
+impl Known {
+    pub(super) fn of(request: RequestId) -> Self {
+        Self {
+            request,
+            asker: None,
+            then: None,
+        }
+    }
+}
+
+/// An answer that lacks only its grants, and what it is of.
+pub(super) struct Recording {
+    pub(super) current: Arc<Current>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) wanted: Wanted,
+}
+
+pub(super) enum Wanted {
+    One(value::Found, Waiting<Grant>),
+    Many(Waiting<Vec<Grant>>),
+}
+
+impl Service {
+    /// Answers after waiting for what is missing.
+    pub(super) fn later(
+        &self,
+        is_head: bool,
+        request: Request<Incoming>,
+        known: Known,
+        first: Answered,
+    ) -> Reply {
+        let service = self.clone();
+        let in_progress = InProgress::new(&self.connection);
+        Reply::Later(Box::pin(async move {
+            let _in_progress = in_progress;
+            let id = known.request;
+            let response = service.wait(&request, known, first).await;
+            service.finished(is_head, id, response.unwrap_or_else(Refusal::into_response))
+        }))
+    }
+
+    async fn wait(
+        &self,
+        request: &Request<Incoming>,
+        mut known: Known,
+        first: Answered,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut answered = first;
+        loop {
+            match answered {
+                Answered::Now(response) => return Ok(response),
+                Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
+                Answered::Attest => {
+                    let attested = self.identity.attest(&self.peer, &self.state.askers).await;
+                    known.asker = Some(attested.inspect_err(|_| self.unknown(request, &known))?);
+                }
+                Answered::Recheck => {
+                    let checked = self.identity.recheck(&self.peer).await;
+                    checked.inspect_err(|_| self.unknown(request, &known))?;
+                }
+                Answered::Past(revision) => {
+                    known.then = Some(self.state.past.at(self.state.vault(), revision).await?);
+                }
+                Answered::Record(recording) => return self.recorded(request, recording).await,
+            }
+            answered = self.answer(request, &known)?;
+        }
+    }
+
+    fn unknown(&self, request: &Request<Incoming>, known: &Known) {
+        let reason = "its process is not, or is not known to be, the one that connected";
+        self.stranger(request.uri(), known, reason);
+    }
+
+    /// Answers once the decision is recorded.
+    async fn recorded(
+        &self,
+        request: &Request<Incoming>,
+        recording: Recording,
+    ) -> Result<Response<Body>, Refusal> {
+        let Recording {
+            current,
+            snapshot,
+            wanted,
+        } = recording;
+        let asked = self.asked(&current, request);
+        match wanted {
+            Wanted::One(found, waiting) => {
+                let grant = waiting.granted().await?;
+                self.still_there()?;
+                value::answer(&asked, &snapshot, &found, grant)
+            }
+            Wanted::Many(waiting) => {
+                let grants = waiting.granted().await?;
+                self.still_there()?;
+                list::values(&asked, &snapshot, grants)
+            }
+        }
+    }
+
+    /// The last look after a wait.
+    fn still_there(&self) -> Result<(), Refusal> {
+        if self.peer.is_alive() {
+            Ok(())
+        } else {
+            Err(ended())
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The audit log beside decisions: what members did, what was refused, who was not let in, and how
+//! the log itself is.
+
+use serde_json::{Value, json};
+use strongroom_core::id::{Hash, Revision};
+use strongroom_core::kind::Kind;
+use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
+
+use crate::grant::{audit_of, decisions};
+use crate::process::{Sidecar, until};
+use crate::scene::{Scene, put};
+
+/// What is recorded of members: revision, action, name.
+fn of_members(directory: &std::path::Path) -> Vec<(u64, String, Value)> {
+    let all = decisions(directory);
+    all.iter()
+        .filter(|record| record["member"] == "alice")
+        .map(|record| {
+            assert_eq!(record["decision"], "allow");
+            let action = record["action"].as_str().unwrap().to_owned();
+            (
+                record["revision"].as_u64().unwrap(),
+                action,
+                record["name"].clone(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn what_members_did_is_recorded_also_when_it_was_while_the_sidecar_was_away() {
+    let scene = Scene::with_token();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    sidecar.ready();
+    let first = scene.commit(vec![
+        put("prod", "web/token", Kind::Secret, b"two"),
+        put("prod", "web/other", Kind::Secret, b"2"),
+        put(
+            "prod",
+            "policy/all",
+            Kind::Policy,
+            b"permit (principal, action, resource);",
+        ),
+    ]);
+    let entry = |action: &str, at: &str| (action.to_owned(), json!(format!("prod/{at}")));
+    until("the commit is recorded", || {
+        let mut seen: Vec<_> = of_members(&directory)
+            .into_iter()
+            .map(|(revision, action, name)| {
+                assert_eq!(revision, first);
+                (action, name)
+            })
+            .collect();
+        seen.sort_by_key(|(_, name)| name.to_string());
+        let wanted = [
+            entry("administer", "policy/all"),
+            entry("commit", "web/other"),
+            entry("commit", "web/token"),
+        ];
+        (seen == wanted).then_some(())
+    });
+    sidecar.kill();
+    let away = scene.delete("web/other");
+    let empty = scene.commit(vec![strongroom_core::vault::Edit::AddEnvironment {
+        name: crate::scene::environment("new"),
+        parent: None,
+        compartment: None,
+    }]);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let more = until("what was missed is recorded", || {
+        let seen = of_members(&directory).split_off(3);
+        (seen.len() == 2).then_some(seen)
+    });
+    assert_eq!(
+        more,
+        [
+            (away, "commit".to_owned(), json!("prod/web/other")),
+            (empty, "commit".to_owned(), Value::Null),
+        ]
+    );
+    // once
+    sidecar.terminate();
+    let sidecar = Sidecar::start(&scene, &audit);
+    sidecar.serves(scene.secret("web/last", "3"));
+    until("the last one is recorded", || {
+        let seen = of_members(&directory).split_off(5);
+        (seen.len() == 1 && seen[0].2 == "prod/web/last").then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
+fn a_forged_revision_is_recorded() {
+    let scene = Scene::with_token();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let good = scene.revision();
+    let store = SqliteStore::open(&scene.file("store.db"), true).unwrap();
+    let bytes = b"not signed by anyone".to_vec();
+    let forged = StoredCommit {
+        head: Head {
+            revision: Revision(good + 1),
+            hash: Hash::of(&bytes),
+        },
+        bytes,
+    };
+    store.append(store.head().unwrap(), &forged, &[]).unwrap();
+    let record = until("it is recorded", || {
+        let mut all = decisions(&directory).into_iter();
+        all.find(|record| record["action"] == "verify")
+    });
+    assert!(
+        record["store"].as_str().unwrap().ends_with("store.db"),
+        "{record}"
+    );
+    assert_eq!(
+        (&record["decision"], &record["revision"]),
+        (&json!("deny"), &json!(good))
+    );
+    assert_eq!(record["reason"], "the store's newest revision does not verify");
+    sidecar.terminate();
+}
+
+#[test]
+fn status_and_readiness_say_how_the_log_is() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(sidecar.status()["audit"], Value::Null);
+    assert_eq!(sidecar.get("/api/v1/status").header("strongroom-request"), None);
+    sidecar.terminate();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    sidecar.ready();
+    assert_eq!(sidecar.status()["audit"], json!({"problem": null, "since": null}));
+    let aside = scene.file("aside");
+    std::fs::rename(&directory, &aside).unwrap();
+    std::fs::write(&directory, "in the way").unwrap();
+    until("the loss is noticed", || {
+        (sidecar.get("/api/v1/secrets/web/token").status == 503).then_some(())
+    });
+    let status = sidecar.status();
+    assert!(
+        status["audit"]["problem"].is_string() && status["audit"]["since"].is_string(),
+        "{status}"
+    );
+    let ready = sidecar.get("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("audit log"), "{}", ready.text());
+    std::fs::remove_file(&directory).unwrap();
+    std::fs::rename(&aside, &directory).unwrap();
+    until("it is ready again", || {
+        (sidecar.get("/readyz").status == 200).then_some(())
+    });
+    sidecar.terminate();
+}
