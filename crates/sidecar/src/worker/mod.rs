@@ -7,7 +7,7 @@ mod sniff;
 
 use std::future::Future;
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -250,24 +250,30 @@ impl Inside {
             Arc::clone(&connection),
         );
         let header_bytes = limits.header_bytes;
-        let serve = async move {
+        tokio::spawn(async move {
             let _served = served;
-            if service.peer.noted().await.is_err() {
-                return;
+            // pinned where it is made: an argument would be kept beside it, twice as large
+            let serve = pin!(served_on(stream, service, header_bytes));
+            obedient(&connection, &peer, serve).await;
+        });
+    }
+}
+
+/// Serves a connection from its first byte on.
+async fn served_on(stream: tokio::net::UnixStream, service: Service, header_bytes: usize) {
+    if service.peer.noted().await.is_err() {
+        return;
+    }
+    match sniff::sniff(&stream).await {
+        Ok(Some(protocol)) => {
+            let stream = Watched::new(stream, Arc::clone(&service.connection));
+            let alone = serve::connection(stream, protocol, service, header_bytes).await;
+            if let Some(alone) = alone {
+                alone.serve().await;
             }
-            match sniff::sniff(&stream).await {
-                Ok(Some(protocol)) => {
-                    let stream = Watched::new(stream, Arc::clone(&service.connection));
-                    let alone = serve::connection(stream, protocol, service, header_bytes).await;
-                    if let Some(alone) = alone {
-                        alone.serve().await;
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "a connection broke before its first byte"),
-            }
-        };
-        tokio::spawn(obedient(connection, peer, serve));
+        }
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "a connection broke before its first byte"),
     }
 }
 
@@ -294,8 +300,7 @@ impl Drop for Served {
 
 /// Serves a connection until it ends, is ordered to end at once, or the process that made it has
 /// ended, whoever may hold its end of the connection then.
-async fn obedient(connection: Arc<Connection>, peer: Peer, serve: impl Future<Output = ()>) {
-    let mut serve = pin!(serve);
+async fn obedient(connection: &Connection, peer: &Peer, mut serve: Pin<&mut impl Future<Output = ()>>) {
     let mut gone = pin!(peer.gone());
     let mut attends = false;
     std::future::poll_fn(|context| {
