@@ -106,7 +106,7 @@ impl Hash {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self::of_parts(&[bytes])
+        Self::from(digest::digest(&digest::SHA256, bytes))
     }
 
     /// The digest of the concatenation of `parts`.
@@ -134,9 +134,15 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Hash {
+        Hash::from(self.0.finish())
+    }
+}
+
+impl From<digest::Digest> for Hash {
+    fn from(digest: digest::Digest) -> Self {
         let mut out = [0; 32];
-        out.copy_from_slice(self.0.finish().as_ref());
-        Hash(out)
+        out.copy_from_slice(digest.as_ref());
+        Self(out)
     }
 }
 

@@ -86,7 +86,8 @@ impl Chain {
         out.extend_from_slice(&at.rfc3339());
         out.extend_from_slice(b"\",");
         out.extend_from_slice(body);
-        let hash = linked(self.0.hash, out.get(start..).unwrap_or_default());
+        let line = out.get(start..).unwrap_or_default();
+        let hash = Hash::of_parts(&[&self.0.hash.0, line]);
         out.extend_from_slice(b",\"hash\":\"");
         hex::push(out, &hash.0);
         out.extend_from_slice(b"\"}\n");
@@ -94,9 +95,13 @@ impl Chain {
     }
 }
 
-/// The hash of a line that follows `before`; `line` ends where its own hash begins.
-pub(super) fn linked(before: Hash, line: &[u8]) -> Hash {
-    Hash::of_parts(&[&before.0, line])
+/// The hash of a line that follows `before`; `line` ends where its own hash begins. Both are put
+/// side by side in `room`: hashing them in one go takes less time than the copy.
+pub(super) fn linked(before: Hash, line: &[u8], room: &mut Vec<u8>) -> Hash {
+    room.clear();
+    room.extend_from_slice(&before.0);
+    room.extend_from_slice(line);
+    Hash::of(room)
 }
 
 /// A signed place in the chain.

@@ -2,10 +2,11 @@
 //! bounded length. It must not write.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::report::{Fault, Report};
 use super::verify::Verifier;
 
@@ -81,6 +82,20 @@ pub fn lines(reader: &mut impl BufRead, mut f: impl FnMut(&[u8], bool) -> bool) 
     let mut line = Vec::with_capacity(1024);
     let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
     loop {
+        // nearly every line lies in the buffer as a whole, and need not be copied
+        let buffer = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        let whole = (&mut &*buffer).take(most).skip_until(b'\n')?;
+        if let Some((b'\n', line)) = buffer.get(..whole).and_then(<[u8]>::split_last) {
+            let goes_on = f(line, false);
+            reader.consume(whole);
+            if goes_on {
+                continue;
+            }
+            return Ok(());
+        }
         line.clear();
         let mut looks = 0;
         loop {
@@ -131,7 +146,7 @@ pub(super) fn verify_file(file: &LogFile, verifier: &mut Verifier) -> io::Result
     if file.is_aside {
         verifier.fault(Fault::PutAside);
     }
-    let mut reader = BufReader::with_capacity(128 << 10, File::open(&file.path)?);
+    let mut reader = Ahead::of(File::open(&file.path)?)?;
     lines(&mut reader, |line, is_torn| {
         match (is_torn, line.len() < MAX_LINE) {
             (false, _) => verifier.line(line),

@@ -134,6 +134,7 @@ impl<'a> Line<'a> {
     ///
     /// # Errors
     /// [`NotALine`].
+    #[inline]
     pub fn parse(line: &'a [u8]) -> Result<Self, NotALine> {
         let text = std::str::from_utf8(line).map_err(|_| NotALine)?;
         parse(text).ok_or(NotALine)
@@ -151,6 +152,7 @@ impl<'a> Recorded<'a> {
     }
 }
 
+#[inline]
 fn parse(text: &str) -> Option<Line<'_>> {
     let mut reader = Reader::new(text);
     reader.literal("{\"seq\":")?;
@@ -204,6 +206,7 @@ fn noted<'a>(reader: &mut Reader<'a>) -> Option<Noted<'a>> {
 }
 
 /// A member that may be absent: `None` when it is there and malformed.
+#[inline]
 fn optional<'a, T>(
     reader: &mut Reader<'a>,
     key: &str,
@@ -216,6 +219,7 @@ fn optional<'a, T>(
     }
 }
 
+#[inline]
 fn quoted_hex<const N: usize>(reader: &mut Reader<'_>) -> Option<[u8; N]> {
     reader.literal("\"")?;
     let bytes = reader.hex()?;
@@ -223,6 +227,7 @@ fn quoted_hex<const N: usize>(reader: &mut Reader<'_>) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+#[inline]
 fn recorded<'a>(reader: &mut Reader<'a>) -> Option<Recorded<'a>> {
     let revision = reader.number()?;
     reader.literal(",\"")?;
@@ -270,6 +275,7 @@ fn policies<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {
     Some(listed)
 }
 
+#[inline]
 fn caller<'a>(reader: &mut Reader<'a>) -> Option<Caller<'a>> {
     if reader.takes("workload\":{\"uid\":") {
         return workload(reader);
@@ -286,6 +292,7 @@ fn caller<'a>(reader: &mut Reader<'a>) -> Option<Caller<'a>> {
     None
 }
 
+#[inline]
 fn workload<'a>(reader: &mut Reader<'a>) -> Option<Caller<'a>> {
     let uid = reader.number()?;
     reader.literal(",\"gid\":")?;

@@ -1,10 +1,12 @@
 //! The audit log: owns the bytes of its lines, their chain, the signed heads in it, and finding
-//! out what was done to it. It must not write files or run threads: the sidecar's sink does.
+//! out what was done to it. It must not write files or run threads: the sidecar's sink does. Only
+//! the files of a log that is verified are read ahead by a thread.
 //!
 //! ```text
 //! record ── encode ──> body ── Chain::append ──> line      files ──> Verifier ──> Report
 //! ```
 
+mod ahead;
 mod chain;
 mod files;
 mod line;

@@ -38,7 +38,7 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &str, most: usize) {
 
 /// Appends a text as it stands between quotes.
 pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    if !text.bytes().any(is_escaped) {
+    if first_escaped(text.as_bytes()).is_none() {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -56,6 +56,29 @@ pub(super) fn push_escaped(out: &mut Vec<u8>, text: &str) {
 
 fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+}
+
+/// Where the first byte is that [`is_escaped`]; eight are looked at in one go, since this is what
+/// reading a log takes longest at beside hashing it.
+#[inline]
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 255;
+    // the top bit of each byte that is under `limit`, right up to the first such byte: from there
+    // on what was borrowed for it may set others
+    let under = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & (EACH << 7);
+    let is = |word: u64, byte: u8| under(word ^ (EACH * u64::from(byte)), 1);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut before = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let found = under(word, 0x20) | is(word, b'"') | is(word, b'\\') | is(word, 0x7f);
+        if found != 0 {
+            return Some(before + usize::try_from(found.trailing_zeros() / 8).ok()?);
+        }
+        before += 8;
+    }
+    let at = rest.iter().position(|byte| is_escaped(*byte))?;
+    Some(before + at)
 }
 
 /// A text of a line as it stands there, checked to be spelled canonically.
@@ -110,6 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes `literal`, if it is next.
+    #[inline]
     pub(super) fn takes(&mut self, literal: &str) -> bool {
         match self.0.strip_prefix(literal) {
             Some(rest) => {
@@ -120,29 +144,34 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn literal(&mut self, literal: &str) -> Option<()> {
         self.takes(literal).then_some(())
     }
 
+    #[inline]
     fn split(&mut self, at: usize) -> Option<&'a str> {
         let (taken, rest) = self.0.split_at_checked(at)?;
         self.0 = rest;
         Some(taken)
     }
 
+    #[inline]
     pub(super) fn number(&mut self) -> Option<u64> {
-        let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
-        let text = self.split(digits)?;
-        if text.len() > 1 && text.starts_with('0') {
-            return None;
+        let (mut number, mut digits) = (0_u64, 0_usize);
+        for digit in self.0.bytes().take_while(u8::is_ascii_digit) {
+            number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            digits += 1;
         }
-        text.parse().ok()
+        let text = self.split(digits)?;
+        (text.len() == 1 || !text.is_empty() && !text.starts_with('0')).then_some(number)
     }
 
     /// A text with its quotes.
+    #[inline]
     pub(super) fn text(&mut self) -> Option<Text<'a>> {
         self.literal("\"")?;
-        let end = self.0.bytes().position(is_escaped)?;
+        let end = first_escaped(self.0.as_bytes())?;
         if self.0.as_bytes().get(end) == Some(&b'"') {
             let text = self.split(end)?;
             self.literal("\"")?;
@@ -154,7 +183,7 @@ impl<'a> Reader<'a> {
     fn escaped_text(&mut self) -> Option<Text<'a>> {
         let whole = self.0;
         loop {
-            let plain = self.0.bytes().position(is_escaped)?;
+            let plain = first_escaped(self.0.as_bytes())?;
             self.split(plain)?;
             if self.0.starts_with('"') {
                 break;
@@ -177,17 +206,21 @@ impl<'a> Reader<'a> {
     }
 
     /// `N` bytes in lower-case hexadecimal.
+    #[inline]
     pub(super) fn hex<const N: usize>(&mut self) -> Option<[u8; N]> {
         hex::read(self.split(N.checked_mul(2)?)?)
     }
 
     /// A time as a line has it; its digits are not checked to be a date.
+    #[inline]
     pub(super) fn time(&mut self) -> Option<&'a str> {
         const SHAPE: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
         let text = self.split(SHAPE.len())?;
-        let fits = text.bytes().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            _ => byte == *shape,
+        let fits = text.bytes().zip(SHAPE).fold(true, |fits, (byte, shape)| {
+            fits & match shape {
+                b'0' => byte.is_ascii_digit(),
+                _ => byte == *shape,
+            }
         });
         fits.then_some(text)
     }

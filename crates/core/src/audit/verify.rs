@@ -32,6 +32,8 @@ pub struct Verifier {
     /// The last line but heads said that the sidecar stopped.
     stopped: bool,
     torn: bool,
+    /// Where a line is hashed.
+    room: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,16 +45,16 @@ enum Before {
 }
 
 impl Before {
-    fn link(self, line: &[u8], stored: Hash) -> (bool, Hash) {
+    fn link(self, line: &[u8], stored: Hash, room: &mut Vec<u8>) -> (bool, Hash) {
         match self {
             Self::Any => (true, stored),
             Self::Is(hash) => {
-                let made = linked(hash, line);
+                let made = linked(hash, line, room);
                 (made == stored, made)
             }
             Self::Either(one, other) => {
-                let made = linked(one, line);
-                (made == stored || linked(other, line) == stored, made)
+                let made = linked(one, line, room);
+                (made == stored || linked(other, line, room) == stored, made)
             }
         }
     }
@@ -188,7 +190,7 @@ impl Verifier {
             self.recent.clear();
             return;
         }
-        let (fits, made) = self.before.link(line.hashed, line.hash);
+        let (fits, made) = self.before.link(line.hashed, line.hash, &mut self.room);
         self.before = Before::Is(line.hash);
         if !fits {
             self.found(Fault::Changed { seq: line.seq });
