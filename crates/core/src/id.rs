@@ -106,7 +106,7 @@ impl Hash {
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self::from(digest::digest(&digest::SHA256, bytes))
+        Self::made(digest::digest(&digest::SHA256, bytes))
     }
 
     /// The digest of the concatenation of `parts`.
@@ -115,6 +115,12 @@ impl Hash {
         let mut hasher = Hasher::default();
         parts.iter().for_each(|part| hasher.update(part));
         hasher.finish()
+    }
+
+    fn made(digest: digest::Digest) -> Self {
+        let mut out = [0; 32];
+        out.copy_from_slice(digest.as_ref());
+        Self(out)
     }
 }
 
@@ -134,15 +140,7 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Hash {
-        Hash::from(self.0.finish())
-    }
-}
-
-impl From<digest::Digest> for Hash {
-    fn from(digest: digest::Digest) -> Self {
-        let mut out = [0; 32];
-        out.copy_from_slice(digest.as_ref());
-        Self(out)
+        Hash::made(self.0.finish())
     }
 }
 

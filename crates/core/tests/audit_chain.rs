@@ -315,3 +315,31 @@ fn files_are_verified_where_they_lie() {
     let report = verify_directory(empty.path(), Verifier::default()).unwrap();
     assert!(matches!(report.problems[0].fault, Fault::Nothing));
 }
+
+#[test]
+fn a_log_of_many_blocks_is_read_whole_and_each_of_its_bytes_counts() {
+    let identity = Identity::generate(&Ambient::system()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    // about five blocks of a megabyte, read ahead by a thread of their own
+    let log = Log::new(&identity, 15_000, 1000, 100_000);
+    let [(name, _, lines)] = log.files.as_slice() else {
+        panic!("one file")
+    };
+    let mut bytes = lines.join(&b'\n');
+    bytes.push(b'\n');
+    assert!(bytes.len() > 4 << 20, "{}", bytes.len());
+    let path = directory.path().join(name);
+    std::fs::write(&path, &bytes).unwrap();
+    let report = verify_directory(directory.path(), Verifier::default()).unwrap();
+    assert!(report.is_whole(), "{:?}", report.problems);
+    assert_eq!(report.lines, lines.len() as u64);
+    for at in [(1 << 20) - 1, 1 << 20, 3 << 20, bytes.len() - 2] {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        std::fs::write(&path, &changed).unwrap();
+        let report = verify_directory(directory.path(), Verifier::default()).unwrap();
+        assert!(!report.is_whole(), "byte {at}");
+        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        assert_eq!(report.problems[0].line, line, "byte {at}");
+    }
+}
