@@ -28,6 +28,7 @@ pub(super) struct Troubles {
     ambient: Ambient,
     directory: String,
     now: Mutex<Option<Since>>,
+    /// Whether there is one; changed only with `now`.
     is_any: AtomicBool,
     refused: AtomicU64,
 }
@@ -80,6 +81,8 @@ impl Troubles {
             begun: Instant::now(),
         });
         self.is_any.store(true, Ordering::Release);
+        // whoever reads the sidecar's log may be slow: nobody else waits for it
+        drop(now);
         tracing::error!(
             directory = self.directory,
             problem,
@@ -94,18 +97,21 @@ impl Troubles {
 
     /// Records are written again. Returns how many were refused.
     pub(super) fn end(&self) -> u64 {
+        let mut now = self.now();
         let refused = self.refused.swap(0, Ordering::Relaxed);
-        let Some(since) = self.now().take() else {
-            return refused;
-        };
+        let since = now.take();
+        // with the guard: an outage that begins meanwhile would be one that nobody sees
         self.is_any.store(false, Ordering::Release);
-        let seconds = since.begun.elapsed().as_secs_f32();
-        tracing::warn!(
-            directory = self.directory,
-            refused,
-            seconds,
-            "the audit log is written again"
-        );
+        drop(now);
+        if let Some(since) = since {
+            let seconds = since.begun.elapsed().as_secs_f32();
+            tracing::warn!(
+                directory = self.directory,
+                refused,
+                seconds,
+                "the audit log is written again"
+            );
+        }
         refused
     }
 }

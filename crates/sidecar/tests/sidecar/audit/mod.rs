@@ -1,7 +1,9 @@
 //! The audit sink: every record is in the log or refused in bounded time. Here is what its tests share.
 
+mod disks;
 mod faults;
 mod log;
+mod troubles;
 
 use std::path::Path;
 use std::sync::Arc;

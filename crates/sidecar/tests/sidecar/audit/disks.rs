@@ -1,0 +1,1 @@
+//! The next file and the way to the disk.
