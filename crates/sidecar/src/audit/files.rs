@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use strongroom_core::audit::{LogFile, Position, Verifier, file_name, files, lines};
 
-use super::medium::Medium;
+use super::Durability;
+use super::medium::{Medium, Rest};
 
 /// The files of a log in one directory, which is locked.
 #[derive(Debug)]
@@ -185,6 +186,21 @@ fn put_aside(path: &Path) -> io::Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
+/// Brings names to the disk. Some file systems have no such thing.
+fn sync_names(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
 fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     let (open, named) = (file.metadata()?, std::fs::symlink_metadata(path)?);
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
@@ -229,7 +245,7 @@ impl Medium for Files {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<Option<File>> {
+    fn begin(&mut self, first: u64, bytes: &[u8], durability: Durability) -> io::Result<Option<Rest>> {
         if !is_same(&self.lock, &self.directory.join("lock")).unwrap_or(false) {
             // the directory is another one, or none
             self.lock = lock(&self.directory)?;
@@ -250,12 +266,13 @@ impl Medium for Files {
             opened => opened,
         };
         let mut file = File::from(opened?);
-        if let Err(error) = file.write_all(bytes) {
+        let mut begun = file.write_all(bytes);
+        if begun.is_ok() && durability == Durability::Fsync {
+            begun = file.sync_data().and_then(|()| sync_names(&self.directory));
+        }
+        if let Err(error) = begun {
             let _ = std::fs::remove_file(&path);
             return Err(error);
-        }
-        if let Ok(directory) = File::open(&self.directory) {
-            let _ = directory.sync_all();
         }
         let begun = Current {
             file,
@@ -263,7 +280,17 @@ impl Medium for Files {
             length: u64::try_from(bytes.len()).unwrap_or(0),
             is_dirty: false,
         };
-        Ok(self.current.replace(begun).map(|before| before.file))
+        let before = self.current.replace(begun);
+        if durability == Durability::Fsync {
+            return Ok(None);
+        }
+        let directory = self.directory.clone();
+        Ok(Some(Box::new(move || {
+            if let Some(before) = before {
+                before.file.sync_data()?;
+            }
+            sync_names(&directory)
+        })))
     }
 
     fn length(&self) -> Option<u64> {

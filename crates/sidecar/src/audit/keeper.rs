@@ -21,6 +21,8 @@ pub(super) struct Keeper {
     log: Arc<Log>,
     next_head: Instant,
     next_file: Instant,
+    /// Brings the file before the current one to the disk.
+    to_disk: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
@@ -29,6 +31,7 @@ impl Keeper {
         let mut this = Self {
             next_head: now + log.options.head_every,
             next_file: now,
+            to_disk: None,
             log,
         };
         std::thread::Builder::new()
@@ -65,7 +68,8 @@ impl Keeper {
                 return;
             }
         }
-        if now >= self.next_file && self.is_full() {
+        self.bring_to_disk();
+        if now >= self.next_file && self.to_disk.is_none() && self.is_full() {
             self.next_file = now + PATIENCE;
             match self.rotate(now) {
                 Ok(()) => self.next_file = now,
@@ -91,15 +95,36 @@ impl Keeper {
         writer.length() >= options.rotate_bytes || writer.age() >= options.rotate_every
     }
 
-    fn rotate(&self, now: Instant) -> io::Result<()> {
-        let before = self.log.lock().rotate(now)?;
-        // not under the lock: a whole file may have to go to the disk
-        if let Some(before) = before {
-            before.sync_data()?;
-        }
+    fn rotate(&mut self, now: Instant) -> io::Result<()> {
+        self.log.lock().rotate(now)?;
+        self.bring_to_disk();
         match self.log.options.keep {
             Some(keep) => self.log.lock().prune(now, keep),
             None => Ok(()),
+        }
+    }
+
+    /// In a thread of its own, one at a time: a whole file may have to go to the disk, and meanwhile
+    /// this thread may be the only one that writes.
+    fn bring_to_disk(&mut self) {
+        self.to_disk.take_if(|thread| thread.is_finished());
+        if self.to_disk.is_some() {
+            return;
+        }
+        let Some(rest) = self.log.lock().rest.take() else {
+            return;
+        };
+        let thread = std::thread::Builder::new()
+            .name("audit-disk".to_owned())
+            .spawn(move || {
+                if let Err(error) = rest() {
+                    tracing::warn!(%error, "the audit log's last file could not be brought to the disk");
+                }
+            });
+        match thread {
+            Ok(thread) => self.to_disk = Some(thread),
+            // the kernel does it, at its own time
+            Err(error) => tracing::warn!(%error, "the audit log's last file was not brought to the disk"),
         }
     }
 

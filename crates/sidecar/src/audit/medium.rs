@@ -1,8 +1,12 @@
 //! What a log is written to: owns the face that the files have, and that tests give to a slow or
 //! broken disk.
 
-use std::fs::File;
 use std::io;
+
+use super::Durability;
+
+/// Brings the file before and the directory to the disk, which may take long.
+pub type Rest = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// The files of one log.
 pub trait Medium: Send {
@@ -25,11 +29,12 @@ pub trait Medium: Send {
     fn check(&mut self) -> io::Result<()>;
 
     /// Begins the file whose first line is number `first` with `bytes`, and makes it the current
-    /// one; the one before is given back, to be brought to the disk.
+    /// one. With [`Durability::Fsync`] it is on the disk afterwards, with [`Durability::Written`]
+    /// what takes long is given back.
     ///
     /// # Errors
     /// The system's own; then the current file stays.
-    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<Option<File>>;
+    fn begin(&mut self, first: u64, bytes: &[u8], durability: Durability) -> io::Result<Option<Rest>>;
 
     /// Bytes of the current file; `None` when there is none to append to.
     fn length(&self) -> Option<u64>;

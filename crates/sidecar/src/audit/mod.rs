@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use files::Files;
-pub use medium::Medium;
+pub use medium::{Medium, Rest};
 pub use sink::{Attempt, Sink};
 pub use ticket::Pending;
 pub use trouble::Trouble;

@@ -119,7 +119,14 @@ impl Sink {
         if let Some(socket) = options.syslog.clone() {
             copies.push(Copy::syslog(socket)?);
         }
-        let mut writer = Writer::new(found.last, Box::new(files), identity, ambient.clone(), copies);
+        let mut writer = Writer::new(
+            found.last,
+            Box::new(files),
+            options.durability,
+            identity,
+            ambient.clone(),
+            copies,
+        );
         writer.write(Instant::now(), notes.iter().map(Vec::as_slice))?;
         writer.sign(Instant::now())?;
         Self::start(options, names, writer, ambient)
@@ -136,7 +143,14 @@ impl Sink {
         ambient: Ambient,
     ) -> io::Result<Self> {
         let start = strongroom_core::audit::Position::START;
-        let writer = Writer::new(start, medium, identity, ambient.clone(), Vec::new());
+        let writer = Writer::new(
+            start,
+            medium,
+            options.durability,
+            identity,
+            ambient.clone(),
+            Vec::new(),
+        );
         Self::start(options, Names::Clear, writer, ambient)
     }
 

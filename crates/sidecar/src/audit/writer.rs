@@ -1,7 +1,7 @@
 //! The end of the log: owns appending lines to the chain and to the current file together, heads,
-//! and beginning the next file. It runs in whichever thread holds its lock. It must not wait.
+//! and beginning the next file. It runs in whichever thread holds its lock. It must not wait
+//! for more than one write, and in `fsync` for the disk.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +10,9 @@ use strongroom_core::ambient::Ambient;
 use strongroom_core::audit::{Chain, Head, Note, Position};
 use strongroom_core::crypto::identity::Identity;
 
+use super::Durability;
 use super::copies::Copy;
-use super::medium::Medium;
+use super::medium::{Medium, Rest};
 
 /// How often the file is looked for at its path.
 const LOOK: Duration = Duration::from_millis(100);
@@ -20,6 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Writer {
     chain: Chain,
     medium: Box<dyn Medium>,
+    durability: Durability,
     identity: Arc<Identity>,
     ambient: Ambient,
     pub(super) copies: Vec<Copy>,
@@ -27,6 +29,8 @@ pub(super) struct Writer {
     looked: Instant,
     begun: Instant,
     has_file: bool,
+    /// What is left to do for the file that was begun last.
+    pub(super) rest: Option<Rest>,
     /// Quick writes in a row.
     pub(super) in_a_row: u32,
     /// The last write was over well within the time that callers wait.
@@ -47,6 +51,7 @@ impl Writer {
     pub(super) fn new(
         last: Position,
         medium: Box<dyn Medium>,
+        durability: Durability,
         identity: Arc<Identity>,
         ambient: Ambient,
         copies: Vec<Copy>,
@@ -55,6 +60,8 @@ impl Writer {
             chain: Chain::after(last),
             has_file: medium.length().is_some(),
             medium,
+            durability,
+            rest: None,
             identity,
             ambient,
             copies,
@@ -134,29 +141,29 @@ impl Writer {
     }
 
     /// Begins a file with a head of the line before it.
-    fn begin(&mut self) -> io::Result<Option<File>> {
+    fn begin(&mut self) -> io::Result<()> {
         // of a file that is gone, but for the first file
         let gone = (self.last() != Position::START).then(|| self.medium.name());
-        let before = self.next_file()?;
+        self.next_file()?;
         if let Some(gone) = gone.filter(|gone| !gone.is_empty()) {
             self.append(std::iter::once(note("gone", None, Some(&gone)).as_slice()))?;
         }
-        Ok(before)
+        Ok(())
     }
 
-    fn next_file(&mut self) -> io::Result<Option<File>> {
+    fn next_file(&mut self) -> io::Result<()> {
         let mut chain = self.chain;
         let first = chain.next_seq();
         self.lines.clear();
         let body = self.signed(chain.last());
         chain.append(self.ambient.now(), &body, &mut self.lines);
-        let before = self.medium.begin(first, &self.lines)?;
+        self.rest = self.medium.begin(first, &self.lines, self.durability)?;
         self.chain = chain;
         self.has_file = true;
         self.begun = Instant::now();
         self.looked = self.begun;
         self.unsigned = 0;
-        Ok(before)
+        Ok(())
     }
 
     fn signed(&self, of: Position) -> Vec<u8> {
@@ -173,9 +180,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Closes the file with a head and begins the next; the one before is given back, to be
-    /// brought to the disk.
-    pub(super) fn rotate(&mut self, now: Instant) -> io::Result<Option<File>> {
+    /// Closes the file with a head and begins the next.
+    pub(super) fn rotate(&mut self, now: Instant) -> io::Result<()> {
         self.sign(now)?;
         self.next_file()
     }

@@ -13,14 +13,10 @@ use strongroom_core::audit::{Fault, files};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_sidecar::audit::{Attempt, AuditError, Files, Medium, Options, Sink};
 
+use super::media::{Between, Over};
 use super::{Desk, told, until};
 
 /// Files that fail or take long when told to.
-struct Broken {
-    files: Files,
-    state: Arc<State>,
-}
-
 #[derive(Default)]
 struct State {
     error: Mutex<Option<io::ErrorKind>>,
@@ -34,43 +30,20 @@ impl State {
     }
 }
 
-impl Medium for Broken {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.state.writes.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(self.state.delay.load(Ordering::SeqCst)));
-        match *self.state.error.lock().unwrap() {
+impl Between for Arc<State> {
+    fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
+        match *self.error.lock().unwrap() {
             Some(kind) => Err(kind.into()),
-            None => self.files.append(bytes),
+            None => files.append(bytes),
         }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.files.flush()
-    }
-    fn check(&mut self) -> io::Result<()> {
-        self.files.check()
-    }
-    fn begin(&mut self, first: u64, bytes: &[u8]) -> io::Result<Option<File>> {
-        self.files.begin(first, bytes)
-    }
-    fn length(&self) -> Option<u64> {
-        self.files.length()
-    }
-    fn name(&self) -> String {
-        self.files.name()
-    }
-    fn prune(&mut self, keep: usize) -> io::Result<Vec<String>> {
-        self.files.prune(keep)
     }
 }
 
-fn broken(desk: &Desk) -> (Broken, Arc<State>) {
+fn broken(desk: &Desk) -> (Over<Arc<State>>, Arc<State>) {
     let state: Arc<State> = Arc::default();
-    let (files, _) = Files::open(&desk.directory()).unwrap();
-    let medium = Broken {
-        files,
-        state: Arc::clone(&state),
-    };
-    (medium, state)
+    (Over::new(desk, Arc::clone(&state)), state)
 }
 
 #[test]

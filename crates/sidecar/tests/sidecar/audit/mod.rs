@@ -3,6 +3,7 @@
 mod disks;
 mod faults;
 mod log;
+mod media;
 mod troubles;
 
 use std::path::Path;
@@ -52,6 +53,10 @@ impl Desk {
             timeout,
             ..self.options()
         };
+        self.with(medium, options)
+    }
+
+    pub(super) fn with(&self, medium: impl Medium + 'static, options: Options) -> Sink {
         Sink::on(
             Box::new(medium),
             options,

@@ -1,16 +1,16 @@
 //! Outages: telling of one holds nobody else up.
 
-use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use strongroom_sidecar::audit::{AuditError, Medium};
+use strongroom_sidecar::audit::{AuditError, Files, Medium as _};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use super::media::{Between, Over};
 use super::{Desk, until};
 
 /// A log of the sidecar's that nobody reads: whoever tells something waits.
@@ -32,42 +32,23 @@ impl Subscriber for Unread {
     fn exit(&self, _: &Id) {}
 }
 
-/// Lines that go nowhere, or nowhere with an error.
-#[derive(Default)]
-struct Nowhere(Arc<AtomicBool>);
+/// Files that fail when told to.
+struct Failing(Arc<AtomicBool>);
 
-impl Medium for Nowhere {
-    fn append(&mut self, _: &[u8]) -> io::Result<()> {
+impl Between for Failing {
+    fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
         if self.0.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::Other.into());
         }
-        Ok(())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    fn check(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    fn begin(&mut self, _: u64, _: &[u8]) -> io::Result<Option<File>> {
-        Ok(None)
-    }
-    fn length(&self) -> Option<u64> {
-        Some(0)
-    }
-    fn name(&self) -> String {
-        String::new()
-    }
-    fn prune(&mut self, _: usize) -> io::Result<Vec<String>> {
-        Ok(Vec::new())
+        files.append(bytes)
     }
 }
 
 #[test]
 fn a_log_of_the_sidecars_that_nobody_reads_holds_up_only_who_tells() {
     let desk = Desk::new();
-    let medium = Nowhere::default();
-    let fails = Arc::clone(&medium.0);
+    let fails: Arc<AtomicBool> = Arc::default();
+    let medium = Over::new(&desk, Failing(Arc::clone(&fails)));
     let sink = desk.on(medium, Duration::from_millis(100));
     desk.write(&sink, 1).unwrap();
     fails.store(true, Ordering::SeqCst);
