@@ -235,6 +235,13 @@ impl Medium for Files {
         }
     }
 
+    fn cut(&mut self, length: u64) {
+        if let Some(current) = &mut self.current {
+            current.length = length;
+            current.is_dirty = current.file.set_len(length).is_err();
+        }
+    }
+
     fn check(&mut self) -> io::Result<()> {
         let Some(current) = &self.current else {
             return Err(io::ErrorKind::NotFound.into());

@@ -22,6 +22,10 @@ pub trait Medium: Send {
     /// The system's own.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Takes back what is behind the first `length` bytes of the current file. When that fails,
+    /// the next append does it or fails.
+    fn cut(&mut self, length: u64);
+
     /// Fails when the current file is no longer the one at its path.
     ///
     /// # Errors

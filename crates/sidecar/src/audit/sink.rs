@@ -129,6 +129,9 @@ impl Sink {
         );
         writer.write(Instant::now(), notes.iter().map(Vec::as_slice))?;
         writer.sign(Instant::now())?;
+        if options.durability == Durability::Fsync {
+            writer.flush()?;
+        }
         Self::start(options, names, writer, ambient)
     }
 

@@ -37,6 +37,19 @@ pub(super) struct Writer {
     pub(super) is_quick: bool,
     /// Lines since the last head.
     pub(super) unsigned: u64,
+    /// The end of what is on the disk, where that counts.
+    flushed: End,
+    /// Lines behind it that the second sinks get when they are on the disk.
+    uncopied: Vec<u8>,
+}
+
+/// An end that can be gone back to.
+#[derive(Clone, Copy)]
+struct End {
+    chain: Chain,
+    /// Bytes of the current file.
+    length: u64,
+    unsigned: u64,
 }
 
 impl std::fmt::Debug for Writer {
@@ -56,8 +69,13 @@ impl Writer {
         ambient: Ambient,
         copies: Vec<Copy>,
     ) -> Self {
-        Self {
+        let flushed = End {
             chain: Chain::after(last),
+            length: medium.length().unwrap_or(0),
+            unsigned: 0,
+        };
+        Self {
+            chain: flushed.chain,
             has_file: medium.length().is_some(),
             medium,
             durability,
@@ -71,6 +89,8 @@ impl Writer {
             in_a_row: 0,
             is_quick: true,
             unsigned: 0,
+            flushed,
+            uncopied: Vec::new(),
         }
     }
 
@@ -117,11 +137,21 @@ impl Writer {
             .unsigned
             .saturating_add(chain.last().seq.saturating_sub(self.last().seq));
         self.chain = chain;
-        if !self.copies.is_empty() {
-            let lines = Arc::from(self.lines.as_slice());
-            self.copies.iter().for_each(|copy| copy.offer(&lines));
-        }
+        self.copy();
         Ok(())
+    }
+
+    /// Gives the second sinks the lines that were just written, which with `fsync` may still be
+    /// taken back.
+    fn copy(&mut self) {
+        if self.copies.is_empty() {
+            return;
+        }
+        if self.durability == Durability::Fsync {
+            self.uncopied.extend_from_slice(&self.lines);
+        } else {
+            offer(&self.copies, &self.lines);
+        }
     }
 
     /// Fails when the file was deleted or replaced; the next write begins another.
@@ -144,25 +174,31 @@ impl Writer {
     fn begin(&mut self) -> io::Result<()> {
         // of a file that is gone, but for the first file
         let gone = (self.last() != Position::START).then(|| self.medium.name());
-        self.next_file()?;
-        if let Some(gone) = gone.filter(|gone| !gone.is_empty()) {
-            self.append(std::iter::once(note("gone", None, Some(&gone)).as_slice()))?;
-        }
-        Ok(())
+        let gone = gone.filter(|gone| !gone.is_empty());
+        self.next_file(gone.map(|gone| note("gone", None, Some(&gone))))
     }
 
-    fn next_file(&mut self) -> io::Result<()> {
+    /// Head and `note` are there together or not at all.
+    fn next_file(&mut self, note: Option<Vec<u8>>) -> io::Result<()> {
         let mut chain = self.chain;
         let first = chain.next_seq();
         self.lines.clear();
         let body = self.signed(chain.last());
-        chain.append(self.ambient.now(), &body, &mut self.lines);
+        let at = self.ambient.now();
+        chain.append(at, &body, &mut self.lines);
+        if let Some(note) = &note {
+            chain.append(at, note, &mut self.lines);
+        }
         self.rest = self.medium.begin(first, &self.lines, self.durability)?;
         self.chain = chain;
         self.has_file = true;
         self.begun = Instant::now();
         self.looked = self.begun;
-        self.unsigned = 0;
+        self.unsigned = u64::from(note.is_some());
+        self.copy();
+        if self.durability == Durability::Fsync {
+            self.is_flushed();
+        }
         Ok(())
     }
 
@@ -183,7 +219,10 @@ impl Writer {
     /// Closes the file with a head and begins the next.
     pub(super) fn rotate(&mut self, now: Instant) -> io::Result<()> {
         self.sign(now)?;
-        self.next_file()
+        if self.durability == Durability::Fsync {
+            self.flush()?;
+        }
+        self.next_file(None)
     }
 
     /// Removes the oldest files beyond `keep`, and says so in the log.
@@ -195,10 +234,42 @@ impl Writer {
         Ok(())
     }
 
-    /// Brings the current file to the disk.
+    /// Brings the current file to the disk. With `fsync`, lines for which that failed are taken
+    /// back: the kernel may have forgotten them, and the next flush would succeed without them.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.medium.flush()
+        let flushed = self.medium.flush();
+        if self.durability == Durability::Fsync {
+            match flushed {
+                Ok(()) => self.is_flushed(),
+                Err(_) => self.take_back(),
+            }
+        }
+        flushed
     }
+
+    fn is_flushed(&mut self) {
+        self.flushed = End {
+            chain: self.chain,
+            length: self.length(),
+            unsigned: self.unsigned,
+        };
+        if !self.uncopied.is_empty() {
+            offer(&self.copies, &self.uncopied);
+            self.uncopied.clear();
+        }
+    }
+
+    fn take_back(&mut self) {
+        self.medium.cut(self.flushed.length);
+        self.chain = self.flushed.chain;
+        self.unsigned = self.flushed.unsigned;
+        self.uncopied.clear();
+    }
+}
+
+fn offer(copies: &[Copy], lines: &[u8]) {
+    let lines = Arc::from(lines);
+    copies.iter().for_each(|copy| copy.offer(&lines));
 }
 
 /// The body of a note.

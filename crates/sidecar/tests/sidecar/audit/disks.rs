@@ -1,6 +1,8 @@
 //! The next file and the way to the disk.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use strongroom_sidecar::audit::{Attempt, AuditError, Durability, Files, Medium as _, Options, Rest};
 
 use super::media::{Between, Over};
-use super::{Desk, until};
+use super::{Desk, told, until};
 
 /// Begins its second file when it is let, and never gets the first one to the disk.
 struct Slow {
@@ -93,4 +95,55 @@ fn nobody_waits_for_a_whole_file_to_reach_the_disk() {
     drop(on_disk);
     drop(sink);
     desk.whole();
+}
+
+/// A disk of which the kernel forgets what could not be brought there.
+struct Forgetful {
+    fails: Arc<AtomicBool>,
+    file: std::path::PathBuf,
+    flushed: u64,
+}
+
+impl Between for Forgetful {
+    fn flush(&mut self, files: &mut Files) -> io::Result<()> {
+        let length = files.length().unwrap();
+        if !self.fails.load(Ordering::SeqCst) {
+            self.flushed = length;
+            return files.flush();
+        }
+        let lost = vec![0; usize::try_from(length - self.flushed).unwrap()];
+        let file = File::options().write(true).open(&self.file)?;
+        file.write_all_at(&lost, self.flushed)?;
+        Err(io::ErrorKind::Other.into())
+    }
+}
+
+#[test]
+fn what_a_failed_flush_may_have_lost_leaves_no_hole() {
+    let desk = Desk::new();
+    let fails: Arc<AtomicBool> = Arc::default();
+    let forgetful = Forgetful {
+        fails: Arc::clone(&fails),
+        file: desk.directory().join(strongroom_core::audit::file_name(1)),
+        flushed: 0,
+    };
+    let sink = desk.with(
+        Over::new(&desk, forgetful),
+        Options {
+            durability: Durability::Fsync,
+            timeout: Duration::from_secs(20),
+            ..desk.options()
+        },
+    );
+    desk.write(&sink, 1).unwrap();
+    fails.store(true, Ordering::SeqCst);
+    let refused = Err(AuditError::Io(io::ErrorKind::Other));
+    assert_eq!(desk.write(&sink, 2), refused);
+    assert_eq!(desk.write(&sink, 3), refused);
+    fails.store(false, Ordering::SeqCst);
+    until(|| sink.trouble().is_none());
+    desk.write(&sink, 4).unwrap();
+    sink.stop();
+    assert!(desk.whole().closed);
+    assert_eq!(told(&desk.directory()).0, [1, 4]);
 }

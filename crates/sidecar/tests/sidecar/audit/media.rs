@@ -44,6 +44,9 @@ impl<B: Between> Medium for Over<B> {
     fn flush(&mut self) -> io::Result<()> {
         self.between.flush(&mut self.files)
     }
+    fn cut(&mut self, length: u64) {
+        self.files.cut(length);
+    }
     fn check(&mut self) -> io::Result<()> {
         self.files.check()
     }
