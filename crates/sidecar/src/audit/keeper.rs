@@ -152,6 +152,9 @@ impl Keeper {
             .write(&mut writer, std::iter::once(stopped.as_slice()))
             .is_ok()
             && writer.sign(Instant::now()).and_then(|()| writer.flush()).is_ok();
+        writer.is_closed = true;
+        // whoever queued meanwhile is told
+        self.log.write_queued(&mut writer);
         if !closed {
             tracing::error!("the audit log could not be closed: its last records are not signed");
         }

@@ -358,7 +358,7 @@ impl Log {
     }
 
     /// One write for everything that is queued now.
-    fn write_queued(&self, writer: &mut Writer) {
+    pub(super) fn write_queued(&self, writer: &mut Writer) {
         let items = self.queue.take();
         if items.is_empty() {
             return;
@@ -404,6 +404,10 @@ impl Log {
         writer: &mut Writer,
         bodies: impl Iterator<Item = &'a [u8]>,
     ) -> Result<u64, AuditError> {
+        // asked without the lock before, and the end may have come meanwhile
+        if writer.is_closed {
+            return Err(AuditError::Stopped);
+        }
         let begun = Instant::now();
         let mut result = writer.write(begun, bodies);
         let is_synced = self.options.durability == Durability::Fsync;

@@ -41,6 +41,8 @@ pub(super) struct Writer {
     flushed: End,
     /// Lines behind it that the second sinks get when they are on the disk.
     uncopied: Vec<u8>,
+    /// Nothing is written any more.
+    pub(super) is_closed: bool,
 }
 
 /// An end that can be gone back to.
@@ -91,6 +93,7 @@ impl Writer {
             unsigned: 0,
             flushed,
             uncopied: Vec::new(),
+            is_closed: false,
         }
     }
 
