@@ -158,15 +158,17 @@ impl super::Target for Target {
         let question = state.question(&current, &self.asker, snapshot);
         let material = read::material(state.gate(), &question, snapshot, &self.wanted);
         let material = material.map_err(|error| error.to_string())?;
-        self.handed = Some(material.revision);
+        let revision = material.revision;
         match &self.running {
             // a process that ended for good stays ended
             Some((handle, _)) => {
                 let _ = handle.deliver(material);
-                Ok(())
             }
-            None => self.start(material),
+            None => self.start(material)?,
         }
+        // not before: without a thread it is tried again
+        self.handed = Some(revision);
+        Ok(())
     }
 
     fn report(&self) -> Report {
