@@ -31,21 +31,30 @@ pub struct Keeper {
     pub mirror: Option<Mirror>,
 }
 
-impl Keeper {
-    /// Writes down what is about to be served, then keeps for as long as the process lives, in a
-    /// thread that `bell` wakes.
+/// What keeps on.
+#[derive(Debug)]
+pub struct Kept {
+    keeper: Keeper,
+    problem: Option<String>,
+}
+
+impl Kept {
+    /// Keeps for as long as the process lives, in a thread that `bell` wakes.
     ///
     /// # Errors
-    /// [`StartError`]: without the file, a rollback would go unseen at the next start.
-    pub fn start(mut self, bell: Arc<Bell<()>>) -> Result<(), StartError> {
-        let mut problem = self.keep_first(&bell)?;
+    /// The system's, when there is no thread.
+    pub fn start(self, bell: Arc<Bell<()>>) -> Result<(), StartError> {
+        let Self {
+            mut keeper,
+            mut problem,
+        } = self;
         std::thread::Builder::new()
             .name("keep".into())
             .stack_size(512 * 1024)
             .spawn(move || {
                 loop {
                     bell.wait(problem.as_ref().map(|_| AGAIN));
-                    problem = self.keep_again(problem.as_ref());
+                    problem = keeper.keep_again(problem.as_ref());
                 }
             })
             .map_err(|source| StartError::System {
@@ -54,10 +63,24 @@ impl Keeper {
             })?;
         Ok(())
     }
+}
+
+impl Keeper {
+    /// Writes down what is about to be served, with `is_away` from the copy.
+    ///
+    /// # Errors
+    /// [`StartError`]: without the file, a rollback would go unseen at the next start.
+    pub fn first(mut self, bell: &Bell<()>, is_away: bool) -> Result<Kept, StartError> {
+        let problem = self.keep_first(bell, is_away)?;
+        Ok(Kept {
+            keeper: self,
+            problem,
+        })
+    }
 
     /// The copy first, for one behind what is written down would not be accepted by anyone; but
     /// nobody waits for a long copy.
-    fn keep_first(&mut self, bell: &Bell<()>) -> Result<Option<String>, StartError> {
+    fn keep_first(&mut self, bell: &Bell<()>, is_away: bool) -> Result<Option<String>, StartError> {
         let verified = self.state.vault().trust();
         let missing = self
             .mirror
@@ -68,7 +91,7 @@ impl Keeper {
             bell.ring();
             return Ok(None);
         }
-        let copied = self.copy(&verified).map_err(|error| error.to_string());
+        let copied = self.copy(&verified, is_away).map_err(|error| error.to_string());
         verified.save(&self.trust)?;
         Ok(copied.inspect_err(|problem| warn(problem)).err())
     }
@@ -83,16 +106,17 @@ impl Keeper {
 
     fn keep(&mut self) -> Result<(), String> {
         let verified = self.state.vault().trust();
-        let copied = self.copy(&verified).map_err(|error| error.to_string());
+        let is_away = self.state.current().stale_since.is_some();
+        let copied = self.copy(&verified, is_away).map_err(|error| error.to_string());
         verified.save(&self.trust).map_err(|error| error.to_string())?;
         copied
     }
 
-    fn copy(&mut self, verified: &Trust) -> Result<(), MirrorError> {
+    fn copy(&mut self, verified: &Trust, is_away: bool) -> Result<(), MirrorError> {
         let Some(mirror) = &mut self.mirror else {
             return Ok(());
         };
-        if self.state.current().stale_since.is_some() {
+        if is_away {
             // what came from the copy is no news for it; what it lacks waits for the store
             return if mirror.revision() < verified.revision.0 {
                 Err(MirrorError::Away)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_core::attest::engine::Engine;
+use strongroom_core::vault::OpenError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::audit::Sink;
@@ -30,6 +31,8 @@ use crate::{harden, log};
 
 /// How often readiness is looked at before it is told.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long injections are waited for: the process has its own grace.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
     move |source| StartError::System { action, source }
@@ -67,30 +70,71 @@ pub fn run(
         source.ambient.clone(),
     )?);
     let count = settings.limits.workers.unwrap_or_else(cores);
+    // what is still open when the sidecar ends, whichever way
+    let mut open = Open {
+        state: Arc::clone(&state),
+        injector: None,
+    };
+    let keeper = Keeper {
+        state: Arc::clone(&state),
+        source: Arc::clone(&source),
+        trust: home.trust(),
+        mirror: settings.offline_copy.then(|| Mirror::new(home.copy())),
+    };
+    let copy: Arc<Bell<()>> = Arc::default();
+    // before anything is injected, what may fail: a service must not live on with its secrets and
+    // without its sidecar
+    let is_away = matches!(
+        opened.instead_of,
+        Some(OpenError::Store(_) | OpenError::Empty { .. })
+    );
+    let keeper = keeper.first(&copy, is_away)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(system("start the listener"))?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new().map_err(system("listen for signals"))?
+    };
     // outside the fence: what is started from here on is behind it
     let injector = Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
         .map_err(system("start the injecting thread"))?;
+    let injector = Arc::new(injector);
+    open.injector = Some(Arc::clone(&injector));
     let fence = harden::fence(&settings, &around);
     tracing::debug!(
         files = fence.files,
         syscalls = fence.syscalls,
         "what others send is read behind a fence"
     );
-    let workers = Workers::start(count, &state).map_err(system("start a worker"))?;
+    let workers = Arc::new(Workers::start(count, &state).map_err(system("start a worker"))?);
     let sidecar = Sidecar {
-        injector: Arc::new(injector),
-        workers: Arc::new(workers),
+        injector: Arc::clone(&injector),
+        workers: Arc::clone(&workers),
         attestor,
-        state,
+        state: Arc::clone(&state),
         manager: Manager::of_process(),
     };
-    sidecar.follow(&settings, &home, source, opened)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(system("start the listener"))?;
-    runtime.block_on(sidecar.serve(bound, settings, &around, &level))
+    let follower = Follower {
+        state,
+        workers,
+        injector,
+        copy: Arc::clone(&copy),
+        source,
+    };
+    follower
+        .start(opened)
+        .map_err(system("start the following thread"))?;
+    keeper.start(copy)?;
+    let ended = runtime.block_on(sidecar.serve(bound, settings, &around, &level, signals));
+    if ended.is_ok() {
+        // it was told to stop, and after a second signal nobody waits for it
+        open.injector = None;
+    }
+    runtime.shutdown_background();
+    ended
 }
 
 /// The gate with its audit log, which is opened before anything can be asked for.
@@ -139,6 +183,23 @@ fn check_environment(settings: &Settings, opened: &Opened) -> Result<(), StartEr
     })
 }
 
+/// What must be stopped however the sidecar ends, or does not start.
+struct Open {
+    state: Arc<State>,
+    injector: Option<Arc<Injector>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(injector) = self.injector.take() {
+            injector.stop(PATIENCE);
+        }
+        if let Some(sink) = self.state.gate().sink() {
+            sink.stop();
+        }
+    }
+}
+
 struct Sidecar {
     state: Arc<State>,
     workers: Arc<Workers>,
@@ -148,43 +209,15 @@ struct Sidecar {
 }
 
 impl Sidecar {
-    fn follow(
-        &self,
-        settings: &Settings,
-        home: &Home,
-        source: Arc<Source>,
-        opened: Opened,
-    ) -> Result<(), StartError> {
-        let bell: Arc<Bell<()>> = Arc::default();
-        let follower = Follower {
-            state: Arc::clone(&self.state),
-            workers: Arc::clone(&self.workers),
-            injector: Arc::clone(&self.injector),
-            copy: Arc::clone(&bell),
-            source: Arc::clone(&source),
-        };
-        follower
-            .start(opened)
-            .map_err(system("start the following thread"))?;
-        // after the follower, which says whether the copy is served
-        let keeper = Keeper {
-            state: Arc::clone(&self.state),
-            source,
-            trust: home.trust(),
-            mirror: settings.offline_copy.then(|| Mirror::new(home.copy())),
-        };
-        keeper.start(bell)
-    }
-
     async fn serve(
         &self,
         bound: Bound,
         settings: Settings,
         around: &Surroundings,
         level: &Level,
+        mut signals: Signals,
     ) -> Result<(), StartError> {
         let listener = bound.listener().map_err(system("listen"))?;
-        let mut signals = Signals::new().map_err(system("listen for signals"))?;
         let quota: Arc<Quota> = Arc::default();
         let mut reload = Reload {
             around,
@@ -272,8 +305,7 @@ impl Sidecar {
             tracing::warn!("some requests did not end in time");
         }
         let injector = Arc::clone(&self.injector);
-        // the process has its own grace
-        let stopped = tokio::task::spawn_blocking(move || injector.stop(Duration::from_secs(3600)));
+        let stopped = tokio::task::spawn_blocking(move || injector.stop(PATIENCE));
         let _ = stopped.await;
         if let Some(sink) = self.state.gate().sink() {
             sink.stop();

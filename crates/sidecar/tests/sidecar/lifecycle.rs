@@ -8,7 +8,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
+use strongroom_core::audit::{Verifier, verify_directory};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::secret::Secret;
 
@@ -269,6 +270,50 @@ fn a_second_sigterm_ends_the_drain() {
     sidecar.logs("draining");
     sidecar.signal(Signal::TERM);
     assert_eq!(sidecar.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_sigterm_waits_for_no_process_and_closes_the_log() {
+    let scene = Scene::with_token();
+    let program = format!(
+        "trap '' TERM; echo $$ > {0}/pid.new; mv {0}/pid.new {0}/pid; exec sleep 600",
+        scene.file("").display()
+    );
+    let mut sidecar = Sidecar::start(
+        &scene,
+        &format!(
+            "[process]\ncommand = [\"sh\", \"-c\", \"{program}\"]\ngrace = \"10m\"\n[audit]\ndirectory = \"audit\""
+        ),
+    );
+    let pid = until("the process runs", || {
+        std::fs::read_to_string(scene.file("pid")).ok()
+    });
+    let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    sidecar.signal(Signal::TERM);
+    sidecar.logs("draining");
+    sidecar.signal(Signal::TERM);
+    let status = sidecar.ended();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(status.code(), Some(0));
+    let log = verify_directory(&scene.file("audit"), Verifier::default()).unwrap();
+    assert!(log.is_whole() && log.closed, "{log:?}");
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_process_behind() {
+    let scene = Scene::with_token();
+    let settings = scene.settings(&format!(
+        "[process]\ncommand = [\"touch\", \"{}\"]\n[audit]\ndirectory = \"audit\"",
+        scene.file("started").display()
+    ));
+    // what was verified cannot be written down, though there is nothing to be read
+    std::fs::create_dir_all(scene.file("web.state/trust.new/x")).unwrap();
+    std::fs::set_permissions(scene.file("web.state"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let (code, said) = ends(&settings, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!scene.file("started").exists(), "{said}");
+    let log = verify_directory(&scene.file("audit"), Verifier::default()).unwrap();
+    assert!(log.is_whole() && log.closed, "{log:?}");
 }
 
 #[test]

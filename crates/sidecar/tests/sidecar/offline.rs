@@ -363,7 +363,8 @@ fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back(
         trust: home.trust(),
         mirror: Some(Mirror::new(home.copy())),
     };
-    keeper.start(Arc::default()).unwrap();
+    let bell = Arc::default();
+    keeper.first(&bell, true).unwrap().start(bell).unwrap();
     assert!(!home.copy().exists());
     // nothing was committed meanwhile, so that nobody rings
     state.serve(current(None));
