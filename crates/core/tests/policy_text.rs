@@ -120,6 +120,12 @@ fn what_is_nested_or_chained_without_end_is_refused_before_it_is_walked() {
         let fault = check(&wrap(condition)).unwrap_err();
         assert!(fault.reason.contains("split it into several"), "{fault}");
     }
+    let clauses = format!(
+        "permit (principal, action, resource) {} when {{ principal.nope == 1 }};",
+        "when { true }".repeat(many)
+    );
+    let fault = check(&clauses).unwrap_err();
+    assert!(fault.reason.contains("split it into several"), "{fault}");
     // As deep as is allowed, and decided on the stack of a worker.
     let deep = [
         format!("{}true{}", "(".repeat(60), ")".repeat(60)),
@@ -147,6 +153,40 @@ fn what_does_not_validate_is_refused_on_the_smallest_stack() {
     let small = std::thread::Builder::new().stack_size(128 << 10).spawn(refused);
     let fault = small.unwrap().join().unwrap();
     assert!(fault.reason.contains("attribute `uit`"), "{fault}");
+}
+
+#[test]
+fn what_stands_behind_the_end_of_a_comment_counts() {
+    for end in ["\n", "\r", "\r\n"] {
+        let brackets = ["(", ")"].map(|one| one.repeat(20_000));
+        let text = format!(
+            "permit (principal, action, resource) when {{ //{end} {}true{}\n }};",
+            brackets[0], brackets[1]
+        );
+        let fault = check(&text).unwrap_err();
+        assert!(fault.reason.contains("split it into several"), "{fault}");
+    }
+    let comment = "(".repeat(20_000);
+    let text = format!("permit (principal, action, resource) when {{ // {comment}\r true }};");
+    assert_eq!(check(&text), Ok(1));
+}
+
+#[test]
+fn what_is_as_long_as_is_allowed_is_still_validated() {
+    // Dots, operators and brackets within the limit, and the last one names what is not there.
+    for (before, many, after) in [
+        ("when { true ".to_owned(), 1000, "&& true "),
+        ("when { true ".to_owned(), 1000, "|| true "),
+        (String::new(), 1000, "when { true } "),
+        (String::new(), 1000, "unless { false } "),
+    ] {
+        let close = if before.is_empty() { "" } else { "}" };
+        let chain = after.repeat(many);
+        let text =
+            format!("permit (principal is Workload, action, resource) {before}{chain}{close} when {{ principal.uit == 1 }};");
+        let fault = check(&text).unwrap_err();
+        assert!(fault.reason.contains("attribute `uit`"), "{fault}");
+    }
 }
 
 #[test]
@@ -204,7 +244,7 @@ proptest! {
         Just("=="), Just("in"), Just("is"), Just("has"), Just("like"), Just("."), Just("uid"), Just("[" ),
         Just("]"), Just("\"a\""), Just("Action::\"readSecret\""), Just("1"), Just("-"), Just("!"),
         Just("&&"), Just("||"), Just("context"), Just("now"), Just("@id(\"x\")"), Just("?principal"),
-        Just("datetime"), Just("é"), Just("\u{0}"), Just("//"), Just("\n"), Just("if"), Just("then"),
+        Just("datetime"), Just("é"), Just("\u{0}"), Just("//"), Just("\n"), Just("\r"), Just("if"), Just("then"),
         Just("else"), Just("99999999999999999999"), Just("\\"), Just("\""),
     ], 0..40)) {
         let text = parts.join(" ");

@@ -14,10 +14,11 @@ use super::vocabulary::{internal, vocabulary};
 pub const MAX_TEXT: usize = 256 * 1024;
 /// Deepest nesting of brackets in one policy; every `if` counts as a level.
 const MAX_NESTED: usize = 64;
-/// Most operators and dots in one policy: what follows one another becomes a tree that is as deep.
+/// Most operators, dots, `[` and `{` in one policy: what follows one another becomes a tree that is
+/// as deep.
 const MAX_OPERATORS: usize = 1024;
 /// What parsing and validating walk on, with room to spare for a text within these bounds. On a
-/// stack that ends too soon, Cedar's validator would find nothing wrong.
+/// stack that ends too soon, Cedar's validator would find nothing wrong and say that all is well.
 const STACK: usize = 8 << 20;
 
 const WRITTEN: &str =
@@ -196,7 +197,8 @@ fn bounded(text: &str) -> Result<(), Fault> {
                     }
                 }
             }
-            '/' if next_is('/') => drop(chars.find(|(_, char)| *char == '\n')),
+            // Cedar's comments end at either.
+            '/' if next_is('/') => drop(chars.find(|(_, char)| matches!(char, '\n' | '\r'))),
             ';' => (open, ifs, operators) = (0, 0, 0),
             '(' | '[' | '{' => open += 1,
             ')' | ']' | '}' => open = open.saturating_sub(1),
@@ -205,8 +207,8 @@ fn bounded(text: &str) -> Result<(), Fault> {
             '.' | '!' | '-' | '+' | '*' => operators += 1,
             _ => {}
         }
-        // An index follows like a dot.
-        operators += usize::from(char == '[');
+        // An index follows like a dot, and one `when` or `unless` another like `&&`.
+        operators += usize::from(matches!(char, '[' | '{'));
         let what = if open + ifs > MAX_NESTED {
             format!("one policy nests brackets and `if` more than {MAX_NESTED} deep")
         } else if operators > MAX_OPERATORS {
