@@ -7,14 +7,15 @@ mod vault_kit;
 
 use std::sync::Arc;
 
-use forge::{append, commits, newest_member, refused};
-use strongroom_core::commit::{EntryChange, decode};
+use forge::{append, commits, description, environments, newest_member, plant, refused};
+use strongroom_core::commit::{EntryChange, State, decode, encode_checkpoint};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
-use strongroom_core::id::MemberId;
+use strongroom_core::crypto::seal::{Context, Purpose};
+use strongroom_core::id::{EnvironmentId, Hash, MemberId, Version};
 use strongroom_core::snapshot::{Kind, Role};
 use strongroom_core::store::Store as _;
-use strongroom_core::vault::Break;
+use strongroom_core::vault::{Break, OpenError};
 use vault_kit::{World, change, delete, get, put, secret};
 
 /// Admins do as they like; bob only under `web`.
@@ -54,18 +55,69 @@ impl Scene {
         self.world.commit(vec![edit]).unwrap();
     }
 
-    /// Deletes the entry that bob's `nth` commit put, as a program without our checks would.
-    fn forge_delete(&self, nth: usize) {
+    /// What bob's `nth` commit put.
+    fn put_by_bob(&self, nth: usize) -> EntryChange {
         let all = commits(&*self.world.store);
         let by_bob = all.iter().filter_map(|stored| {
             let (commit, ..) = decode(&stored.bytes).unwrap();
             (commit.author == self.id).then(|| commit.entries[0])
         });
-        let put: EntryChange = by_bob.collect::<Vec<_>>()[nth];
+        by_bob.collect::<Vec<_>>()[nth]
+    }
+
+    /// Commits as bob, as a program without our checks would.
+    fn forge(&self, change: EntryChange) {
         append(&*self.world.store, &self.bob, |commit| {
             commit.author = self.id;
-            commit.entries = vec![EntryChange { value: None, ..put }];
+            commit.entries = vec![change];
         });
+    }
+
+    fn forge_delete(&self, nth: usize) {
+        let put = self.put_by_bob(nth);
+        self.forge(EntryChange { value: None, ..put });
+    }
+
+    /// Plants a record of bob's for the entry of `change`.
+    fn plant(&self, change: &EntryChange, purpose: Purpose, plain: &[u8]) -> Hash {
+        let (commit, ..) = decode(&commits(&*self.world.store)[0].bytes).unwrap();
+        let is_value = u32::from(purpose == Purpose::Value);
+        let context = Context {
+            store: commit.store,
+            purpose,
+            compartment: change.compartment,
+            subject: change.id.0,
+            version: change.version.0 * is_value,
+            kind: Kind::Secret as u8 * u8::try_from(is_value).unwrap(),
+        };
+        // The admin's key file is the first one; the key in it is bob's too.
+        plant(&self.world.store, &self.world.identity, &context, plain)
+    }
+
+    /// Version 2 of what bob's `nth` commit put.
+    fn second(&self, nth: usize, meta: Option<(EnvironmentId, &str)>) -> EntryChange {
+        let mut change = EntryChange {
+            version: Version(2),
+            ..self.put_by_bob(nth)
+        };
+        change.value = Some(self.plant(&change, Purpose::Value, b"two"));
+        if let Some((environment, path)) = meta {
+            let text = description(environment, Kind::Secret, path);
+            change.meta = self.plant(&change, Purpose::Meta, &text);
+        }
+        change
+    }
+
+    /// Signs a checkpoint of the head as an admin whose program does not look.
+    fn checkpoint(&self) {
+        let all = commits(&*self.world.store);
+        let first = State::genesis(&all[0]).unwrap();
+        let head = all[1..]
+            .iter()
+            .fold(first, |state, stored| state.advance(stored).unwrap().0);
+        let author = decode(&all[0].bytes).unwrap().0.author;
+        let bytes = encode_checkpoint(&head, author, self.world.identity.signing_key());
+        self.world.store.put_checkpoint(head.revision(), &bytes).unwrap();
     }
 }
 
@@ -126,4 +178,80 @@ fn whoever_does_not_open_a_compartment_reads_on() {
     scene.forge_delete(1);
     let vault = scene.world.open(&stranger).unwrap();
     assert_eq!(vault.snapshot().len(), 1, "the policy alone");
+}
+
+#[test]
+fn an_entry_is_judged_as_what_it_is_whatever_its_author_calls_it() {
+    let scene = Scene::new();
+    scene.world.environment("dev");
+    scene.limit_bob();
+    let [prod, dev] = environments(&*scene.world.store)[..] else {
+        panic!("two environments")
+    };
+    let length = commits(&*scene.world.store).len();
+    for (environment, path) in [(dev, "payments/key"), (prod, "web/key"), (prod, "web/other")] {
+        scene.world.store.tamper(|commits, _, checkpoint| {
+            commits.truncate(length);
+            *checkpoint = None;
+        });
+        // It goes under another name before anybody looks, so that no reader ever places it.
+        let renamed = scene.second(1, Some((environment, path)));
+        scene.forge(renamed);
+        scene.forge(EntryChange {
+            value: None,
+            ..renamed
+        });
+        let vault = &scene.world.vault;
+        assert_eq!(refused(vault.refresh()), Break::Contradiction);
+        assert_eq!(refused(scene.world.open(&scene.bob)), Break::Contradiction);
+        assert_eq!(refused(vault.verify(&mut |_, _| {})), Break::Contradiction);
+        assert_eq!(scene.world.get("prod", "payments/key").unwrap(), b"one");
+    }
+}
+
+#[test]
+fn one_description_is_of_one_entry() {
+    for first in [0, 1] {
+        let scene = Scene::new();
+        scene.limit_bob();
+        let borrowed = EntryChange {
+            meta: scene.put_by_bob(0).meta,
+            ..scene.second(1, None)
+        };
+        let web = scene.second(0, None);
+        // Bob may change the entry whose description it is; before or after.
+        if first == 0 {
+            scene.forge(web);
+        }
+        scene.forge(borrowed);
+        scene.forge(EntryChange {
+            value: None,
+            ..borrowed
+        });
+        if first == 1 {
+            scene.forge(web);
+        }
+        assert_eq!(refused(scene.world.vault.refresh()), Break::Contradiction);
+        let verified = scene.world.vault.verify(&mut |_, _| {});
+        assert_eq!(refused(verified), Break::Contradiction);
+    }
+}
+
+#[test]
+fn verification_judges_what_lies_before_a_checkpoint() {
+    let scene = Scene::new();
+    scene.limit_bob();
+    scene.world.vault.verify(&mut |_, _| {}).unwrap();
+    scene.forge_delete(1);
+    let at = scene.world.store.head().unwrap().unwrap().revision;
+    scene.checkpoint();
+    // Its signer vouches for it; who wants to know better asks.
+    let vault = scene.world.open(&scene.world.identity).unwrap();
+    vault.commit(&change(vec![secret("prod", "more", b"1")])).unwrap();
+    match vault.verify(&mut |_, _| {}) {
+        Err(OpenError::Integrity(error)) => {
+            assert_eq!((error.what, error.revision), (Break::Unauthorised, at));
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }

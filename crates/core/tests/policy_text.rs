@@ -182,8 +182,9 @@ fn what_is_as_long_as_is_allowed_is_still_validated() {
     ] {
         let close = if before.is_empty() { "" } else { "}" };
         let chain = after.repeat(many);
-        let text =
-            format!("permit (principal is Workload, action, resource) {before}{chain}{close} when {{ principal.uit == 1 }};");
+        let text = format!(
+            "permit (principal is Workload, action, resource) {before}{chain}{close} when {{ principal.uit == 1 }};"
+        );
         let fault = check(&text).unwrap_err();
         assert!(fault.reason.contains("attribute `uit`"), "{fault}");
     }

@@ -13,17 +13,15 @@ mod vault_kit;
 
 use std::sync::Arc;
 
-use forge::{append, commits, newest_member, refused};
+use forge::{append, commits, description, environments, newest_member, plant, refused};
 use policy_kit::{Plain, prepared, user};
-use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::ambient::Timestamp;
 use strongroom_core::commit::{AdminChange, EntryChange, decode};
 use strongroom_core::config::Format;
-use strongroom_core::crypto::keyring;
-use strongroom_core::crypto::seal::{Context, Purpose, seal};
-use strongroom_core::id::{CompartmentId, EntryId, EnvironmentId, Hash, StoreId, Term, Version};
+use strongroom_core::crypto::seal::{Context, Purpose};
+use strongroom_core::id::{CompartmentId, EntryId, EnvironmentId, Hash, StoreId, Version};
 use strongroom_core::policy::{Action, Policies};
 use strongroom_core::snapshot::{Kind, Role};
-use strongroom_core::store::StoredObject;
 use strongroom_core::vault::{Break, CommitError, Edit};
 use vault_kit::*;
 
@@ -338,22 +336,18 @@ impl<'a> Forger<'a> {
             .iter()
             .map(|each| decode(&each.bytes).unwrap().0)
             .collect();
-        let mut compartments = Vec::new();
-        let mut environments = Vec::new();
-        for change in all.iter().flat_map(|commit| &commit.admin) {
-            match change {
-                AdminChange::CompartmentAdd { id, .. } => compartments.push(*id),
-                AdminChange::EnvironmentAdd { id, .. } => environments.push(*id),
-                _ => {}
-            }
-        }
+        let added = |change: &AdminChange| match change {
+            AdminChange::CompartmentAdd { id, .. } => Some(*id),
+            _ => None,
+        };
+        let common = all.iter().flat_map(|commit| &commit.admin).find_map(added);
         let entries: Vec<_> = all.iter().flat_map(|commit| &commit.entries).collect();
         Self {
             world,
             store: all[0].store,
-            environment: environments[0],
+            environment: environments(&*world.store)[0],
             entry: entries[0].id,
-            common: compartments[0],
+            common: common.unwrap(),
             own: entries[0].compartment,
         }
     }
@@ -366,26 +360,6 @@ impl<'a> Forger<'a> {
         kind: u8,
         plain: &[u8],
     ) -> Hash {
-        let file = commits(&*self.world.store).iter().find_map(|stored| {
-            decode(&stored.bytes)
-                .unwrap()
-                .0
-                .admin
-                .iter()
-                .find_map(|change| match change {
-                    AdminChange::KeyFile {
-                        compartment: of,
-                        file,
-                        ..
-                    } if *of == compartment => Some(*file),
-                    _ => None,
-                })
-        });
-        let mut kek = None;
-        self.world.store.tamper(|_, objects, _| {
-            let object = objects.iter().find(|object| Some(object.hash) == file).unwrap();
-            kek = Some(keyring::unwrap(&object.bytes, &self.world.identity).unwrap());
-        });
         let context = Context {
             store: self.store,
             purpose,
@@ -394,25 +368,12 @@ impl<'a> Forger<'a> {
             version,
             kind,
         };
-        let bytes = seal(
-            &kek.unwrap(),
-            Term(1),
-            &context,
-            plain,
-            Ambient::system().entropy(),
-        )
-        .unwrap();
-        let hash = Hash::of(&bytes);
-        self.world
-            .store
-            .tamper(|_, objects, _| objects.push(StoredObject { hash, bytes }));
-        hash
+        plant(&self.world.store, &self.world.identity, &context, plain)
     }
 
     /// Version 1 of the free path, of any kind in any compartment.
     fn change(&self, kind: Kind, compartment: CompartmentId) -> EntryChange {
-        let mut meta = self.environment.0.to_vec();
-        meta.extend([kind as u8, 1, 0, 0, 0, 1, b'x', 0, 0, 0, 0]);
+        let meta = description(self.environment, kind, "x");
         EntryChange {
             id: self.entry,
             compartment,

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::meta::{EnvironmentRecord, index_context, name_context};
+use super::meta::{EnvironmentRecord, Meta, index_context, meta_context, name_context};
 use crate::commit::{Admin, Break, Sealed, State};
 use crate::crypto::index::IndexKey;
 use crate::crypto::keyring::Keyring;
-use crate::id::{CompartmentId, EntryId, EnvironmentId, Hash, MemberId};
+use crate::crypto::seal::Context;
+use crate::id::{CompartmentId, EntryId, EnvironmentId, Hash, MemberId, StoreId};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
+use crate::secret::Secret;
 
 /// More levels of inheritance than this are refused.
 pub(crate) const MAX_DEPTH: usize = 16;
@@ -136,6 +138,24 @@ impl Directory {
     /// The id of the entry at `path` of an environment, whether there is one or not.
     pub(crate) fn entry_id(&self, environment: EnvironmentId, path: &EntryPath) -> EntryId {
         EntryId(self.index.entry_id(&environment.0, path.as_str().as_bytes()))
+    }
+
+    /// What a record that is listed for `entry` says of it. An entry can only be what its id says:
+    /// one path is one entry, whoever put it. `open` opens the record under a context.
+    pub(crate) fn description(
+        &self,
+        store: StoreId,
+        compartment: CompartmentId,
+        entry: EntryId,
+        open: impl FnOnce(&Context) -> Result<Secret, Break>,
+    ) -> Result<Meta, Break> {
+        let plain = open(&meta_context(store, compartment, entry))?;
+        let meta = plain.expose(Meta::decode).map_err(|_| Break::Record)?;
+        if self.entry_id(meta.environment, &meta.path) == entry {
+            Ok(meta)
+        } else {
+            Err(Break::Contradiction)
+        }
     }
 
     /// The id of a compartment by its name.

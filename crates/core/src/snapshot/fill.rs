@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::meta::{Meta, meta_context};
+use super::meta::Meta;
 use super::{Action, Changed, Entry, Node, Snapshot};
 use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
 use crate::crypto::seal;
@@ -104,12 +104,12 @@ impl<'a> Filling<'a> {
         let fail = |what: Break| what.at(revision);
         let sealed = sealed.map_err(fail)?;
         if is_meta {
-            let context = meta_context(self.next.state.store(), part.live.compartment, part.id);
-            let meta = sealed
-                .open(&self.next.keyring, &context)
-                .and_then(|plain| plain.expose(Meta::decode).map_err(|_| Break::Record))
-                .map_err(fail)?;
-            part.meta = Some(Box::new(meta));
+            let (store, keyring) = (self.next.state.store(), &self.next.keyring);
+            let directory = &self.next.directory;
+            let meta = directory.description(store, part.live.compartment, part.id, |context| {
+                sealed.open(keyring, context)
+            });
+            part.meta = Some(Box::new(meta.map_err(fail)?));
         } else {
             part.value = Some(sealed);
         }
@@ -148,10 +148,6 @@ fn place(
     value: Option<Sealed>,
     only_secret: bool,
 ) -> Result<(Before, After), Break> {
-    // An entry can only be what its id says: one path is one entry, whoever put it.
-    if next.directory.entry_id(meta.environment, &meta.path) != part.id {
-        return Err(Break::Contradiction);
-    }
     if only_secret && part.stays && meta.kind != Kind::Secret {
         return Err(Break::Unauthorised);
     }

@@ -12,10 +12,11 @@ use super::load::Objects;
 use crate::ambient::Timestamp;
 use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Role, State};
 use crate::crypto::keyring::Keyring;
+use crate::crypto::seal::Context;
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, Revision};
 use crate::name::CompartmentName;
 use crate::policy::{PolicyError, Resource};
-use crate::snapshot::{Fetch, Meta, Snapshot, meta_context};
+use crate::snapshot::{Directory, Fetch, Meta, Snapshot};
 
 /// What members changed whom policies may hold back, in order. Admins are not among them: they
 /// make the policies.
@@ -93,9 +94,9 @@ impl Authored {
         known: &Known,
     ) -> Result<(), OpenError> {
         for era in &self.eras {
-            let none = BTreeSet::new();
-            let base = Snapshot::build(era.state.clone(), me, Arc::clone(keyring), &none, fetch)?;
-            let metas = era.metas(keyring, fetch)?;
+            let (state, none) = (era.state.clone(), BTreeSet::new());
+            let base = Snapshot::build(state, me, Arc::clone(keyring), &none, fetch)?;
+            let metas = era.metas(base.directory(), keyring, fetch)?;
             for made in &era.commits {
                 made.check(&base, &metas, known)
                     .map_err(|what| what.at(made.revision))?;
@@ -107,8 +108,13 @@ impl Authored {
 
 impl Era {
     /// The opened descriptions of everything it touches that `keyring` opens.
-    fn metas(&self, keyring: &Keyring, fetch: &mut Objects<'_>) -> Result<HashMap<Hash, Meta>, OpenError> {
-        let mut wanted = HashMap::new();
+    fn metas(
+        &self,
+        directory: &Directory,
+        keyring: &Keyring,
+        fetch: &mut Objects<'_>,
+    ) -> Result<HashMap<Hash, Meta>, OpenError> {
+        let mut wanted: HashMap<Hash, (CompartmentId, EntryId, Revision)> = HashMap::new();
         for made in &self.commits {
             let opened = made
                 .changes
@@ -116,7 +122,13 @@ impl Era {
                 .filter(|change| keyring.opens(change.compartment));
             for change in opened {
                 for hash in [change.before, change.after].into_iter().flatten() {
-                    wanted.insert(hash, (change.compartment, change.id, made.revision));
+                    let whose = (change.compartment, change.id);
+                    let (compartment, id, _) =
+                        *wanted.entry(hash).or_insert((whose.0, whose.1, made.revision));
+                    // A record describes one entry.
+                    if (compartment, id) != whose {
+                        return Err(Break::Contradiction.at(made.revision).into());
+                    }
                 }
             }
         }
@@ -127,11 +139,11 @@ impl Era {
             let Some((compartment, id, revision)) = wanted.remove(&hash) else {
                 return Ok(());
             };
-            let meta = Checked::object(hash, bytes)
-                .and_then(|record| record.open(keyring, &meta_context(store, compartment, id)))
-                .and_then(|plain| plain.expose(Meta::decode).map_err(|_| Break::Record))
-                .map_err(|what| what.at(revision))?;
-            metas.insert(hash, meta);
+            let meta = Checked::object(hash, bytes).and_then(|record| {
+                let open = |context: &Context| record.open(keyring, context);
+                directory.description(store, compartment, id, open)
+            });
+            metas.insert(hash, meta.map_err(|what| what.at(revision))?);
             Ok(())
         })?;
         match wanted.into_values().map(|(.., revision)| revision).min() {
@@ -149,6 +161,7 @@ impl Made {
         let unsound = |_: PolicyError| Break::Unauthorised;
         let guard = Guard::new(known, name, self.role, self.time).map_err(unsound)?;
         for change in &self.changes {
+            // Both are of this entry, and so of one environment and path.
             let meta = |hash: Option<Hash>| metas.get(&hash?);
             let (before, after) = (meta(change.before), meta(change.after));
             let Some(described) = after.or(before) else {

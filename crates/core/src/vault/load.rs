@@ -28,7 +28,9 @@ pub(super) struct Walk {
     /// Commits and entry changes passed: what the next checkpoint would spare.
     pub(super) passed: usize,
     /// What policies have to be asked about.
-    authored: Authored,
+    pub(super) authored: Authored,
+    /// Whether all of it was judged before.
+    is_again: bool,
 }
 
 impl Walk {
@@ -38,6 +40,15 @@ impl Walk {
             delta: Delta::default(),
             passed: 0,
             authored: Authored::default(),
+            is_again: false,
+        }
+    }
+
+    /// A walk over what was judged before: nobody asks about its authors.
+    pub(super) fn again(state: State) -> Self {
+        Self {
+            is_again: true,
+            ..Self::from(state)
         }
     }
 
@@ -54,7 +65,9 @@ impl Walk {
                 self.delta.rotated.remove(&change.id);
             }
         }
-        self.authored.note(&self.state, &commit);
+        if !self.is_again {
+            self.authored.note(&self.state, &commit);
+        }
         self.passed += 1 + commit.entries.len();
         self.state = next;
         Ok(commit)

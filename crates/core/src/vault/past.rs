@@ -8,10 +8,11 @@ use super::change::{Change, Edit, Expect, Put};
 use super::error::{CommitError, OpenError};
 use super::load::{self, Objects, Walk};
 use crate::ambient::Timestamp;
-use crate::commit::{Break, Checked, Commit, EntryChange, Link, State, decode};
+use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Link, State, decode};
+use crate::crypto::seal::Context;
 use crate::id::{Hash, Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
-use crate::snapshot::{Action, Changed, Entry, Fetch, Meta, Snapshot, message_context, meta_context};
+use crate::snapshot::{Action, Changed, Entry, Fetch, Meta, Snapshot, message_context};
 
 /// One past commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Vault {
             return Err(Break::MissingCommit.at(revision).into());
         }
         let first = load::commit_at(&*self.store, Revision(1))?;
-        let mut walk = Walk::from(State::genesis(&first)?);
+        let mut walk = Walk::again(State::genesis(&first)?);
         if walk.state.fingerprint() != now.fingerprint() {
             return Err(Break::Fingerprint.at(Revision(1)).into());
         }
@@ -132,29 +133,30 @@ impl Vault {
     fn describe(&self, now: &Snapshot, commits: Vec<Commit>) -> Result<Vec<Past>, OpenError> {
         let keyring = now.keyring();
         let store = now.state().store();
-        let mut wanted: HashMap<Hash, EntryChange> = HashMap::new();
+        let mut wanted: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
         for commit in &commits {
             let opened = commit
                 .entries
                 .iter()
                 .filter(|change| keyring.opens(change.compartment));
-            wanted.extend(opened.map(|change| (change.meta, *change)));
+            wanted.extend(opened.map(|change| (change.meta, (*change, commit.revision))));
         }
         let hashes: Vec<_> = wanted.keys().copied().collect();
         let mut metas: HashMap<Hash, Meta> = HashMap::new();
-        Objects::of(&*self.store).fetch(&hashes, &mut |hash, bytes| {
-            let refuse = |what: Break| what.at(now.revision());
-            let sealed = Checked::object(hash, bytes).map_err(refuse)?;
-            if let Some(change) = wanted.get(&hash) {
-                let context = meta_context(store, change.compartment, change.id);
-                let plain = sealed.open(keyring, &context).map_err(refuse)?;
-                let meta = plain.expose(Meta::decode).map_err(|_| refuse(Break::Record))?;
-                metas.insert(hash, meta);
-            }
+        Objects::of(&*self.store).fetch(&hashes, &mut |hash, bytes| -> Result<(), IntegrityError> {
+            let Some((change, revision)) = wanted.remove(&hash) else {
+                return Ok(());
+            };
+            let meta = Checked::object(hash, bytes).and_then(|sealed| {
+                let open = |context: &Context| sealed.open(keyring, context);
+                now.directory()
+                    .description(store, change.compartment, change.id, open)
+            });
+            metas.insert(hash, meta.map_err(|what| what.at(revision))?);
             Ok(())
         })?;
-        if metas.len() < wanted.len() {
-            return Err(Break::MissingObject.at(now.revision()).into());
+        if let Some(revision) = wanted.into_values().map(|(_, revision)| revision).min() {
+            return Err(Break::MissingObject.at(revision).into());
         }
         let changed = |change: &EntryChange| {
             let meta = metas.get(&change.meta)?;

@@ -2,11 +2,14 @@
 //! program without our checks would store them; and what a vault says to them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
-use strongroom_core::ambient::Timestamp;
+use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::commit::{AdminChange, Commit, Link, decode};
 use strongroom_core::crypto::identity::Identity;
-use strongroom_core::id::{Hash, MemberId, Revision};
-use strongroom_core::store::{Head, Store, StoredCommit};
+use strongroom_core::crypto::keyring;
+use strongroom_core::crypto::seal::{Context, seal};
+use strongroom_core::id::{EnvironmentId, Hash, MemberId, Revision, Term};
+use strongroom_core::snapshot::Kind;
+use strongroom_core::store::{Head, MemoryStore, Store, StoredCommit, StoredObject};
 use strongroom_core::vault::{Break, OpenError};
 
 /// All commits of a store.
@@ -24,6 +27,59 @@ pub fn newest_member(store: &dyn Store) -> MemberId {
         })
     };
     commits(store).iter().rev().find_map(joined).unwrap()
+}
+
+/// All environments, in the order they were added.
+pub fn environments(store: &dyn Store) -> Vec<EnvironmentId> {
+    let added = |change: AdminChange| match change {
+        AdminChange::EnvironmentAdd { id, .. } => Some(id),
+        _ => None,
+    };
+    let all = commits(store).into_iter();
+    all.flat_map(|stored| decode(&stored.bytes).unwrap().0.admin)
+        .filter_map(added)
+        .collect()
+}
+
+/// The bytes of a description without labels.
+pub fn description(environment: EnvironmentId, kind: Kind, path: &str) -> Vec<u8> {
+    let mut meta = environment.0.to_vec();
+    meta.extend([kind as u8, 1]);
+    meta.extend(u32::try_from(path.len()).unwrap().to_be_bytes());
+    meta.extend(path.as_bytes());
+    meta.extend([0; 4]);
+    meta
+}
+
+/// Seals under the first key of the context's compartment, which `opener` opens, and stores the
+/// record.
+pub fn plant(store: &MemoryStore, opener: &Identity, context: &Context, plain: &[u8]) -> Hash {
+    let key_file = |change: AdminChange| match change {
+        AdminChange::KeyFile {
+            compartment, file, ..
+        } if compartment == context.compartment => Some(file),
+        _ => None,
+    };
+    let mut changes = commits(store)
+        .into_iter()
+        .flat_map(|stored| decode(&stored.bytes).unwrap().0.admin);
+    let file = changes.find_map(key_file);
+    let mut kek = None;
+    store.tamper(|_, objects, _| {
+        let object = objects.iter().find(|object| Some(object.hash) == file).unwrap();
+        kek = Some(keyring::unwrap(&object.bytes, opener).unwrap());
+    });
+    let bytes = seal(
+        &kek.unwrap(),
+        Term(1),
+        context,
+        plain,
+        Ambient::system().entropy(),
+    );
+    let bytes = bytes.unwrap();
+    let hash = Hash::of(&bytes);
+    store.tamper(|_, objects, _| objects.push(StoredObject { hash, bytes }));
+    hash
 }
 
 /// What broke, of a result that must be a refusal.
