@@ -255,3 +255,22 @@ fn verification_judges_what_lies_before_a_checkpoint() {
         other => panic!("not refused: {other:?}"),
     }
 }
+
+#[test]
+fn a_commit_is_judged_with_what_it_changed_and_what_is_at_hand() {
+    let scene = Scene::new();
+    scene.limit_bob();
+    let alice = &scene.world.vault;
+    let prod = environments(&*scene.world.store)[0];
+    let change = scene.second(0, Some((prod, "web/key")));
+    scene.forge(change);
+    // Neither policies nor names are there to be read again.
+    let before = scene.put_by_bob(0).meta;
+    let needed = [Some(before), Some(change.meta), change.value];
+    scene
+        .world
+        .store
+        .tamper(|_, objects, _| objects.retain(|object| needed.contains(&Some(object.hash))));
+    alice.refresh().unwrap();
+    assert_eq!(scene.world.get("prod", "web/key").unwrap(), b"two");
+}

@@ -85,20 +85,29 @@ impl Authored {
     }
 
     /// Checks everything that was noted, as far as `keyring` opens it: whoever opens a
-    /// compartment checks who changed its entries.
+    /// compartment checks who changed its entries. `old` is a snapshot that is at hand already:
+    /// mostly its policies are the ones in question, and none have to be opened.
     pub(super) fn check(
         &self,
         me: MemberId,
         keyring: &Arc<Keyring>,
         fetch: &mut Objects<'_>,
         known: &Known,
+        old: Option<&Snapshot>,
     ) -> Result<(), OpenError> {
         for era in &self.eras {
-            let (state, none) = (era.state.clone(), BTreeSet::new());
-            let base = Snapshot::build(state, me, Arc::clone(keyring), &none, fetch)?;
+            let built;
+            let base = match old.filter(|old| era.state.governs_like(old.state())) {
+                Some(old) => old,
+                None => {
+                    let (state, none) = (era.state.clone(), BTreeSet::new());
+                    built = Snapshot::build(state, me, Arc::clone(keyring), &none, fetch)?;
+                    &built
+                }
+            };
             let metas = era.metas(base.directory(), keyring, fetch)?;
             for made in &era.commits {
-                made.check(&base, &metas, known)
+                made.check(base, &metas, known)
                     .map_err(|what| what.at(made.revision))?;
             }
         }

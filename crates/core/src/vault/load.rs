@@ -114,7 +114,7 @@ pub(super) fn open(
     let mut fetch = Objects::of(store);
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
     let keyring = Arc::new(keyring);
-    walk.authored.check(me, &keyring, &mut fetch, known)?;
+    walk.authored.check(me, &keyring, &mut fetch, known, None)?;
     let snapshot = Snapshot::build(walk.state.clone(), me, keyring, &walk.delta.rotated, &mut fetch)?;
     Ok((snapshot, walk.passed))
 }
@@ -402,7 +402,7 @@ pub(super) fn step(
     } else {
         Arc::clone(old.keyring())
     };
-    walk.authored.check(old.me(), &keyring, fetch, known)?;
+    walk.authored.check(old.me(), &keyring, fetch, known, Some(old))?;
     let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, fetch)?;
     Ok((snapshot, changes))
 }

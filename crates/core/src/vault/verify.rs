@@ -85,7 +85,7 @@ impl Vault {
             commits += u64::try_from(batch.len()).unwrap_or_default();
             tally.check(self, &walk.state, &passed)?;
             let mut fetch = Objects::of(&*self.store);
-            mem::take(&mut walk.authored).check(now.me(), now.keyring(), &mut fetch, &known)?;
+            mem::take(&mut walk.authored).check(now.me(), now.keyring(), &mut fetch, &known, Some(&now))?;
             progress(walk.state.revision().0, head.revision.0);
         }
         progress(head.revision.0, head.revision.0);
