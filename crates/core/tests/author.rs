@@ -8,6 +8,8 @@ mod vault_kit;
 use std::sync::Arc;
 
 use forge::{append, commits, description, environments, newest_member, plant, refused};
+use strongroom_core::Vault;
+use strongroom_core::ambient::{Ambient, Clock, Entropy, EntropyError, Timestamp};
 use strongroom_core::commit::{EntryChange, State, decode, encode_checkpoint};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
@@ -15,8 +17,8 @@ use strongroom_core::crypto::seal::{Context, Purpose};
 use strongroom_core::id::{EnvironmentId, Hash, MemberId, Version};
 use strongroom_core::snapshot::{Kind, Role};
 use strongroom_core::store::Store as _;
-use strongroom_core::vault::{Break, OpenError};
-use vault_kit::{World, change, delete, get, put, secret};
+use strongroom_core::vault::{Break, CommitError, Edit, OpenError, OpenOptions};
+use vault_kit::{World, change, compartment, delete, get, put, secret};
 
 /// Admins do as they like; bob only under `web`.
 const WEB_ONLY: &str = r#"
@@ -273,4 +275,96 @@ fn a_commit_is_judged_with_what_it_changed_and_what_is_at_hand() {
         .tamper(|_, objects, _| objects.retain(|object| needed.contains(&Some(object.hash))));
     alice.refresh().unwrap();
     assert_eq!(scene.world.get("prod", "web/key").unwrap(), b"two");
+}
+
+/// Bob may change `web` for ever, and `payments` until 2001-09-09T01:46:40Z.
+const UNTIL: &str = r#"
+    permit (principal == Member::"bob", action == Action::"commit", resource in Path::"prod/web");
+    permit (principal == Member::"bob", action == Action::"commit", resource in Path::"prod/payments")
+    when { context.now < datetime("2001-09-09T01:46:40Z") };
+"#;
+const END: u64 = 1_000_000_000_000;
+
+struct At(u64);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0)
+    }
+}
+
+impl Entropy for At {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        Ambient::system().entropy().fill(out)
+    }
+}
+
+impl Scene {
+    /// Deletes what bob's `nth` commit put, at a time of his choice.
+    fn delete_at(&self, nth: usize, time: u64) {
+        let put = self.put_by_bob(nth);
+        append(&*self.world.store, &self.bob, |commit| {
+            commit.author = self.id;
+            commit.time = Timestamp(time);
+            commit.entries = vec![EntryChange { value: None, ..put }];
+        });
+    }
+
+    /// A vault whose clock says `time`.
+    fn open_at(&self, who: &Arc<Identity>, time: u64) -> Vault {
+        let options = OpenOptions {
+            ambient: Ambient::new(Arc::new(At(time)), Arc::new(At(time))),
+            ..OpenOptions::default()
+        };
+        Vault::open(self.world.store.clone(), who.clone(), options).unwrap()
+    }
+
+    /// The admin limits bob at `time`, by her clock.
+    fn until(time: u64) -> Self {
+        let scene = Self::new();
+        let edit = put("prod", "policy/bob", Kind::Policy, Format::Text, UNTIL.as_bytes());
+        let alice = scene.open_at(&scene.world.identity, time);
+        alice.commit(&change(vec![edit])).unwrap();
+        scene.world.vault.refresh().unwrap();
+        scene
+    }
+}
+
+#[test]
+fn a_permission_that_ended_is_not_prolonged_by_an_earlier_date() {
+    let scene = Scene::until(END + 5);
+    let vault = &scene.world.vault;
+    // Not by one date, nor by one that goes back first.
+    scene.delete_at(0, 1);
+    vault.refresh().unwrap();
+    scene.delete_at(1, END - 1);
+    assert_eq!(refused(vault.refresh()), Break::Unauthorised);
+    assert_eq!(refused(scene.world.open(&scene.bob)), Break::Unauthorised);
+    assert_eq!(refused(vault.verify(&mut |_, _| {})), Break::Unauthorised);
+
+    let scene = Scene::until(END - 5);
+    scene.delete_at(1, END - 1);
+    scene.world.vault.refresh().unwrap();
+}
+
+#[test]
+fn a_date_in_the_future_ends_permissions_until_an_admin_commits() {
+    let scene = Scene::until(END - 5);
+    scene.delete_at(0, END + 5);
+    scene.world.vault.refresh().unwrap();
+    let bob = scene.open_at(&scene.bob, END - 4);
+    let edit = || change(vec![delete("prod", "payments/key")]);
+    let error = bob.commit(&edit()).unwrap_err();
+    assert!(matches!(error, CommitError::Denied { .. }), "{error}");
+    let alice = scene.open_at(&scene.world.identity, END - 3);
+    let note = Edit::AddCompartment {
+        name: compartment("later"),
+    };
+    alice.commit(&change(vec![note])).unwrap();
+    bob.commit(&edit()).unwrap();
+    scene.world.vault.refresh().unwrap();
+    scene.world.vault.verify(&mut |_, _| {}).unwrap();
+    // A checkpoint carries the time.
+    assert!(scene.world.vault.checkpoint().unwrap());
+    scene.open_at(&scene.bob, END - 2).verify(&mut |_, _| {}).unwrap();
 }

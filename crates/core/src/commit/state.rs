@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::admin::Admin;
-use super::change::{Commit, EntryChange, Link, decode};
+use super::change::{Commit, EntryChange, Link, Role, decode};
 use super::error::{Break, IntegrityError};
 use crate::ambient::Timestamp;
 use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId, Version};
@@ -65,10 +65,20 @@ impl State {
         self.link.hash
     }
 
-    /// When the last commit was made, by its author's clock.
+    /// Its time: that of the last commit, or of one before it by [`State::clock`].
     #[must_use]
     pub fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// When a commit on this state counts as made, whose author says `claimed`. Members' clocks go
+    /// forward alone, so that what ended for them stays ended; an admin's sets the time right.
+    #[must_use]
+    pub fn clock(&self, role: Role, claimed: Timestamp) -> Timestamp {
+        match role {
+            Role::Admin => claimed,
+            Role::Writer | Role::Rotator | Role::Reader => claimed.max(self.time),
+        }
     }
 
     /// Members, compartments, environments and key files.
@@ -186,7 +196,7 @@ impl State {
         };
         let mut next = self.clone();
         next.link = link;
-        next.time = commit.time;
+        next.time = self.clock(author.role, commit.time);
         if commit.is_administrative() {
             next.admin = Arc::new(Admin::clone(&self.admin).apply(&commit, link)?);
         }

@@ -200,7 +200,8 @@ impl Snapshot {
         self.state.hash()
     }
 
-    /// When its commit was made, by the author's clock.
+    /// When its commit was made, by the author's clock; not before the one it follows, unless an
+    /// admin made it.
     #[must_use]
     pub fn committed_at(&self) -> Timestamp {
         self.state.time()

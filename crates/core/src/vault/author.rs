@@ -37,6 +37,7 @@ struct Made {
     revision: Revision,
     author: MemberId,
     role: Role,
+    /// When it counts as made.
     time: Timestamp,
     changes: Vec<Touched>,
 }
@@ -78,7 +79,7 @@ impl Authored {
                 revision: commit.revision,
                 author: commit.author,
                 role,
-                time: commit.time,
+                time: before.clock(role, commit.time),
                 changes: commit.entries.iter().map(touched).collect(),
             });
         }

@@ -38,7 +38,7 @@ pub(super) struct Draft<'a> {
     pub(super) wrap: BTreeSet<(CompartmentId, Term)>,
     pub(super) changes: Vec<AdminChange>,
     pub(super) exposed: Vec<Changed>,
-    /// When it is made.
+    /// When it is made, by this clock.
     time: Timestamp,
     guard: Guard<'a>,
     objects: Vec<StoredObject>,
@@ -81,7 +81,7 @@ impl<'a> Draft<'a> {
             changes: Vec::new(),
             exposed: Vec::new(),
             time,
-            guard: Guard::new(known, name, role, time)?,
+            guard: Guard::new(known, name, role, base.state().clock(role, time))?,
             objects: Vec::new(),
             entries: BTreeMap::new(),
             planned: Vec::new(),

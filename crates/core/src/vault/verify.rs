@@ -115,6 +115,7 @@ impl Vault {
 fn same(walked: &State, claimed: &State, otherwise: Break) -> Result<(), IntegrityError> {
     let same = walked.revision() != claimed.revision()
         || (walked.hash() == claimed.hash()
+            && walked.time() == claimed.time()
             && walked.admin().last() == claimed.admin().last()
             && walked.same_entries(claimed));
     if same {
