@@ -242,6 +242,22 @@ fn members_commit_where_policy_lets_them() {
 }
 
 #[test]
+fn a_forbid_that_fails_is_named_as_what_forbids() {
+    let world = World::new();
+    let writer = world.open(&world.member("w", Role::Writer, &["prod"])).unwrap();
+    let text = r#"
+        permit (principal, action, resource);
+        @id("broken") forbid (principal == Member::"w", action, resource)
+        when { context.now.toTime().toMilliseconds() + 9223372036854775807 > 0 };
+    "#;
+    world.commit(vec![policy("prod", "policy/broken", text)]).unwrap();
+    denied(
+        writer.commit(&change(vec![secret("prod", "a", b"1")])),
+        "policy \"broken\" forbids it",
+    );
+}
+
+#[test]
 fn a_new_environment_is_governed_by_what_it_inherits_in_the_same_commit() {
     let world = World::new();
     let text = r#"permit (principal, action, resource in Path::"prod/web");"#;

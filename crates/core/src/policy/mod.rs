@@ -98,7 +98,8 @@ pub struct Decision {
     /// Whether it may be done.
     pub allowed: bool,
     /// The policies that decided, by their `@id` or as `prod/policy/web#1`, sorted: those that
-    /// permit, or those that forbid. Empty when it is denied because none permits it.
+    /// permit, or those that forbid, also by failing. Empty when it is denied because none permits
+    /// it.
     pub policies: Vec<Arc<str>>,
     /// What went wrong in policies; one that forbids and fails denies.
     pub errors: Vec<String>,
@@ -319,16 +320,19 @@ impl Policies {
             // Cedar passes over what fails: a policy that forbids would then permit.
             if rule.is_none_or(|rule| rule.forbids) {
                 decision.allowed = false;
+                decision.policies.extend(rule.map(|rule| Arc::clone(&rule.name)));
             }
         }
         let reasons = response
             .diagnostics()
             .reason()
             .filter_map(|id| self.rules.get(id));
-        decision.policies = reasons
-            .filter(|rule| rule.forbids != decision.allowed)
-            .map(|rule| Arc::clone(&rule.name))
-            .collect();
+        let (decided, allowed) = (&mut decision.policies, decision.allowed);
+        decided.extend(
+            reasons
+                .filter(|rule| rule.forbids != allowed)
+                .map(|rule| Arc::clone(&rule.name)),
+        );
         decision.policies.sort();
         Ok(decision)
     }
