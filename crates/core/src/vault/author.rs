@@ -7,7 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::error::OpenError;
-use super::guard::{Asked, Guard, Known};
+use super::guard::{Asked, Guard};
+use super::known::Known;
 use super::load::Objects;
 use crate::ambient::Timestamp;
 use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Role, State};

@@ -3,40 +3,16 @@
 //! hold besides.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use super::check::{denied, invalid};
 use super::error::CommitError;
-use super::lock;
+use super::known::Known;
 use crate::ambient::Timestamp;
 use crate::commit::Role;
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::policy::{Action, Decision, Policies, PolicyError, Prepared, Principal, Resource};
 use crate::snapshot::{Changed, Snapshot};
-
-/// The policies that were asked last, by the environments they are of: they are compiled when they
-/// change, not at each commit.
-#[derive(Default)]
-pub(super) struct Known(Mutex<BTreeMap<Vec<EnvironmentName>, Arc<Policies>>>);
-
-impl Known {
-    /// The policies of `layers` in `base`; `None` when there are none, and what is built in leaves
-    /// members to their roles.
-    fn of(&self, base: &Snapshot, layers: &[EnvironmentName]) -> Result<Option<Arc<Policies>>, PolicyError> {
-        if layers.iter().all(|layer| base.policies(layer).next().is_none()) {
-            return Ok(None);
-        }
-        if let Some(known) = lock(&self.0).get(layers)
-            && known.are_of(base, layers)
-        {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let policies = Arc::new(Policies::of_layers(base, layers.to_vec())?);
-        lock(&self.0).insert(layers.to_vec(), Arc::clone(&policies));
-        Ok(Some(policies))
-    }
-}
 
 /// The author of one commit before the policies of the revision it is made on.
 pub(super) struct Guard<'a> {

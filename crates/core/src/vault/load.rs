@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::author::Authored;
 use super::error::OpenError;
-use super::guard::Known;
+use super::known::Known;
 use super::trust::{OpenOptions, Trust};
 use crate::commit::{
     Authority, Break, Checkpoint, Commit, IntegrityError, Link, Role, Sealed, State, authority_of, decode,

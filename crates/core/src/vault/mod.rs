@@ -14,6 +14,7 @@ mod event;
 mod follow;
 mod genesis;
 mod guard;
+mod known;
 mod load;
 mod past;
 mod trust;
@@ -61,7 +62,7 @@ pub struct Vault {
     current: ArcSwap<Snapshot>,
     turn: Mutex<Turn>,
     recent: Mutex<VecDeque<Arc<Snapshot>>>,
-    known: guard::Known,
+    known: known::Known,
     freshness: Mutex<Freshness>,
     events: broadcast::Sender<Event>,
     follower: Mutex<Option<follow::Follower>>,
@@ -112,7 +113,7 @@ impl Vault {
         identity: Arc<Identity>,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
-        let known = guard::Known::default();
+        let known = known::Known::default();
         let (snapshot, since_checkpoint) = load::open(&*store, &identity, &options, &known)?;
         Ok(Self {
             store,

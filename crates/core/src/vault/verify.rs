@@ -6,7 +6,7 @@ use std::mem;
 
 use super::Vault;
 use super::error::OpenError;
-use super::guard::Known;
+use super::known::Known;
 use super::load::{self, Objects, Walk};
 use crate::commit::{
     AdminChange, Break, Checked, Checkpoint, Commit, EntryChange, IntegrityError, Role, State, decode,
