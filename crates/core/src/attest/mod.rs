@@ -12,7 +12,7 @@ mod digest;
 mod process;
 
 pub use digest::Digests;
-pub use process::{Process, program_path};
+pub use process::{Process, Program};
 
 use crate::workload::{Executable, Kernel};
 

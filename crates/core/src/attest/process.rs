@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use super::digest::Digests;
 use crate::id::Hash;
@@ -124,15 +124,35 @@ impl Process {
     }
 }
 
-/// The path of what `pid` runs, without touching the file: safe where a file system that hangs
-/// must not. A file that was deleted keeps its path.
-#[must_use]
-pub fn program_path(pid: i32) -> Option<OsString> {
-    let path = rustix::fs::readlinkat(CWD, format!("/proc/{pid}/exe"), Vec::new()).ok()?;
-    let path = path.as_bytes();
-    Some(OsString::from_vec(
-        path.strip_suffix(DELETED).unwrap_or(path).to_vec(),
-    ))
+/// Which program a process runs: the path and the file there, so that neither another path nor
+/// another file at the same path is taken for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    path: OsString,
+    device: (u32, u32),
+    inode: u64,
+    /// A number of a file that is gone is given out again; zero where the file system has none.
+    born: (i64, u32),
+}
+
+impl Program {
+    /// What `pid` runs; `None` when that may not be known. Does not wait for a file system that
+    /// hangs. A file that was deleted keeps its path.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Self> {
+        let link = format!("/proc/{pid}/exe");
+        let path = rustix::fs::readlinkat(CWD, link.as_str(), Vec::new()).ok()?;
+        let path = path.as_bytes();
+        let path = path.strip_suffix(DELETED).unwrap_or(path).to_vec();
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        let stat = rustix::fs::statx(CWD, link.as_str(), AtFlags::STATX_DONT_SYNC, wanted).ok()?;
+        Some(Self {
+            path: OsString::from_vec(path),
+            device: (stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            born: (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
+        })
+    }
 }
 
 /// True when `/proc` shows this process under the number it has itself.

@@ -97,20 +97,20 @@ impl Attestor {
     /// Begins to note what `peer` runs.
     pub(super) fn note(&self, peer: &Peer) {
         let peer = peer.clone();
-        drop(self.runtime.spawn(async move { peer.note() }));
+        drop(self.runtime.spawn(async move { peer.note().is_some() }));
     }
 
     /// See [`Peer::noted`].
     pub(super) async fn noted(&self, peer: &Peer) -> Result<(), NotAttested> {
         let peer = peer.clone();
-        let noted = self.runtime.spawn(async move { peer.note() });
-        noted.await.map_err(|_| NotAttested::Stopped)
+        let noted = self.runtime.spawn(async move { peer.note().is_some() });
+        noted.await.map(drop).map_err(|_| NotAttested::Stopped)
     }
 
     /// See [`Peer::check`].
     pub(super) async fn check(&self, peer: &Peer) -> Result<(), NotAttested> {
         let peer = peer.clone();
-        let checked = self.runtime.spawn(async move { peer.check() });
+        let checked = self.runtime.spawn(async move { peer.check_unfenced() });
         Ok(checked.await.map_err(|_| NotAttested::Stopped)??)
     }
 
@@ -160,6 +160,7 @@ impl Attestor {
 
 /// What the kernel says of `peer`, if it still is who connected when that was read.
 fn kernel(peer: &Peer, digests: &Digests) -> Result<Kernel, Lost> {
+    let was_readable = peer.note().is_some();
     let kernel = match Process::open(peer.pid) {
         Ok(process) => attest::kernel(&process, peer.uid, peer.gid, digests),
         // without /proc the kernel's word at the socket is all there is
@@ -176,6 +177,11 @@ fn kernel(peer: &Peer, digests: &Digests) -> Result<Kernel, Lost> {
         }),
     };
     // afterwards: what was read is of the process that is held only if that one still lives
-    peer.check()?;
-    kernel
+    peer.check_unfenced()?;
+    let mut kernel = kernel?;
+    if !was_readable {
+        // it may be read now, but what ran when it was accepted is not known
+        kernel.executable = None;
+    }
+    Ok(kernel)
 }

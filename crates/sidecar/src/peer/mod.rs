@@ -5,11 +5,10 @@
 mod attestor;
 mod hold;
 
-use std::ffi::OsString;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-use strongroom_core::attest::{self, Lost};
+use strongroom_core::attest::{Lost, Program};
 use strongroom_core::workload::Workload;
 use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
@@ -35,7 +34,7 @@ pub struct Peer {
 struct Shared {
     hold: Hold,
     /// What it ran when it was accepted; `None` in it when that may not be known.
-    program: OnceLock<Option<OsString>>,
+    program: OnceLock<Option<Program>>,
     workload: OnceCell<Arc<Workload>>,
     attestor: Arc<Attestor>,
 }
@@ -103,8 +102,9 @@ impl Peer {
     }
 
     /// Remembers what it runs.
-    fn note(&self) {
-        self.shared.program.get_or_init(|| attest::program_path(self.pid));
+    fn note(&self) -> Option<&Program> {
+        let program = self.shared.program.get_or_init(|| Program::of(self.pid));
+        program.as_ref()
     }
 
     /// Returns when it is remembered what it ran when it was accepted. Nothing may be answered
@@ -132,11 +132,18 @@ impl Peer {
     /// # Errors
     /// [`Lost`].
     pub fn check(&self) -> Result<(), Lost> {
+        self.compare(|accepted, now| now.is_none_or(|now| now == *accepted))
+    }
+
+    /// The same for a thread that is not behind the fence: a program that it saw and sees no
+    /// longer is another one.
+    fn check_unfenced(&self) -> Result<(), Lost> {
+        self.compare(|accepted, now| now.is_some_and(|now| now == *accepted))
+    }
+
+    fn compare(&self, same: impl FnOnce(&Program, Option<Program>) -> bool) -> Result<(), Lost> {
         let accepted = self.shared.program.get().and_then(Option::as_ref);
-        let is_same = accepted.is_none_or(|accepted| {
-            let now = attest::program_path(self.pid);
-            now.is_none_or(|now| now == *accepted)
-        });
+        let is_same = accepted.is_none_or(|accepted| same(accepted, Program::of(self.pid)));
         // last: the number was its own while it was used
         match (self.is_alive(), is_same) {
             (true, true) => Ok(()),

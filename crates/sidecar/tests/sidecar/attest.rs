@@ -177,6 +177,64 @@ fn it_is_known_and_another_reads() {
     become_another(client.0.get_ref(), "/api/v1/secrets/web/token");
 }
 
+/// Runs a shell at `path`, which goes on as what is there by then when it gets a line.
+fn at(path: &Path) -> Child {
+    copy("bash", path);
+    Command::new(path)
+        .args(["-c", "read -r; exec \"$0\" 60", path.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Puts a copy of `program` in the place of what is at `path`.
+fn copy(program: &str, path: &Path) {
+    let found = ["/usr/bin", "/bin"].map(|directory| Path::new(directory).join(program));
+    let new = path.with_extension("new");
+    std::fs::copy(found.iter().find(|path| path.exists()).unwrap(), &new).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+/// What `process` is seen to be, held by its directory.
+fn hold(process: &Child, uid: u32, attestor: &std::sync::Arc<Attestor>) -> Peer {
+    let pid = i32::try_from(process.id()).unwrap();
+    let own = rustix::process::geteuid().as_raw();
+    Peer::held(uid, uid, pid, Hold::directory(pid, own).unwrap(), attestor)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn another_file_at_the_same_path_is_another_program() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let attestor = Attestor::start(None).unwrap();
+    let mut child = at(&path);
+    let pid = i32::try_from(child.id()).unwrap();
+    let peer = hold(&child, 0, &attestor);
+    runtime().block_on(async {
+        peer.noted().await.unwrap();
+        let before = Process::open(pid).unwrap().program();
+        copy("sleep", &path);
+        // the file was replaced, but it still runs the old one
+        assert_eq!(peer.recheck().await, Ok(()));
+        child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        until("it runs the other file", || {
+            (Process::open(pid).ok()?.program() != before).then_some(())
+        });
+        let changed = NotAttested::Lost(Lost::Changed);
+        assert_eq!(peer.recheck().await, Err(changed));
+        assert_eq!(peer.workload().await.unwrap_err(), changed);
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_client_that_is_not_seen_is_refused() {
     if !crate::root::can("make a pid namespace") {
