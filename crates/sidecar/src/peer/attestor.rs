@@ -4,6 +4,7 @@
 //! A sandbox that forbids looking at other processes (Landlock forbids `/proc/PID/exe`) must not
 //! cover its threads, so they are started before there is one.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use strongroom_core::attest::engine::{Engine, EngineError};
 use strongroom_core::attest::{self, Digests, Lost, Process};
 use strongroom_core::workload::{Kernel, Workload};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use super::Peer;
 
@@ -21,7 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Threads that read programs.
-const READERS: usize = 4;
+const READERS: usize = 16;
+
+/// How many of them one uid may keep: a read that hangs keeps its thread for good.
+const SHARE: usize = 2;
 
 /// Where the kernel keeps the uid that stands for all that are not mapped.
 const OVERFLOW: &str = "/proc/sys/kernel/overflowuid";
@@ -33,6 +39,8 @@ pub struct Attestor {
     digests: Arc<Digests>,
     engine: Option<Engine>,
     complained: Mutex<Option<Instant>>,
+    /// Of the uids that have a read or wait for one, no others.
+    shares: Mutex<HashMap<u32, Arc<Semaphore>>>,
     overflow_uid: u32,
 }
 
@@ -84,6 +92,7 @@ impl Attestor {
             digests: Arc::default(),
             engine,
             complained: Mutex::default(),
+            shares: Mutex::default(),
             overflow_uid,
         }))
     }
@@ -118,18 +127,19 @@ impl Attestor {
         let attestor = Arc::clone(self);
         let peer = peer.clone();
         // begun from its own thread, so that the readers are not in a sandbox of the caller's
-        let found = self.runtime.spawn(async move { attestor.find_out(peer).await });
-        found.await.unwrap_or(Err(NotAttested::Stopped))
+        let mut found = JoinSet::new();
+        // dropped with the last who waits, and its work with it
+        found.spawn_on(async move { attestor.find_out(peer).await }, &self.runtime);
+        match found.join_next().await {
+            Some(Ok(found)) => found,
+            _ => Err(NotAttested::Stopped),
+        }
     }
 
     async fn find_out(&self, peer: Peer) -> Result<Found, NotAttested> {
-        let digests = Arc::clone(&self.digests);
-        let of = peer.clone();
-        let kernel = tokio::task::spawn_blocking(move || kernel(&of, &digests));
-        let kernel = tokio::time::timeout(PATIENCE, kernel)
+        let kernel = tokio::time::timeout(PATIENCE, self.read(&peer))
             .await
-            .map_err(|_| NotAttested::Slow)?
-            .map_err(|_| NotAttested::Stopped)??;
+            .map_err(|_| NotAttested::Slow)??;
         let said = match &self.engine {
             Some(engine) => engine.ask(&kernel).await,
             None => Ok(None),
@@ -146,6 +156,36 @@ impl Attestor {
                 Found::WithoutEngine(whole(None))
             }
         })
+    }
+
+    /// Reads by a thread of the uid's share. A read that nobody waits for any more is not begun.
+    async fn read(&self, peer: &Peer) -> Result<Kernel, NotAttested> {
+        let permit = self.share(peer.uid).acquire_owned().await;
+        let permit: OwnedSemaphorePermit = permit.map_err(|_| NotAttested::Stopped)?;
+        let digests = Arc::clone(&self.digests);
+        let peer = peer.clone();
+        let mut read = JoinSet::new();
+        read.spawn_blocking(move || {
+            // until the read has ended, however long ago the caller gave up
+            let _permit = permit;
+            if !peer.is_alive() {
+                return Err(Lost::Ended);
+            }
+            kernel(&peer, &digests)
+        });
+        match read.join_next().await {
+            Some(Ok(kernel)) => Ok(kernel?),
+            _ => Err(NotAttested::Stopped),
+        }
+    }
+
+    fn share(&self, uid: u32) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.retain(|_, share| Arc::strong_count(share) > 1);
+        let share = shares
+            .entry(uid)
+            .or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
+        Arc::clone(share)
     }
 
     /// One line for as long as the engine does not answer, and little more.

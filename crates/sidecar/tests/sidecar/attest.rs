@@ -236,6 +236,40 @@ fn another_file_at_the_same_path_is_another_program() {
 }
 
 #[test]
+fn a_uid_that_keeps_readers_busy_does_not_keep_another_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    let attestor = Attestor::start(None).unwrap();
+    copy("bash", &path);
+    // the largest that is hashed, and never remembered
+    let large = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    large.set_len(256 * 1024 * 1024).unwrap();
+    drop(large);
+    let mut busy = Command::new(&path)
+        .args(["-c", "read -r"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let touched = std::fs::File::open(&path).unwrap();
+    runtime().block_on(async {
+        let mut many = tokio::task::JoinSet::new();
+        for _ in 0..128 {
+            let peer = hold(&busy, 1001, &attestor);
+            many.spawn(async move { peer.workload().await.map(drop) });
+        }
+        tokio::task::yield_now().await;
+        touched.set_modified(std::time::SystemTime::now()).unwrap();
+        let seen = hold(&other, 1002, &attestor).workload().await.unwrap();
+        assert_eq!(seen.kernel.uid, 1002);
+    });
+    for child in [&mut busy, &mut other] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
 fn a_client_that_is_not_seen_is_refused() {
     if !crate::root::can("make a pid namespace") {
         return;
