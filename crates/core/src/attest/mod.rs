@@ -25,6 +25,9 @@ pub enum Lost {
     /// It runs another program than when it was first looked at.
     #[error("the process runs another program now")]
     Changed,
+    /// The kernel does not tell its groups.
+    #[error("what the kernel says of the process cannot be read whole")]
+    Unread,
 }
 
 /// What the kernel says of `process`, which connected as `uid` and `gid`. What may not be read is
@@ -34,11 +37,16 @@ pub enum Lost {
 /// [`Lost`] when the process ended or began another program meanwhile.
 pub fn kernel(process: &Process, uid: u32, gid: u32, digests: &Digests) -> Result<Kernel, Lost> {
     let before = process.program();
-    let groups = process.groups().unwrap_or_default();
-    let place = process
-        .cgroup()
-        .map(|text| cgroup::place(&text))
-        .unwrap_or_default();
+    // a process that was opened says both; without them, what a policy forbids them would be allowed
+    let unread = |_| {
+        if process.is_alive() {
+            Lost::Unread
+        } else {
+            Lost::Ended
+        }
+    };
+    let groups = process.groups().map_err(unread)?;
+    let place = cgroup::place(&process.cgroup().map_err(unread)?);
     let executable = process.executable(digests);
     if !process.is_alive() {
         return Err(Lost::Ended);

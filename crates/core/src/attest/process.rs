@@ -13,7 +13,7 @@ use super::digest::Digests;
 use crate::id::Hash;
 
 /// More than any of the files that are read has.
-const MOST: u64 = 64 * 1024;
+const MOST: u64 = 1024 * 1024;
 
 /// What the kernel appends to the path of a file that was deleted.
 const DELETED: &[u8] = b" (deleted)";
@@ -119,6 +119,10 @@ impl Process {
     fn read(&self, name: &str) -> io::Result<String> {
         let mut bytes = Vec::new();
         self.open_file(name)?.take(MOST).read_to_end(&mut bytes)?;
+        // what is cut off may end in the middle of a number
+        if u64::try_from(bytes.len()).is_ok_and(|length| length >= MOST) {
+            return Err(unreadable());
+        }
         // the name of a program or control group may be of any bytes
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -463,3 +463,24 @@ fn an_engine_that_does_not_answer_takes_nothing_but_its_labels_away() {
     assert!(seen["engine"].is_null() && seen["kernel"]["container"].is_null());
     assert_eq!(sidecar.secret("web/token"), "one");
 }
+
+#[test]
+fn as_many_groups_as_a_process_may_have_are_read_whole() {
+    if !crate::root::can("become another user") {
+        return;
+    }
+    // seven bytes each in /proc/PID/status; a cut in the middle of one would be another group
+    let groups: Vec<_> = (100_000..115_000).collect();
+    let list: Vec<_> = groups.iter().map(u32::to_string).collect();
+    let mut child = Command::new("setpriv")
+        .args(["--groups", &list.join(","), "sleep", "60"])
+        .spawn()
+        .unwrap();
+    let process = Process::open(i32::try_from(child.id()).unwrap()).unwrap();
+    until("it has its groups", || {
+        let read = process.groups().unwrap();
+        (read == groups).then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -68,24 +68,13 @@ fn what_members_did_is_recorded_also_when_it_was_while_the_sidecar_was_away() {
         compartment: None,
     }]);
     let sidecar = Sidecar::start(&scene, &audit);
-    let more = until("what was missed is recorded", || {
-        let seen = of_members(&directory).split_off(3);
-        (seen.len() == 2).then_some(seen)
-    });
-    assert_eq!(
-        more,
-        [
-            (away, "commit".to_owned(), json!("prod/web/other")),
-            (empty, "commit".to_owned(), Value::Null),
-        ]
-    );
-    // once
-    sidecar.terminate();
-    let sidecar = Sidecar::start(&scene, &audit);
-    sidecar.serves(scene.secret("web/last", "3"));
-    until("the last one is recorded", || {
-        let seen = of_members(&directory).split_off(5);
-        (seen.len() == 1 && seen[0].2 == "prod/web/last").then_some(())
+    let missed = [
+        (away, "commit".to_owned(), json!("prod/web/other")),
+        (empty, "commit".to_owned(), Value::Null),
+    ];
+    // what it had recorded when it was killed may be there twice
+    until("what was missed is recorded", || {
+        of_members(&directory).ends_with(&missed).then_some(())
     });
     sidecar.terminate();
 }
