@@ -88,7 +88,10 @@ pub(crate) fn note(text: &str) {
 
 /// A line on stderr that deserves attention.
 pub(crate) fn warn(text: &str) {
-    note(&format!("{CHANGED}warning:{CHANGED:#} {text}\n"));
+    note(&format!(
+        "{CHANGED}warning:{CHANGED:#} {}\n",
+        harmless_lines(text)
+    ));
 }
 
 /// Shows an error and what to do next, in the form that was asked for.
@@ -100,12 +103,15 @@ pub(crate) fn show_error(error: &CliError, json: bool) {
             "message": error.message,
             "hint": error.hint,
         }});
-        note(&format!("{document}\n"));
+        note(&format!("{}\n", escaped(&document.to_string())));
         return;
     }
-    note(&format!("{REMOVED}error:{REMOVED:#} {}\n", error.message));
+    note(&format!(
+        "{REMOVED}error:{REMOVED:#} {}\n",
+        harmless_lines(&error.message)
+    ));
     if let Some(hint) = &error.hint {
-        note(&format!("{STRONG}next:{STRONG:#} {hint}\n"));
+        note(&format!("{STRONG}next:{STRONG:#} {}\n", harmless_lines(hint)));
     }
 }
 
@@ -160,4 +166,24 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '?' } else { c })
         .collect()
+}
+
+/// The same for text of several lines, which keeps its newlines and tabs.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    let shown = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars().map(|c| if shown(c) { c } else { '?' }).collect()
+}
+
+/// JSON made harmless for a terminal and meaning the same: serde escapes what is below a space, and
+/// leaves the control characters above it.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

@@ -8,11 +8,11 @@ use strongroom_core::name::EnvironmentName;
 use strongroom_core::secret::Secret;
 use strongroom_core::vault::{Edit, Expect, Put};
 
-use super::{cases, files};
+use super::{cases, files, writers};
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::open;
+use crate::{open, output};
 
 pub(crate) fn run(
     environment: &EnvironmentName,
@@ -22,7 +22,19 @@ pub(crate) fn run(
     context: &Context,
 ) -> Result<(), CliError> {
     let found = files::read(directory)?;
-    let failed = cases::run(&found)?.failures.len();
+    let outcome = cases::run(&found, Some(environment))?;
+    if outcome.cases == 0 {
+        output::warn(&format!(
+            "{}: there are no cases in it: nothing says what these policies are meant to decide",
+            directory.display()
+        ));
+    } else if outcome.about == 0 {
+        return Err(
+            CliError::failed(format!("no case is about {environment:?}: nothing was changed"))
+                .hint("leave `environment` out of the cases, or name this one there"),
+        );
+    }
+    let failed = outcome.failures.len();
     if failed > 0 {
         return Err(CliError::failed(format!(
             "{failed} cases are decided otherwise: nothing was changed"
@@ -46,6 +58,7 @@ pub(crate) fn run(
             }
         }
     }
+    writers::warn(&opened.vault.snapshot(), environment, &found, prune)?;
     edits.extend(found.policies.into_iter().map(|file| {
         Edit::Put(Put {
             environment: environment.clone(),

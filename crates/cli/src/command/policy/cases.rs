@@ -1,107 +1,26 @@
-//! The cases beside policies: owns their file format and running them.
+//! The cases beside policies: owns running them, and how they went.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use strongroom_core::kind::Kind;
+use serde::Serialize;
 use strongroom_core::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use strongroom_core::policy::{Action, Decision, Policies, Prepared, Principal, Resource, Source};
 use strongroom_core::snapshot::Role;
 
-use super::described::Described;
-use super::files::{self, Directory};
+use super::asked;
+use super::case_file::{Asked, Asking, Case, CaseFile};
+use super::files::Directory;
 use crate::error::CliError;
-use crate::moment;
-
-/// A file of cases.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseFile {
-    /// Whose policies they are.
-    #[serde(default = "prod")]
-    environment: String,
-    /// What that environment inherits from, nearest first.
-    #[serde(default)]
-    inherits: Vec<String>,
-    #[serde(default)]
-    principals: BTreeMap<String, Asking>,
-    #[serde(rename = "case")]
-    cases: Vec<Case>,
-}
-
-fn prod() -> String {
-    "prod".to_owned()
-}
-
-/// Who asks.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Asking {
-    Member(AskingMember),
-    Workload(Box<Described>),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskingMember {
-    member: String,
-    role: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    principal: String,
-    action: String,
-    resource: Asked,
-    /// When it is asked; 2000-01-01 if nothing is said.
-    now: Option<String>,
-    decision: Expected,
-    /// The deciding policies, in any order.
-    #[serde(default)]
-    policies: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Asked {
-    Path(String),
-    Entry(AskedEntry),
-}
-
-/// An entry that is not the plain one its action is about.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskedEntry {
-    path: String,
-    kind: Option<String>,
-    compartment: Option<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Expected {
-    Allow,
-    Deny,
-}
-
-impl Expected {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-        }
-    }
-}
+use crate::{moment, output};
 
 /// How the cases of one directory went.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) cases: usize,
+    /// Cases about the environment that was asked for, or one that inherits from it.
+    #[serde(skip)]
+    pub(crate) about: usize,
     pub(crate) failures: Vec<Failure>,
     /// Policies that decided no case.
     pub(crate) untested: Vec<String>,
@@ -138,31 +57,40 @@ impl Failure {
         };
         let _ = writeln!(text, "  - {}", side(&self.expected));
         let _ = writeln!(text, "  + {}", side(&self.decided));
-        text
+        output::harmless_lines(&text)
     }
 }
 
-/// Runs all cases of a directory.
-pub(crate) fn run(directory: &Directory) -> Result<Outcome, CliError> {
+/// Whose policies cases are about that do not say it, where nothing else does either.
+const ENVIRONMENT: &str = "prod";
+
+/// Runs all cases of a directory; those that do not say about which environment they are, are
+/// about `environment`.
+pub(crate) fn run(directory: &Directory, environment: Option<&EnvironmentName>) -> Result<Outcome, CliError> {
+    let unsaid = environment.map_or(ENVIRONMENT, |environment| environment.as_str());
     let mut outcome = Outcome::default();
     let mut decided = BTreeSet::new();
     let mut names = BTreeSet::new();
     for file in &directory.cases {
-        let cases = parse(file)?;
+        let cases = CaseFile::read(file)?;
         let wrong = |problem: String| CliError::failed(format!("{}: {problem}", file.display()));
-        let policies = policies(directory, &cases).map_err(&wrong)?;
+        let named = cases.environment.as_deref().unwrap_or(unsaid);
+        let layers = layers(named, &cases.inherits).map_err(&wrong)?;
+        let is_about = environment.is_some_and(|environment| layers.contains(environment));
+        let policies = policies(directory, layers).map_err(&wrong)?;
         names.extend(policies.names().into_iter().map(str::to_owned));
         for (number, case) in (1..).zip(&cases.cases) {
             let wrong = |problem: String| wrong(format!("case {number}: {problem}"));
-            let decision = ask(case, &cases, &policies).map_err(wrong)?;
+            let decision = ask(case, &cases, named, &policies).map_err(wrong)?;
             decided.extend(decision.policies.iter().map(ToString::to_string));
             outcome.cases += 1;
+            outcome.about += usize::from(is_about);
             let (expected, found) = verdicts(case, &decision);
             if expected != found {
                 outcome.failures.push(Failure {
                     file: file.display().to_string(),
                     case: number,
-                    question: format!("{} {} {}", case.principal, case.action, path_of(&case.resource)),
+                    question: format!("{} {} {}", case.principal, case.action, case.resource.path()),
                     expected,
                     decided: found,
                 });
@@ -189,38 +117,30 @@ fn verdicts(case: &Case, decision: &Decision) -> (Verdict, Verdict) {
     (expected, found)
 }
 
-fn parse(file: &Path) -> Result<CaseFile, CliError> {
-    let text = files::text(file)?;
-    toml::from_str(&text).map_err(|error| {
-        let before = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        CliError::failed(format!("{}: line {line}: {}", file.display(), error.message()))
-    })
+fn layers(environment: &str, inherits: &[String]) -> Result<Vec<EnvironmentName>, String> {
+    let names = [environment]
+        .into_iter()
+        .chain(inherits.iter().map(String::as_str));
+    names
+        .map(|name| EnvironmentName::new(name).map_err(text))
+        .collect()
 }
 
-fn policies(directory: &Directory, cases: &CaseFile) -> Result<Policies, String> {
-    let names = [&cases.environment].into_iter().chain(&cases.inherits);
-    let layers: Vec<_> = names
-        .map(|name| EnvironmentName::new(name))
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
+fn policies(directory: &Directory, layers: Vec<EnvironmentName>) -> Result<Policies, String> {
     let environment = layers.first().cloned().ok_or("it names no environment")?;
     let sources = directory.policies.iter().map(|file| Source {
         environment: &environment,
         path: &file.path,
         text: &file.text,
     });
-    Policies::from_texts(layers, sources).map_err(|error| error.to_string())
+    Policies::from_texts(layers, sources).map_err(text)
 }
 
-fn ask(case: &Case, cases: &CaseFile, policies: &Policies) -> Result<Decision, String> {
+fn ask(case: &Case, cases: &CaseFile, environment: &str, policies: &Policies) -> Result<Decision, String> {
     let principal = cases
         .principals
         .get(&case.principal)
-        .ok_or_else(|| format!("there are no [principals.{}]", case.principal))?;
+        .ok_or_else(|| "it names a principal that the file does not have".to_owned())?;
     let principal = prepare(principal)?;
     let action: Action = case.action.parse().map_err(text)?;
     let (kind, compartment, labels) = match &case.resource {
@@ -233,17 +153,16 @@ fn ask(case: &Case, cases: &CaseFile, policies: &Policies) -> Result<Decision, S
     };
     let kind = match kind {
         Some(word) => word.parse().map_err(text)?,
-        None => kind_of(action),
+        None => asked::kind_of(action),
     };
-    let home = if kind == Kind::Policy {
-        "common"
-    } else {
-        &cases.environment
+    let compartment = match compartment {
+        Some(name) => CompartmentName::new(name).map_err(text)?,
+        None => asked::home(kind, environment).map_err(text)?,
     };
     let resource = Resource {
-        path: &EntryPath::new(path_of(&case.resource)).map_err(text)?,
+        path: &EntryPath::new(case.resource.path()).map_err(text)?,
         kind,
-        compartment: &CompartmentName::new(compartment.unwrap_or(home)).map_err(text)?,
+        compartment: &compartment,
         labels: &labels,
     };
     let now = moment::parse(case.now.as_deref().unwrap_or("2000-01-01T00:00:00Z"))?;
@@ -261,28 +180,6 @@ fn prepare(principal: &Asking) -> Result<Prepared, String> {
             let role: Role = member.role.parse().map_err(text)?;
             Prepared::new(Principal::Member { name: &name, role }).map_err(text)
         }
-    }
-}
-
-/// The kind an action is about when nothing else is said.
-pub(crate) fn kind_of(action: Action) -> Kind {
-    match action {
-        Action::ReadConfig => Kind::Config,
-        Action::EvaluateFlag => Kind::Flag,
-        Action::Administer => Kind::Policy,
-        Action::ReadSecret
-        | Action::Describe
-        | Action::Watch
-        | Action::Confirm
-        | Action::Commit
-        | Action::Rotate => Kind::Secret,
-    }
-}
-
-fn path_of(resource: &Asked) -> &str {
-    match resource {
-        Asked::Path(path) => path,
-        Asked::Entry(entry) => &entry.path,
     }
 }
 

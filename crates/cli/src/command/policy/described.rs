@@ -10,12 +10,12 @@ use strongroom_core::workload::{Container, Engine, Executable, Kernel, Runtime, 
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(crate) struct Described {
-    /// Its user
-    #[arg(long, value_name = "UID", default_value_t = 0, hide_default_value = true)]
-    pub(crate) uid: u32,
-    /// Its group
-    #[arg(long, value_name = "GID", default_value_t = 0, hide_default_value = true)]
-    gid: u32,
+    /// Its user; the kernel always knows it, so it has to be said
+    #[arg(long, value_name = "UID")]
+    uid: Option<u32>,
+    /// Its group [default: the number of its user]
+    #[arg(long, value_name = "GID")]
+    gid: Option<u32>,
     /// A supplementary group; may be repeated
     #[arg(long = "group", value_name = "GID")]
     groups: Vec<u32>,
@@ -94,6 +94,10 @@ impl Described {
                 return Err("a container has an id and a runtime, and only a container has a pod and a user");
             }
         };
+        // taking one for granted would answer for root
+        let uid = self
+            .uid
+            .ok_or("a workload has a uid, and nothing says which: give it")?;
         let mut labels = self.labels.clone();
         labels.extend(self.label.iter().cloned());
         let engine = Engine {
@@ -105,8 +109,8 @@ impl Described {
         };
         Ok(Workload {
             kernel: Kernel {
-                uid: self.uid,
-                gid: self.gid,
+                uid,
+                gid: self.gid.unwrap_or(uid),
                 groups: self.groups.clone(),
                 pid: None,
                 executable,

@@ -7,9 +7,9 @@ use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use strongroom_core::policy::{Action, Decision, Policies, Prepared, Principal, Resource};
-use strongroom_core::snapshot::{Entry, Snapshot};
+use strongroom_core::snapshot::{Entry, Member, Role, Snapshot};
 
-use super::cases;
+use super::asked;
 use super::described::Described;
 use crate::context::Context;
 use crate::error::CliError;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     now: Option<Timestamp>,
     /// A member asks, in the role it has
-    #[arg(long, value_name = "MEMBER")]
+    #[arg(long, value_name = "MEMBER", conflicts_with = "Described")]
     member: Option<MemberName>,
     #[command(flatten)]
     workload: Described,
@@ -63,15 +63,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         Some(entry) => Resource::from(&**entry),
         None => Resource {
             path: &args.path,
-            kind: cases::kind_of(args.action),
+            kind: asked::kind_of(args.action),
             compartment: &compartment,
             labels: &none,
         },
     };
     let now = args.now.unwrap_or_else(|| Ambient::system().now());
-    let decision = policies.decide(&principal(args, &snapshot)?, args.action, resource, now);
+    let (principal, member) = asking(args, &snapshot)?;
+    let mut decision = policies.decide(&principal, args.action, resource, now);
     let about = policies.about(args.action);
-    let reason = reason(args, &decision, &policies, about.len());
+    let mut reason = reason(args, &decision, &policies, about.len());
+    // readers refuse what the role or the compartment does not allow, whatever policies say
+    if let Some(besides) = member.and_then(|member| refused(&member, args.action, resource.compartment)) {
+        decision.allowed = false;
+        reason = format!("{besides}; of the policies alone: {reason}");
+    }
     let explanation = ExplanationJson {
         revision: snapshot.revision().0,
         environment: args.environment.as_str(),
@@ -90,8 +96,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 
 /// The compartment an entry that is not there would be in.
 fn home(snapshot: &Snapshot, args: &Args) -> Result<CompartmentName, CliError> {
-    if cases::kind_of(args.action) == Kind::Policy {
-        return Ok(CompartmentName::new("common")?);
+    let kind = asked::kind_of(args.action);
+    if kind == Kind::Policy {
+        return Ok(asked::home(kind, args.environment.as_str())?);
     }
     let all = snapshot.environments();
     let environment = all.into_iter().find(|each| each.name == args.environment);
@@ -100,7 +107,28 @@ fn home(snapshot: &Snapshot, args: &Args) -> Result<CompartmentName, CliError> {
         .ok_or_else(|| CliError::failed(format!("there is no environment {:?}", args.environment)))
 }
 
-fn principal(args: &Args, snapshot: &Snapshot) -> Result<Prepared, CliError> {
+/// Why a member may not do it, whatever policies say; nothing when role and compartment allow it.
+fn refused(member: &Member, action: Action, compartment: &CompartmentName) -> Option<String> {
+    let name = &member.name;
+    let may = match member.role {
+        Role::Admin => true,
+        Role::Writer => matches!(action, Action::Commit | Action::Rotate),
+        Role::Rotator => action == Action::Rotate,
+        Role::Reader => false,
+    };
+    if !may {
+        return Some(format!(
+            "{name} is a {}, and that role may not {action}",
+            member.role
+        ));
+    }
+    // policies lie where everyone reads and admins write
+    let opens = action == Action::Administer || member.compartments.contains(compartment);
+    (!opens).then(|| format!("{name} does not open the compartment {compartment}, where it lies"))
+}
+
+/// Who asks, and the member it is.
+fn asking(args: &Args, snapshot: &Snapshot) -> Result<(Prepared, Option<Member>), CliError> {
     if args.action.is_of_members() != args.member.is_some() {
         let hint = if args.action.is_of_members() {
             "give --member"
@@ -120,16 +148,17 @@ fn principal(args: &Args, snapshot: &Snapshot) -> Result<Prepared, CliError> {
     }
     let Some(name) = &args.member else {
         let workload = args.workload.workload().map_err(CliError::usage)?;
-        return Ok(Prepared::new(Principal::Workload(&workload))?);
+        return Ok((Prepared::new(Principal::Workload(&workload))?, None));
     };
     let member = snapshot.members().into_iter().find(|member| member.name == *name);
     let member = member.ok_or_else(|| {
         CliError::failed(format!("there is no member {name:?}")).hint("`strongroom member list` shows them")
     })?;
-    Ok(Prepared::new(Principal::Member {
+    let principal = Prepared::new(Principal::Member {
         name,
         role: member.role,
-    })?)
+    })?;
+    Ok((principal, Some(member)))
 }
 
 fn reason(args: &Args, decision: &Decision, policies: &Policies, asked: usize) -> String {

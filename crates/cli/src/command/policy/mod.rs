@@ -2,6 +2,8 @@
 //! command has its own file.
 
 mod apply;
+mod asked;
+mod case_file;
 mod cases;
 mod described;
 mod explain;
@@ -9,6 +11,7 @@ mod files;
 mod fmt;
 mod list;
 mod test;
+mod writers;
 
 use std::path::PathBuf;
 
@@ -19,8 +22,8 @@ use crate::context::Context;
 use crate::error::CliError;
 
 const TEST_EXAMPLES: &str = "\
-A directory holds policies (*.cedar) and cases (*.toml) beside them. A case names who asks for
-what, and what must be decided by which policies:
+A directory holds policies (*.cedar) and cases (cases*.toml, *.cases.toml) beside them. A case
+names who asks for what, and what must be decided by which policies:
 
   [principals.web]
   uid = 1000
@@ -38,10 +41,19 @@ Example:
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   strongroom policy explain prod --action readSecret --path web/key --uid 1000 --unit web.service
-  strongroom policy explain prod --action commit --path web/key --member bob";
+  strongroom policy explain prod --action commit --path web/key --member bob
+
+A workload needs a --uid. Of a member, role and compartments are asked as well.";
 const APPLY_EXAMPLES: &str = "\
-The file DIR/web.cedar becomes the policy entry policy/web. The cases in DIR must pass. Policies
-that are so already are left alone; with --prune those that DIR does not have are deleted.
+The file DIR/web.cedar becomes the policy entry policy/web. The cases in DIR must pass, and be about
+ENV; those that name no environment are. Policies that are so already are left alone; with --prune
+those that DIR does not have are deleted.
+
+The first policy ends what is built in, for members too. To leave them what role and compartments
+allow, let DIR have:
+
+  @id(\"members within their roles\")
+  permit (principal is Member, action, resource);
 
 Examples:
   strongroom policy apply prod policies/systemd --dry-run

@@ -20,11 +20,11 @@ struct DirectoryJson {
 pub(crate) fn run(directories: &[PathBuf], context: &Context) -> Result<(), CliError> {
     let mut all = Vec::new();
     for directory in directories {
-        let outcome = cases::run(&files::read(directory)?)?;
+        let outcome = cases::run(&files::read(directory)?, None)?;
         if outcome.cases == 0 {
             return Err(
                 CliError::failed(format!("{}: there are no cases in it", directory.display()))
-                    .hint("cases are files that end with .toml; --help shows one"),
+                    .hint("cases are in cases.toml, cases-NAME.toml or NAME.cases.toml; --help shows one"),
             );
         }
         all.push(DirectoryJson {
