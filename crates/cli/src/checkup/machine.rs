@@ -212,10 +212,10 @@ fn notification() -> Finding {
 fn descriptors() -> Finding {
     const CHECK: &str = "open files";
     match rustix::process::getrlimit(Resource::Nofile).maximum {
-        Some(limit) if limit < 8448 => Finding::warning(
+        Some(limit) if limit < 2 * 8192 + 256 => Finding::warning(
             CHECK,
-            format!("at most {limit}: fewer connections than the 8192 a sidecar serves by default"),
-            "raise RLIMIT_NOFILE (systemd: LimitNOFILE=16384)",
+            format!("at most {limit}: a connection takes two, and a sidecar serves 8192 by default"),
+            "raise RLIMIT_NOFILE (systemd: LimitNOFILE=32768)",
         ),
         Some(limit) => Finding::ok(CHECK, format!("at most {limit}")),
         None => Finding::ok(CHECK, "no limit"),

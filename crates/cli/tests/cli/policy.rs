@@ -447,6 +447,11 @@ fn only_regular_files_of_bounded_size_are_read() {
         .refused(1, "it is no regular file");
     desk.run(["policy", "test", "team"])
         .refused(1, "it is no regular file");
+    let unformatted = "permit(principal,action,resource);";
+    desk.feed(["policy", "fmt", "--check"], unformatted)
+        .refused(1, "standard input is not formatted");
+    desk.feed(["policy", "fmt", "--json"], unformatted)
+        .refused(2, "--json is for files");
     desk.run(["policy", "fmt", "/dev/zero"])
         .refused(1, "it is no regular file");
 }

@@ -36,7 +36,7 @@ pub struct Value {
 /// Entries that a consumer cannot do without are not there: nothing was delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "revision {revision} lacks {}: put them into the store, or do not require them",
+    "revision {revision} lacks {}: put them into the store, let policy permit them to this process, or do not require them",
     Listed(.paths)
 )]
 pub struct Missing {

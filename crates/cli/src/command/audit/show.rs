@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, IsTerminal as _};
 
 use strongroom_core::audit::{Body, Caller, Line, Name, NameKey, Names, Recorded, lines};
 use strongroom_core::name::{EntryPath, EnvironmentName};
@@ -108,6 +108,11 @@ fn fits(args: &Args, entry: Option<&WantedEntry<'_>>, record: &Recorded<'_>) -> 
 /// Writes a line in the form that was asked for.
 pub(super) fn write(line: &Line<'_>, bytes: &[u8], context: &Context) -> Result<(), CliError> {
     if context.output.json {
+        // a client chooses the path of its program: a terminal must not obey it
+        if std::io::stdout().is_terminal() {
+            let line = output::escaped(&String::from_utf8_lossy(bytes));
+            return output::raw(format!("{line}\n").as_bytes());
+        }
         return output::raw(&[bytes, b"\n"].concat());
     }
     let text = shown(line).unwrap_or_else(|| format!("{}  log signed\n", line.time));
@@ -116,7 +121,7 @@ pub(super) fn write(line: &Line<'_>, bytes: &[u8], context: &Context) -> Result<
 
 /// An entry that was asked for, by its id or by its name.
 struct WantedEntry<'a> {
-    given: &'a str,
+    given: String,
     name: Option<(EnvironmentName, EntryPath)>,
     hashed: OnceCell<String>,
     context: &'a Context,
@@ -134,7 +139,11 @@ impl<'a> WantedEntry<'a> {
             }
         };
         Ok(Self {
-            given,
+            given: match name {
+                Some(_) => given.to_owned(),
+                // ids are written in lower case
+                None => given.to_ascii_lowercase(),
+            },
             name,
             hashed: OnceCell::new(),
             context,

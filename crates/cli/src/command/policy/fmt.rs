@@ -24,20 +24,25 @@ struct FormattedJson {
 
 pub(crate) fn run(files: &[PathBuf], check: bool, context: &Context) -> Result<(), CliError> {
     if files.is_empty() {
-        return filter(context);
+        return filter(check, context);
     }
     let mut all = Vec::new();
+    let mut replaced = Vec::new();
+    // all of them before any is written: one that is wrong leaves the others as they were
     for file in files {
         let text = files::text(file)?;
         let pretty = pretty(&text, &file.display().to_string())?;
         let changed = pretty != text;
         if changed && !check {
-            replace(file, &pretty)?;
+            replaced.push((file, pretty));
         }
         all.push(FormattedJson {
             file: file.display().to_string(),
             changed,
         });
+    }
+    for (file, pretty) in replaced {
+        replace(file, &pretty)?;
     }
     let changed: Vec<_> = all.iter().filter(|one| one.changed).collect();
     let said = if check { "is not formatted" } else { "formatted" };
@@ -55,8 +60,13 @@ pub(crate) fn run(files: &[PathBuf], check: bool, context: &Context) -> Result<(
     Ok(())
 }
 
-/// Standard input to standard output.
-fn filter(context: &Context) -> Result<(), CliError> {
+/// Standard input to standard output; to be checked, nothing is written.
+fn filter(check: bool, context: &Context) -> Result<(), CliError> {
+    if context.output.json {
+        return Err(
+            CliError::usage("--json is for files: what is formatted is no JSON").hint("name the files"),
+        );
+    }
     let mut text = String::new();
     let most = MAX_TEXT as u64 + 1;
     std::io::stdin()
@@ -64,7 +74,14 @@ fn filter(context: &Context) -> Result<(), CliError> {
         .take(most)
         .read_to_string(&mut text)
         .map_err(|error| CliError::io("standard input", &error))?;
-    context.output.text(&pretty(&text, "standard input")?)
+    let pretty = pretty(&text, "standard input")?;
+    if !check {
+        return context.output.text(&pretty);
+    }
+    if pretty == text {
+        return Ok(());
+    }
+    Err(CliError::failed("standard input is not formatted"))
 }
 
 fn pretty(text: &str, name: &str) -> Result<String, CliError> {
@@ -73,5 +90,17 @@ fn pretty(text: &str, name: &str) -> Result<String, CliError> {
 }
 
 fn replace(file: &Path, text: &str) -> Result<(), CliError> {
-    std::fs::write(file, text).map_err(|error| CliError::io(file.display(), &error))
+    // beside it and then in its place, so that no file is ever half a policy
+    let beside = file.with_extension("cedar.new");
+    let written = std::fs::metadata(file)
+        .map(|old| old.permissions())
+        .and_then(|mode| {
+            std::fs::write(&beside, text)?;
+            std::fs::set_permissions(&beside, mode)?;
+            std::fs::rename(&beside, file)
+        });
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        CliError::io(file.display(), &error)
+    })
 }
