@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Writes that may wait for one sink.
+/// Writes that may wait for one sink,
 const WAITING: usize = 1024;
+/// and their bytes: one answer may have thousands of records.
+const WAITING_BYTES: usize = 4 << 20;
 /// Facility authpriv, severity informational.
 const PRIORITY: &str = "<86>";
 
@@ -19,23 +21,51 @@ pub(super) struct Copy {
     pub(super) name: &'static str,
     sender: SyncSender<Arc<[u8]>>,
     dropped: Arc<AtomicU64>,
+    /// Bytes that wait.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// What waits for one sink; each taken is done with when the next is asked for.
+struct Waiting {
+    receiver: Receiver<Arc<[u8]>>,
+    bytes: Arc<AtomicUsize>,
+    taken: usize,
+}
+
+impl Iterator for Waiting {
+    type Item = Arc<[u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.bytes.fetch_sub(self.taken, Ordering::Relaxed);
+        self.taken = 0;
+        let lines = self.receiver.recv().ok()?;
+        self.taken = lines.len();
+        Some(lines)
+    }
 }
 
 impl Copy {
     fn start(
         name: &'static str,
-        run: impl FnOnce(Receiver<Arc<[u8]>>, &AtomicU64) + Send + 'static,
+        run: impl FnOnce(Waiting, &AtomicU64) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
         let dropped: Arc<AtomicU64> = Arc::default();
         let counted = Arc::clone(&dropped);
+        let bytes: Arc<AtomicUsize> = Arc::default();
+        let waiting = Waiting {
+            receiver,
+            bytes: Arc::clone(&bytes),
+            taken: 0,
+        };
         std::thread::Builder::new()
             .name(format!("audit-{name}"))
-            .spawn(move || run(receiver, &counted))?;
+            .spawn(move || run(waiting, &counted))?;
         Ok(Self {
             name,
             sender,
             dropped,
+            bytes,
         })
     }
 
@@ -68,7 +98,11 @@ impl Copy {
 
     /// Gives it `lines` if it has room.
     pub(super) fn offer(&self, lines: &Arc<[u8]>) {
-        if self.sender.try_send(Arc::clone(lines)).is_err() {
+        let before = self.bytes.fetch_add(lines.len(), Ordering::Relaxed);
+        // what is larger passes when it is alone
+        let has_room = before == 0 || before.saturating_add(lines.len()) <= WAITING_BYTES;
+        if !has_room || self.sender.try_send(Arc::clone(lines)).is_err() {
+            self.bytes.fetch_sub(lines.len(), Ordering::Relaxed);
             self.dropped.fetch_add(count(lines), Ordering::Relaxed);
         }
     }

@@ -1,6 +1,9 @@
 //! The audit log beside decisions: what members did, what was refused, who was not let in, and how
 //! the log itself is.
 
+use std::io::{BufRead as _, BufReader};
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 use strongroom_core::id::{Hash, Revision};
 use strongroom_core::kind::Kind;
@@ -142,4 +145,48 @@ fn status_and_readiness_say_how_the_log_is() {
         (sidecar.get("/readyz").status == 200).then_some(())
     });
     sidecar.terminate();
+}
+
+#[test]
+fn standard_output_gets_every_line_and_holds_nobody_up() {
+    let scene = Scene::with_token();
+    let (audit, directory) = audit_of(&scene);
+    let settings = scene.settings(&format!("{audit}stdout = true\n"));
+    let mut child = crate::process::command(&settings)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let socket = scene.file("web/s.sock");
+    let mut client = until("it listens", || crate::http::Client::connect(&socket).ok());
+    // more than a pipe holds, and nobody reads it
+    for _ in 0..400 {
+        let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
+        assert_eq!(answer.status, 200);
+    }
+    let copied: Arc<Mutex<String>> = Arc::default();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let kept = Arc::clone(&copied);
+    let reader = std::thread::spawn(move || {
+        for line in out.lines() {
+            let mut kept = kept.lock().unwrap();
+            kept.push_str(&line.unwrap());
+            kept.push('\n');
+        }
+    });
+    until("every read is there", || {
+        let count = copied.lock().unwrap().matches("\"readSecret\"").count();
+        (count == 400).then_some(())
+    });
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+    let copied = copied.lock().unwrap();
+    let files: String = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    // the process ends without waiting for its last lines to be read
+    assert!(files.starts_with(&*copied), "{copied}");
 }
