@@ -55,14 +55,18 @@ impl Chronicle {
         // the vault may be further already: those come with their own revision
         let ahead = vault.snapshot().revision().0.saturating_sub(now.revision().0);
         let limit = usize::try_from(new.min(MOST).saturating_add(ahead)).unwrap_or(usize::MAX);
-        match vault.history(None, limit) {
-            Ok(past) => past
-                .iter()
-                .rev()
-                .filter(|past| self.recorded < past.revision && past.revision <= now.revision())
-                .for_each(|past| self.commit(past, now)),
-            Err(error) => tracing::warn!(%error, "who made the last commits is not in the audit log"),
-        }
+        let past = match vault.history(None, limit) {
+            Ok(past) => past,
+            Err(error) => {
+                // the next revision tries again, from where this one began
+                tracing::warn!(%error, "who made the last commits is not in the audit log yet");
+                return;
+            }
+        };
+        past.iter()
+            .rev()
+            .filter(|past| self.recorded < past.revision && past.revision <= now.revision())
+            .for_each(|past| self.commit(past, now));
         self.recorded = now.revision();
     }
 

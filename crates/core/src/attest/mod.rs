@@ -25,7 +25,7 @@ pub enum Lost {
     /// It runs another program than when it was first looked at.
     #[error("the process runs another program now")]
     Changed,
-    /// The kernel does not tell its groups.
+    /// Its groups or control groups cannot be read, though it lives.
     #[error("what the kernel says of the process cannot be read whole")]
     Unread,
 }
@@ -34,7 +34,7 @@ pub enum Lost {
 /// absent. Reads the whole program when `digests` does not know it: not for a thread that serves.
 ///
 /// # Errors
-/// [`Lost`] when the process ended or began another program meanwhile.
+/// [`Lost`] when the process ended or began another program meanwhile, or its groups cannot be read.
 pub fn kernel(process: &Process, uid: u32, gid: u32, digests: &Digests) -> Result<Kernel, Lost> {
     let before = process.program();
     // a process that was opened says both; without them, what a policy forbids them would be allowed
