@@ -2,6 +2,7 @@
 //! lists. Records are opened through these types only; plain AES-GCM commits to no key, the listed
 //! hash does.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::change::Commit;
@@ -57,8 +58,14 @@ impl<'a> Checked<'a> {
 }
 
 /// Sealed bytes that were checked, kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sealed(Arc<[u8]>);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
 
 impl Sealed {
     /// Accepts and keeps `bytes` as the object that is listed as `hash`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::meta::Meta;
-use super::{Action, Changed, Entry, Node, Snapshot};
+use super::{Action, Changed, Entry, Snapshot};
 use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
 use crate::crypto::seal;
 use crate::id::{CompartmentId, EntryId, Hash, Revision};
@@ -165,7 +165,7 @@ fn place(
             order.remove(&meta.path);
         }
         space.policies.remove(&meta.path);
-        return Ok((space.entries.remove(&meta.path).map(|node| node.entry), None));
+        return Ok((space.entries.remove(&meta.path), None));
     };
     let compartment = next
         .directory
@@ -184,6 +184,7 @@ fn place(
         compartment: compartment.clone(),
         size: seal::plaintext_len(sealed.bytes().len()),
         sealed_in: part.live.compartment,
+        sealed,
     });
     if let Some(order) = space.order.get_mut() {
         order.insert(entry.path.clone(), Arc::clone(&entry));
@@ -193,12 +194,8 @@ fn place(
     } else {
         space.policies.remove(&entry.path);
     }
-    let node = Node {
-        entry: Arc::clone(&entry),
-        sealed,
-    };
-    let before = space.entries.insert(entry.path.clone(), node);
-    Ok((before.map(|node| node.entry), Some(entry)))
+    let before = space.entries.insert(entry.path.clone(), Arc::clone(&entry));
+    Ok((before, Some(entry)))
 }
 
 /// Policies lie in `common` and nothing else does: so everyone reads them, and only admins, who

@@ -53,6 +53,8 @@ pub struct Entry {
     pub size: usize,
     /// The id of its compartment; private, so that entries come from snapshots only.
     pub(crate) sealed_in: CompartmentId,
+    /// Its value.
+    pub(super) sealed: Sealed,
 }
 
 /// An environment.
@@ -167,18 +169,11 @@ pub struct Snapshot {
 /// The entries of one environment: by hash to read them, in order to list them.
 #[derive(Clone, Default)]
 struct Space {
-    entries: PersistentMap<EntryPath, Node>,
+    entries: PersistentMap<EntryPath, Arc<Entry>>,
     /// Made by the first listing and kept up from then on: most readers never list.
     order: OnceLock<imbl::OrdMap<EntryPath, Arc<Entry>>>,
     /// The policies among them, in order: few, and asked for with every snapshot.
     policies: imbl::OrdMap<EntryPath, Arc<Entry>>,
-}
-
-/// An entry and its sealed value.
-#[derive(Clone)]
-struct Node {
-    entry: Arc<Entry>,
-    sealed: Sealed,
 }
 
 impl fmt::Debug for Snapshot {
@@ -318,10 +313,7 @@ impl Snapshot {
     }
 
     pub(crate) fn all_entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.spaces
-            .values()
-            .flat_map(|space| space.entries.values())
-            .map(|node| &node.entry)
+        self.spaces.values().flat_map(|space| space.entries.values())
     }
 
     /// The policy entries of `environment` itself, by path.
@@ -334,11 +326,7 @@ impl Snapshot {
 
     /// The environment's own entry at `path`.
     pub(crate) fn own(&self, environment: &EnvironmentName, path: &EntryPath) -> Option<&Arc<Entry>> {
-        self.spaces
-            .get(environment)?
-            .entries
-            .get(path)
-            .map(|node| &node.entry)
+        self.spaces.get(environment)?.entries.get(path)
     }
 
     /// The metadata an entry was built from.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::meta::value_context;
-use super::{Entry, Node, ReadError, Reading, Snapshot, Space};
+use super::{Entry, ReadError, Reading, Snapshot, Space};
 use crate::config;
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
@@ -30,17 +30,26 @@ impl Snapshot {
     }
 
     /// The environment's own entry at `path`, or the nearest inherited one.
-    fn node(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<&Node, ReadError> {
+    fn nearest(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<&Arc<Entry>, ReadError> {
+        self.find(environment, path.as_str())?
+            .ok_or_else(|| no_entry(environment, path))
+    }
+
+    /// As [`Self::entry`], by a path that nobody has checked: what is found has a name, so that
+    /// the text is parsed only when nothing is.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn find(&self, environment: &EnvironmentName, path: &str) -> Result<Option<&Arc<Entry>>, ReadError> {
         if let Some(own) = self.space(environment).and_then(|space| space.entries.get(path)) {
-            return Ok(own);
+            return Ok(Some(own));
         }
         let layers = self.layers(environment)?;
-        layers
+        let mut inherited = layers
             .iter()
             .skip(1)
-            .filter_map(|layer| self.space(layer)?.entries.get(path))
-            .find(|node| node.entry.kind.is_inherited())
-            .ok_or_else(|| no_entry(environment, path))
+            .filter_map(|layer| self.space(layer)?.entries.get(path));
+        Ok(inherited.find(|entry| entry.kind.is_inherited()))
     }
 
     /// The entry an environment sees at `path`: its own, or an inherited config or flag.
@@ -48,7 +57,7 @@ impl Snapshot {
     /// # Errors
     /// [`ReadError::NoEnvironment`], [`ReadError::NoEntry`].
     pub fn entry(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Arc<Entry>, ReadError> {
-        self.node(environment, path).map(|node| Arc::clone(&node.entry))
+        self.nearest(environment, path).cloned()
     }
 
     /// All entries an environment sees, by path, optionally only those at or under `prefix`.
@@ -89,7 +98,7 @@ impl Snapshot {
                     .order
                     .get_or_init(|| {
                         entries()
-                            .map(|node| (node.entry.path.clone(), Arc::clone(&node.entry)))
+                            .map(|entry| (entry.path.clone(), Arc::clone(entry)))
                             .collect()
                     })
                     .range::<_, EntryPath>((from, std::ops::Bound::Unbounded))
@@ -106,14 +115,14 @@ impl Snapshot {
     /// # Errors
     /// See [`ReadError`].
     pub fn read(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Reading, ReadError> {
-        let node = self.node(environment, path)?;
-        if node.entry.kind == Kind::Config {
-            return self.read_config(environment, path, node);
+        let entry = self.nearest(environment, path)?;
+        if entry.kind == Kind::Config {
+            return self.read_config(environment, path, entry);
         }
         Ok(Reading {
-            value: self.open(node)?,
-            layers: vec![node.entry.environment.clone()],
-            entry: Arc::clone(&node.entry),
+            value: self.open(entry)?,
+            layers: vec![entry.environment.clone()],
+            entry: Arc::clone(entry),
         })
     }
 
@@ -121,32 +130,32 @@ impl Snapshot {
         &self,
         environment: &EnvironmentName,
         path: &EntryPath,
-        nearest: &Node,
+        nearest: &Arc<Entry>,
     ) -> Result<Reading, ReadError> {
-        let mut nodes: Vec<_> = self
+        let mut entries: Vec<_> = self
             .layers(environment)?
             .iter()
             .filter_map(|layer| self.space(layer)?.entries.get(path))
-            .filter(|node| node.entry.kind == Kind::Config)
+            .filter(|entry| entry.kind == Kind::Config)
             .collect();
-        nodes.truncate(config::merged_layers(nodes.iter().map(|node| node.entry.format)));
-        let copy = |node: &&Node| {
-            let bytes = self.open(node)?.expose(|bytes| Zeroizing::new(bytes.to_vec()));
-            Ok((node.entry.format, bytes))
+        entries.truncate(config::merged_layers(entries.iter().map(|entry| entry.format)));
+        let copy = |entry: &&Arc<Entry>| {
+            let bytes = self.open(entry)?.expose(|bytes| Zeroizing::new(bytes.to_vec()));
+            Ok((entry.format, bytes))
         };
-        let opened = nodes.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+        let opened = entries.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
         let documents: Vec<_> = opened
             .iter()
             .map(|(format, bytes)| (*format, bytes.as_slice()))
             .collect();
-        let layers = nodes.iter().map(|node| node.entry.environment.clone()).collect();
+        let layers = entries.iter().map(|entry| entry.environment.clone()).collect();
         let value = config::merge(&documents).map_err(|problem| ReadError::Document {
             environment: environment.clone(),
             path: path.clone(),
             problem,
         })?;
         Ok(Reading {
-            entry: Arc::clone(&nearest.entry),
+            entry: Arc::clone(nearest),
             value: Secret::new(value),
             layers,
         })
@@ -157,16 +166,16 @@ impl Snapshot {
     /// # Errors
     /// See [`ReadError`].
     pub fn secret(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<Secret, ReadError> {
-        let node = self.node(environment, path)?;
-        if node.entry.kind != Kind::Secret {
+        let entry = self.nearest(environment, path)?;
+        if entry.kind != Kind::Secret {
             return Err(ReadError::Kind {
                 environment: environment.clone(),
                 path: path.clone(),
-                found: node.entry.kind,
+                found: entry.kind,
                 wanted: Kind::Secret,
             });
         }
-        self.open(node)
+        self.open(entry)
     }
 
     /// A config document, merged and deserialised.
@@ -200,32 +209,24 @@ impl Snapshot {
 
     /// Opens exactly this entry's own value, without layers.
     pub(crate) fn own_value(&self, entry: &Entry) -> Result<Secret, ReadError> {
-        self.open(self.node_of(entry)?)
+        self.open(entry)
     }
 
-    /// Opens exactly this entry's own value, without layers, and lends it to `f`.
+    /// Opens exactly this entry's own value, without layers, and lends it to `f`. An entry of an
+    /// earlier snapshot of the same store has the value of its version.
     ///
     /// # Errors
-    /// [`ReadError::Damaged`], [`ReadError::NoEntry`] when the entry is not of this snapshot.
+    /// [`ReadError::Damaged`].
     pub fn expose<R>(&self, entry: &Entry, f: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError> {
-        Ok(self.open(self.node_of(entry)?)?.expose(f))
+        Ok(self.open(entry)?.expose(f))
     }
 
     /// Whether the entry's own value equals `value`, in constant time.
     pub(crate) fn is_value(&self, entry: &Entry, value: &Secret) -> Result<bool, ReadError> {
-        let node = self.node_of(entry)?;
-        Ok(node.entry.size == value.len() && self.open(node)?.same_as(value))
+        Ok(entry.size == value.len() && self.open(entry)?.same_as(value))
     }
 
-    fn node_of(&self, entry: &Entry) -> Result<&Node, ReadError> {
-        self.space(&entry.environment)
-            .and_then(|space| space.entries.get(&entry.path))
-            .filter(|node| node.entry.revision == entry.revision)
-            .ok_or_else(|| no_entry(&entry.environment, &entry.path))
-    }
-
-    fn open(&self, node: &Node) -> Result<Secret, ReadError> {
-        let entry = &node.entry;
+    fn open(&self, entry: &Entry) -> Result<Secret, ReadError> {
         let context = value_context(
             self.state.store(),
             entry.sealed_in,
@@ -233,7 +234,8 @@ impl Snapshot {
             entry.version,
             entry.kind,
         );
-        node.sealed
+        entry
+            .sealed
             .open(&self.keyring, &context)
             .map_err(|_| ReadError::Damaged {
                 environment: entry.environment.clone(),
