@@ -14,6 +14,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
+    strongroom_core::crypto::heap::is_wiped_when_freed();
     // before anything else: taking over a descriptor changes the environment, which is safe only
     // while there is one thread
     let activated = listenfd::ListenFd::from_env().take_unix_listener(0);

@@ -12,9 +12,12 @@
 //! re-wraps 60 bytes of a record ([`rewrap`]) and leaves its ciphertext alone. The data key is
 //! random and seals once, hence the constant nonce.
 
+use std::sync::OnceLock;
+
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use zeroize::{Zeroize, Zeroizing, zeroize_stack};
 
+use super::heap;
 use crate::ambient::Entropy;
 use crate::id::{CompartmentId, StoreId, Term};
 use crate::secret::Secret;
@@ -38,9 +41,12 @@ const STACK: usize = if cfg!(debug_assertions) { 32 << 10 } else { 8 << 10 };
 
 /// A compartment's key of one term: encrypts data keys, never data.
 ///
-/// It holds the 32 raw bytes only. Ring's key schedule cannot be wiped, so it is built for each
-/// call, on a stack that is wiped after it.
-pub struct Kek(Box<Zeroizing<[u8; KEY]>>);
+/// Ring's key schedule cannot be wiped: where the allocator does not do it (see [`heap`]), it is built
+/// for each call, on a stack that is wiped after it.
+pub struct Kek {
+    bytes: Box<Zeroizing<[u8; KEY]>>,
+    schedule: OnceLock<Box<LessSafeKey>>,
+}
 
 impl std::fmt::Debug for Kek {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,15 +67,31 @@ impl Kek {
 
     /// A key to be filled in place, so that no copy of it is left on the stack.
     pub(super) fn zeroed() -> Self {
-        Self(Box::new(Zeroizing::new([0; KEY])))
+        Self {
+            bytes: Box::new(Zeroizing::new([0; KEY])),
+            schedule: OnceLock::new(),
+        }
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0.as_mut_slice()
+        self.schedule.take();
+        self.bytes.as_mut_slice()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.0.as_slice()
+        self.bytes.as_slice()
+    }
+
+    /// Its key schedule, where it is kept.
+    fn kept(&self) -> Option<&LessSafeKey> {
+        if let Some(kept) = self.schedule.get() {
+            return Some(kept);
+        }
+        if !heap::is_wiped() {
+            return None;
+        }
+        let made = Box::new(key(self.bytes())?);
+        Some(self.schedule.get_or_init(|| made))
     }
 }
 
@@ -385,16 +407,22 @@ fn unwrap(kek: &Kek, envelope: &Envelope<'_>, bound: &Bound) -> Result<Zeroizing
     let mut dek = Zeroizing::new([0; KEY]);
     dek.copy_from_slice(wrapped);
     let tag = Tag::try_from(tag).map_err(|_| OpenError::Format)?;
-    key(kek.bytes())
-        .ok_or(OpenError::Refused)?
-        .open_in_place_separate_tag(
-            Nonce::assume_unique_for_key(envelope.nonce),
-            bound.with_term(),
-            tag,
-            dek.as_mut_slice(),
-            0..,
-        )
-        .map_err(|_| OpenError::Refused)?;
+    let made;
+    let key = match kek.kept() {
+        Some(kept) => kept,
+        None => {
+            made = key(kek.bytes()).ok_or(OpenError::Refused)?;
+            &made
+        }
+    };
+    key.open_in_place_separate_tag(
+        Nonce::assume_unique_for_key(envelope.nonce),
+        bound.with_term(),
+        tag,
+        dek.as_mut_slice(),
+        0..,
+    )
+    .map_err(|_| OpenError::Refused)?;
     Ok(dek)
 }
 
