@@ -20,8 +20,12 @@ pub(crate) fn digits(byte: u8) -> [u8; 2] {
 
 /// Appends `bytes`.
 pub(crate) fn push(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len().saturating_mul(2));
-    out.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+    let start = out.len();
+    out.resize(start.saturating_add(bytes.len().saturating_mul(2)), 0);
+    let (pairs, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = digits(*byte);
+    }
 }
 
 /// Reads exactly `N` bytes; `None` for anything but `2 * N` lower-case digits.

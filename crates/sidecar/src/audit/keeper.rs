@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::sink::Log;
+use super::tick::Tick;
 use super::writer::note;
 
 /// How often writing is tried during an outage in which nobody asks.
@@ -71,7 +72,7 @@ impl Keeper {
         self.bring_to_disk();
         if now >= self.next_file && self.to_disk.is_none() && self.is_full() {
             self.next_file = now + PATIENCE;
-            match self.rotate(now) {
+            match self.rotate() {
                 Ok(()) => self.next_file = now,
                 Err(error) => tracing::warn!(%error, "the audit log could not begin its next file"),
             }
@@ -83,7 +84,7 @@ impl Keeper {
         }
         let mut writer = log.lock();
         let is_due = writer.unsigned >= log.options.head_every_records || (is_time && writer.unsigned > 0);
-        if is_due && let Err(error) = writer.sign(now) {
+        if is_due && let Err(error) = writer.sign(Tick::now()) {
             drop(writer);
             log.troubles.begin(&error.to_string());
         }
@@ -95,11 +96,11 @@ impl Keeper {
         writer.length() >= options.rotate_bytes || writer.age() >= options.rotate_every
     }
 
-    fn rotate(&mut self, now: Instant) -> io::Result<()> {
-        self.log.lock().rotate(now)?;
+    fn rotate(&mut self) -> io::Result<()> {
+        self.log.lock().rotate(Tick::now())?;
         self.bring_to_disk();
         match self.log.options.keep {
-            Some(keep) => self.log.lock().prune(now, keep),
+            Some(keep) => self.log.lock().prune(Tick::now(), keep),
             None => Ok(()),
         }
     }
@@ -151,7 +152,7 @@ impl Keeper {
             .log
             .write(&mut writer, std::iter::once(stopped.as_slice()))
             .is_ok()
-            && writer.sign(Instant::now()).and_then(|()| writer.flush()).is_ok();
+            && writer.sign(Tick::now()).and_then(|()| writer.flush()).is_ok();
         writer.is_closed = true;
         // whoever queued meanwhile is told
         self.log.write_queued(&mut writer);

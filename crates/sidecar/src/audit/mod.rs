@@ -12,6 +12,7 @@ mod keeper;
 mod medium;
 mod queue;
 mod sink;
+mod tick;
 mod ticket;
 mod trouble;
 mod writer;

@@ -19,6 +19,7 @@ use super::files::Files;
 use super::keeper::Keeper;
 use super::medium::Medium;
 use super::queue::{Bodies, Item, Queue};
+use super::tick::Tick;
 use super::ticket::{Pending, Ticket};
 use super::trouble::{Trouble, Troubles};
 use super::writer::{Writer, note};
@@ -127,8 +128,8 @@ impl Sink {
             ambient.clone(),
             copies,
         );
-        writer.write(Instant::now(), notes.iter().map(Vec::as_slice))?;
-        writer.sign(Instant::now())?;
+        writer.write(Tick::now(), notes.iter().map(Vec::as_slice))?;
+        writer.sign(Tick::now())?;
         if options.durability == Durability::Fsync {
             writer.flush()?;
         }
@@ -408,7 +409,7 @@ impl Log {
         if writer.is_closed {
             return Err(AuditError::Stopped);
         }
-        let begun = Instant::now();
+        let begun = Tick::now();
         let mut result = writer.write(begun, bodies);
         let is_synced = self.options.durability == Durability::Fsync;
         if result.is_ok() && is_synced {

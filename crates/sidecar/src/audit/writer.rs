@@ -2,6 +2,7 @@
 //! and beginning the next file. It runs in whichever thread holds its lock. It must not wait
 //! for more than one write, and in `fsync` for the disk.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +14,16 @@ use strongroom_core::crypto::identity::Identity;
 use super::Durability;
 use super::copies::Copy;
 use super::medium::{Medium, Rest};
+use super::tick::Tick;
 
 /// How often the file is looked for at its path.
 const LOOK: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// Lines that are being written, in memory of the thread that writes them: what another had
+    /// written to last would have to come from its core first.
+    static LINES: RefCell<Vec<u8>> = RefCell::default();
+}
 
 /// The end of a log.
 pub(super) struct Writer {
@@ -25,8 +33,7 @@ pub(super) struct Writer {
     identity: Arc<Identity>,
     ambient: Ambient,
     pub(super) copies: Vec<Copy>,
-    lines: Vec<u8>,
-    looked: Instant,
+    looked: Tick,
     begun: Instant,
     has_file: bool,
     /// What is left to do for the file that was begun last.
@@ -85,8 +92,7 @@ impl Writer {
             identity,
             ambient,
             copies,
-            lines: Vec::with_capacity(64 << 10),
-            looked: Instant::now(),
+            looked: Tick::now(),
             begun: Instant::now(),
             in_a_row: 0,
             is_quick: true,
@@ -112,12 +118,8 @@ impl Writer {
     }
 
     /// Appends a line for each of `bodies`, all of them or none.
-    pub(super) fn write<'a>(
-        &mut self,
-        now: Instant,
-        bodies: impl Iterator<Item = &'a [u8]>,
-    ) -> io::Result<()> {
-        if now.saturating_duration_since(self.looked) >= LOOK {
+    pub(super) fn write<'a>(&mut self, now: Tick, bodies: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
+        if now.since(self.looked) >= LOOK {
             // what was found wrong is looked at again before anything more is written
             self.look()?;
             self.looked = now;
@@ -131,29 +133,31 @@ impl Writer {
     fn append<'a>(&mut self, bodies: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
         let at = self.ambient.now();
         let mut chain = self.chain;
-        self.lines.clear();
-        for body in bodies {
-            chain.append(at, body, &mut self.lines);
-        }
-        self.medium.append(&self.lines)?;
-        self.unsigned = self
-            .unsigned
-            .saturating_add(chain.last().seq.saturating_sub(self.last().seq));
-        self.chain = chain;
-        self.copy();
-        Ok(())
+        LINES.with_borrow_mut(|lines| {
+            lines.clear();
+            for body in bodies {
+                chain.append(at, body, lines);
+            }
+            self.medium.append(lines)?;
+            self.unsigned = self
+                .unsigned
+                .saturating_add(chain.last().seq.saturating_sub(self.last().seq));
+            self.chain = chain;
+            self.copy(lines);
+            Ok(())
+        })
     }
 
     /// Gives the second sinks the lines that were just written, which with `fsync` may still be
     /// taken back.
-    fn copy(&mut self) {
+    fn copy(&mut self, lines: &[u8]) {
         if self.copies.is_empty() {
             return;
         }
         if self.durability == Durability::Fsync {
-            self.uncopied.extend_from_slice(&self.lines);
+            self.uncopied.extend_from_slice(lines);
         } else {
-            offer(&self.copies, &self.lines);
+            offer(&self.copies, lines);
         }
     }
 
@@ -185,20 +189,20 @@ impl Writer {
     fn next_file(&mut self, note: Option<Vec<u8>>) -> io::Result<()> {
         let mut chain = self.chain;
         let first = chain.next_seq();
-        self.lines.clear();
+        let mut lines = Vec::with_capacity(1024);
         let body = self.signed(chain.last());
         let at = self.ambient.now();
-        chain.append(at, &body, &mut self.lines);
+        chain.append(at, &body, &mut lines);
         if let Some(note) = &note {
-            chain.append(at, note, &mut self.lines);
+            chain.append(at, note, &mut lines);
         }
-        self.rest = self.medium.begin(first, &self.lines, self.durability)?;
+        self.rest = self.medium.begin(first, &lines, self.durability)?;
         self.chain = chain;
         self.has_file = true;
         self.begun = Instant::now();
-        self.looked = self.begun;
+        self.looked = Tick::now();
         self.unsigned = u64::from(note.is_some());
-        self.copy();
+        self.copy(&lines);
         if self.durability == Durability::Fsync {
             self.is_flushed();
         }
@@ -212,7 +216,7 @@ impl Writer {
     }
 
     /// Writes a head of the last line.
-    pub(super) fn sign(&mut self, now: Instant) -> io::Result<()> {
+    pub(super) fn sign(&mut self, now: Tick) -> io::Result<()> {
         let body = self.signed(self.last());
         self.write(now, std::iter::once(body.as_slice()))?;
         self.unsigned = 0;
@@ -220,7 +224,7 @@ impl Writer {
     }
 
     /// Closes the file with a head and begins the next.
-    pub(super) fn rotate(&mut self, now: Instant) -> io::Result<()> {
+    pub(super) fn rotate(&mut self, now: Tick) -> io::Result<()> {
         self.sign(now)?;
         if self.durability == Durability::Fsync {
             self.flush()?;
@@ -229,7 +233,7 @@ impl Writer {
     }
 
     /// Removes the oldest files beyond `keep`, and says so in the log.
-    pub(super) fn prune(&mut self, now: Instant, keep: usize) -> io::Result<()> {
+    pub(super) fn prune(&mut self, now: Tick, keep: usize) -> io::Result<()> {
         for name in self.medium.prune(keep)? {
             let body = note("removed", None, Some(&name));
             self.write(now, std::iter::once(body.as_slice()))?;
