@@ -36,4 +36,5 @@ pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod state;
+pub mod timer;
 pub mod worker;

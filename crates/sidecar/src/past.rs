@@ -12,6 +12,8 @@ use strongroom_core::snapshot::Snapshot;
 use strongroom_core::vault::OpenError;
 use tokio::sync::Semaphore;
 
+use crate::timer;
+
 /// Snapshots kept; they share most of their memory with the current one only while records do.
 const KEPT: usize = 4;
 
@@ -96,7 +98,7 @@ impl Past {
         }
         let _waits = self.waiting.try_acquire().map_err(|_| PastError::Busy)?;
         let built = self.build(vault, revision);
-        tokio::time::timeout(PATIENCE, built)
+        timer::timeout(PATIENCE, built)
             .await
             .unwrap_or(Err(PastError::Busy))
     }

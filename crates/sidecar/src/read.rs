@@ -41,8 +41,8 @@ pub enum Unread {
     },
 }
 
-/// Opens the entry that was granted, of `snapshot`, as `environment` sees it, and lends its bytes
-/// to `f`. `None` for a flag that has no default to inject: the consumer's own holds.
+/// Opens the entry that was granted, of `snapshot`, as `environment` sees it, and lends it with its
+/// bytes to `f`. `None` for a flag that has no default to inject: the consumer's own holds.
 ///
 /// # Errors
 /// [`Unread`].
@@ -51,9 +51,10 @@ pub fn open<R>(
     snapshot: &Snapshot,
     environment: &EnvironmentName,
     form: Form,
-    f: impl FnOnce(&[u8]) -> R,
+    f: impl FnOnce(&Entry, &[u8]) -> R,
 ) -> Result<Option<R>, Unread> {
     let entry = grant.entry();
+    let f = |bytes: &[u8]| f(entry, bytes);
     tracing::trace!(revision = snapshot.revision().0, path = %entry.path, "read");
     match (entry.kind, form) {
         (Kind::Config, _) => Ok(Some(snapshot.read(environment, &entry.path)?.value.expose(f))),
@@ -93,19 +94,18 @@ pub fn material(
     let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
     let grants = gate.ask_all(question, injected)?.wait()?;
     for grant in grants {
-        let (path, kind) = (grant.entry().path.clone(), grant.entry().kind);
-        let bytes = open(
+        let value = open(
             grant,
             snapshot,
             question.environment,
             Form::Injected,
-            <[u8]>::to_vec,
+            |entry, bytes| Value {
+                path: entry.path.clone(),
+                kind: entry.kind,
+                bytes: Secret::new(bytes.to_vec()),
+            },
         )?;
-        values.extend(bytes.map(|bytes| Value {
-            path,
-            kind,
-            bytes: Secret::new(bytes),
-        }));
+        values.extend(value);
     }
     Ok(Material {
         revision: snapshot.revision().0,

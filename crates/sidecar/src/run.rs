@@ -109,7 +109,7 @@ pub fn run(
         syscalls = fence.syscalls,
         "what others send is read behind a fence"
     );
-    let workers = Arc::new(Workers::start(count, &state).map_err(system("start a worker"))?);
+    let workers = Workers::start(count, &state, runtime.handle()).map_err(system("start a worker"))?;
     let sidecar = Sidecar {
         injector: Arc::clone(&injector),
         workers: Arc::clone(&workers),

@@ -1,6 +1,7 @@
 //! What every thread of the sidecar shares: owns the snapshot that is served, the rules that a
 //! reload changes, and the counters that `status` shows. It must not know HTTP routes.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +10,6 @@ use hyper::header::HeaderValue;
 use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
-use strongroom_core::audit::RequestId;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Decisions, Policies, PolicyError};
 use strongroom_core::snapshot::Snapshot;
@@ -18,6 +18,9 @@ use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
+
+/// Numbers of requests that are handed out at a time.
+const REQUESTS: u64 = 64;
 
 /// What is served now: swapped whole, so that one answer never mixes two revisions.
 #[derive(Debug)]
@@ -30,8 +33,6 @@ pub struct Current {
     pub stale_since: Option<Arc<str>>,
     /// Why the store's newest revision was refused.
     pub refused: Option<Arc<str>>,
-    /// The revision, ready for a header.
-    pub revision_header: HeaderValue,
     /// The staleness, ready for a header.
     pub stale_header: Option<HeaderValue>,
 }
@@ -78,7 +79,6 @@ impl Current {
     ) -> Self {
         let stale_since: Option<Arc<str>> = stale_since.map(|since| since.to_string().into());
         Self {
-            revision_header: HeaderValue::from(snapshot.revision().0),
             stale_header: stale_since
                 .as_deref()
                 .and_then(|since| HeaderValue::from_str(since).ok()),
@@ -195,9 +195,10 @@ impl State {
         self.ambient.now()
     }
 
-    /// The number of a new request.
-    pub fn request(&self) -> RequestId {
-        RequestId(self.requests.fetch_add(1, Ordering::Relaxed))
+    /// Numbers for new requests.
+    pub fn requests(&self) -> Range<u64> {
+        let first = self.requests.fetch_add(REQUESTS, Ordering::Relaxed);
+        first..first.saturating_add(REQUESTS)
     }
 
     /// What `asker` asks for, of `snapshot`, which is served.

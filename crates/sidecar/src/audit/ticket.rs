@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::trouble::Troubles;
 use super::{AuditError, Written};
+use crate::timer::{self, Sleep};
 
 /// The place of one caller.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ pub struct Pending {
     ticket: Arc<Ticket>,
     troubles: Arc<Troubles>,
     until: Instant,
-    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    sleep: Option<Sleep>,
     /// Nobody waits, and the record is written all the same.
     is_detached: bool,
 }
@@ -141,13 +142,13 @@ impl Future for Pending {
             }
             *state = State::Polled(context.waker().clone());
         }
-        let until = self.until;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
-        match sleep.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(self.late()),
-            Poll::Pending => Poll::Pending,
+        if self.sleep.is_none() {
+            self.sleep = timer::sleep_until(self.until);
+        }
+        match self.sleep.as_mut().map(|sleep| sleep.as_mut().poll(context)) {
+            Some(Poll::Pending) => Poll::Pending,
+            // also when nobody counts the time
+            Some(Poll::Ready(())) | None => Poll::Ready(self.late()),
         }
     }
 }

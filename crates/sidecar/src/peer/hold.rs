@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 
 use super::Unaccepted;
+use crate::timer;
 
 /// How often a process is looked at that cannot be waited for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -73,9 +74,8 @@ impl Hold {
         {
             return;
         }
-        while self.is_alive() {
-            tokio::time::sleep(LOOK).await;
-        }
+        // who cannot look again takes it for gone
+        while self.is_alive() && timer::sleep(LOOK).await.is_some() {}
     }
 }
 

@@ -8,10 +8,13 @@ use hyper::{Response, StatusCode};
 use strongroom_core::api::header;
 use strongroom_core::api::wire::{Code, Failure, FailureDetail};
 use strongroom_core::audit::RequestId;
+use strongroom_core::id::Revision;
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::ReadError;
 use strongroom_core::vault::{Break, OpenError};
 
 use super::body::Body;
+use super::text::Text;
 use crate::grant::Refused;
 use crate::past::PastError;
 use crate::peer::NotAttested;
@@ -51,18 +54,30 @@ pub(super) fn json(body: &impl serde::Serialize) -> Response<Body> {
 
 /// Says which request it was, as the audit log has it.
 pub(super) fn name_request(response: &mut Response<Body>, request: RequestId) {
-    if let Ok(number) = HeaderValue::try_from(request.to_string()) {
-        response.headers_mut().insert(REQUEST, number);
-    }
+    let mut text = Text::default();
+    text.push_hex(request.0);
+    response.headers_mut().insert(REQUEST, text.header());
 }
 
 /// Names the revision an answer is of, and since when the store is out of reach.
-pub(super) fn name_revision(response: &mut Response<Body>, revision: HeaderValue, current: &Current) {
+pub(super) fn name_revision(response: &mut Response<Body>, revision: Revision, current: &Current) {
+    // not one value that all answers share: counting its users takes longer, from several threads
+    name_revision_as(response, Text::number(revision.0).header(), current);
+}
+
+/// The same, with the header made already.
+pub(super) fn name_revision_as(response: &mut Response<Body>, revision: HeaderValue, current: &Current) {
     let headers = response.headers_mut();
     headers.insert(REVISION, revision);
     if let Some(stale) = &current.stale_header {
         headers.insert(STALE_SINCE, stale.clone());
     }
+}
+
+/// Nothing of that name is there, or nothing that may be known of.
+pub(super) fn no_entry(environment: &EnvironmentName, path: EntryPath) -> Refusal {
+    let environment = environment.clone();
+    ReadError::NoEntry { environment, path }.into()
 }
 
 /// Why a request is not answered as asked.

@@ -5,18 +5,7 @@
 //! Go, gRPC, our own) or `unix`, or the socket's path in percent signs (requests) or hexadecimal
 //! digits (hyperlocal). None of the two is a name that DNS could give to somebody.
 
-use hyper::Request;
-use hyper::header::HOST;
-
-/// True when the request names no host, or one that a client of a socket names.
-pub(super) fn is_known<B>(request: &Request<B>) -> bool {
-    // the whole address in the request's line, as HTTP/2 always has it, wins over the header
-    let authority = request.uri().authority().map(|name| name.as_str().as_bytes());
-    let mut headers = request.headers().get_all(HOST).iter().map(|name| name.as_bytes());
-    authority.is_none_or(is_local) && headers.all(is_local)
-}
-
-fn is_local(host: &[u8]) -> bool {
+pub(super) fn is_local(host: &[u8]) -> bool {
     let is_port = |rest: &[u8]| rest.is_empty() || (rest.starts_with(b":") && rest.len() < 7);
     match host {
         b"" | b"unix" => true,

@@ -40,8 +40,8 @@ pub(super) enum Standing {
     Ended,
 }
 
-impl Identity {
-    pub(super) fn new() -> Self {
+impl Default for Identity {
+    fn default() -> Self {
         Self {
             asker: OnceLock::new(),
             accepted: Instant::now(),
@@ -49,7 +49,9 @@ impl Identity {
             lived: AtomicU64::new(0),
         }
     }
+}
 
+impl Identity {
     /// Who asks, when that is known.
     pub(super) fn asker(&self) -> Option<&Arc<Asker>> {
         self.asker.get()

@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use zeroize::Zeroize as _;
 
+use super::text::Text;
+
 /// Bytes that are wiped when dropped, also when they have to move to a larger place.
 #[derive(Debug, Default)]
 pub(super) struct Wiped(Vec<u8>);
@@ -47,19 +49,15 @@ impl Wiped {
     }
 
     /// Writes a decimal number.
-    pub(super) fn number(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        for digit in digits.iter_mut().rev() {
-            // the remainder of ten fits a byte
-            *digit = b'0'.wrapping_add(u8::try_from(number % 10).unwrap_or_default());
-            number /= 10;
-            at = at.saturating_sub(1);
-            if number == 0 {
-                break;
-            }
-        }
-        self.raw(digits.get(at..).unwrap_or_default());
+    pub(super) fn number(&mut self, number: u64) {
+        self.raw(Text::number(number).as_bytes());
+    }
+
+    /// Writes a name in quotes: no grammar of names has anything to escape.
+    pub(super) fn name(&mut self, name: &str) {
+        self.raw(b"\"");
+        self.raw(name.as_bytes());
+        self.raw(b"\"");
     }
 
     /// Writes a quoted, escaped text.

@@ -12,6 +12,7 @@ use strongroom_core::snapshot::Snapshot;
 use super::answer::Refusal;
 use super::body::Body;
 use super::reply::Reply;
+use super::said::Said;
 use super::service::{Service, ended};
 use super::{list, value, whoami};
 use crate::asker::Asker;
@@ -60,7 +61,7 @@ pub(super) struct Recording {
 }
 
 pub(super) enum Wanted {
-    One(value::Found, Waiting<Grant>),
+    One(Waiting<Grant>),
     Many(Waiting<Vec<Grant>>),
 }
 
@@ -95,11 +96,11 @@ impl Service {
                 Answered::Now(response) => return Ok(response),
                 Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
                 Answered::Attest => {
-                    let attested = self.identity.attest(&self.peer, &self.state.askers).await;
+                    let attested = self.own.identity.attest(&self.peer, &self.state.askers).await;
                     known.asker = Some(attested.inspect_err(|_| self.unknown(request, &known))?);
                 }
                 Answered::Recheck => {
-                    let checked = self.identity.recheck(&self.peer).await;
+                    let checked = self.own.identity.recheck(&self.peer).await;
                     checked.inspect_err(|_| self.unknown(request, &known))?;
                 }
                 Answered::Past(revision) => {
@@ -127,12 +128,12 @@ impl Service {
             snapshot,
             wanted,
         } = recording;
-        let asked = self.asked(&current, request);
+        let asked = self.asked(&current, request, Said::of(request));
         match wanted {
-            Wanted::One(found, waiting) => {
+            Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;
                 self.still_there()?;
-                value::answer(&asked, &snapshot, &found, grant)
+                value::answer(&asked, &snapshot, grant)
             }
             Wanted::Many(waiting) => {
                 let grants = waiting.granted().await?;

@@ -51,7 +51,7 @@ pub(super) fn entries(
         revision: snapshot.revision().0,
         entries: summaries.collect(),
     });
-    answer::name_revision(&mut response, asked.revision_header(snapshot), asked.current);
+    answer::name_revision(&mut response, snapshot.revision(), asked.current);
     Ok(response)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn values(
     let sizes: usize = entries.map(|entry| entry.size.saturating_add(160)).sum();
     let mut out = Wiped::with_capacity(sizes.saturating_add(256));
     out.raw(b"{\"environment\":");
-    out.text(asked.environment.as_str());
+    out.name(asked.environment.as_str());
     out.raw(b",\"revision\":");
     out.number(snapshot.revision().0);
     out.raw(b",\"stale_since\":");
@@ -76,24 +76,29 @@ pub(super) fn values(
     out.raw(b",\"values\":[");
     let mut separator: &[u8] = b"";
     for grant in grants {
-        let entry = Arc::clone(grant.entry());
-        let written = read::open(grant, snapshot, asked.environment, Form::Injected, |bytes| {
-            out.raw(separator);
-            value(&mut out, &entry, bytes);
-        })?;
+        let written = read::open(
+            grant,
+            snapshot,
+            asked.environment,
+            Form::Injected,
+            |entry, bytes| {
+                out.raw(separator);
+                value(&mut out, entry, bytes);
+            },
+        )?;
         if written.is_some() {
             separator = b",";
         }
     }
     out.raw(b"]}");
     let mut response = answer::ok(answer::JSON, out.into_bytes());
-    answer::name_revision(&mut response, asked.revision_header(snapshot), asked.current);
+    answer::name_revision(&mut response, snapshot.revision(), asked.current);
     Ok(response)
 }
 
 fn value(out: &mut Wiped, entry: &Entry, bytes: &[u8]) {
     out.raw(b"{\"path\":");
-    out.text(entry.path.as_str());
+    out.name(entry.path.as_str());
     out.raw(b",\"kind\":\"");
     out.raw(entry.kind.as_str().as_bytes());
     out.raw(b"\",\"version\":");

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod event;
 pub mod feed;
+mod heads;
 mod host;
 mod identity;
 mod json;
@@ -14,9 +15,11 @@ mod openapi;
 mod reply;
 mod ring;
 mod route;
+mod said;
 mod service;
 mod status;
 mod stream;
+mod text;
 mod value;
 mod whoami;
 
@@ -36,7 +39,7 @@ pub use route::{Query, Route};
 pub use service::Service;
 pub use stream::Alone;
 
-use crate::worker::Connection;
+use crate::worker::{Connection, Watched};
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +55,25 @@ const STREAMS: u32 = 256;
 /// Bytes waiting on one HTTP/2 stream for its client.
 const STREAM_BUFFER: usize = 64 * 1024;
 
-/// Serves one connection until it ends or its worker drains it, or gives it back when it is a
-/// watcher's alone from now on. Deadlines are the worker's: see [`Connection`].
+/// What became of a connection that was served.
+#[derive(Debug)]
+pub enum Served<S> {
+    /// It has ended.
+    Ended,
+    /// It is a watcher's alone from now on.
+    Alone(Alone<Watched<S>>),
+    /// Nothing is asked on it; to be served again with its next byte.
+    Resting(Watched<S>, Service),
+}
+
+/// Serves one connection until it ends, rests or its worker drains it, or until it is a watcher's
+/// alone. Deadlines are the worker's: see [`Connection`].
 pub async fn connection<S>(
-    stream: S,
+    stream: Watched<S>,
     protocol: Protocol,
     service: Service,
     header_bytes: usize,
-) -> Option<Alone<S>>
+) -> Served<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -67,11 +81,11 @@ where
     let stream = TokioIo::new(stream);
     let ended = match protocol {
         Protocol::Http1 => http1(stream, service, header_bytes).await,
-        Protocol::Http2 => http2(stream, service, header_bytes).await.map(|()| None),
+        Protocol::Http2 => http2(stream, service, header_bytes).await.map(|()| Served::Ended),
     };
     ended.unwrap_or_else(|error| {
         note(&connection, &error);
-        None
+        Served::Ended
     })
 }
 
@@ -81,10 +95,10 @@ fn note(connection: &Connection, error: &dyn std::fmt::Display) {
 }
 
 async fn http1<S>(
-    stream: TokioIo<S>,
+    stream: TokioIo<Watched<S>>,
     service: Service,
     header_bytes: usize,
-) -> Result<Option<Alone<S>>, hyper::Error>
+) -> Result<Served<S>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -99,13 +113,16 @@ where
         .half_close(false);
     let mut served = builder.serve_connection(stream, service);
     let mut is_told = false;
-    let watching = std::future::poll_fn(|context| {
+    let given_up = std::future::poll_fn(|context| {
         let mut served = Pin::new(&mut served);
         if connection.is_draining() && !std::mem::replace(&mut is_told, true) {
             served.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(ended) = served.poll(context) {
-            return Poll::Ready(ended.map(|()| None));
+            return Poll::Ready(ended.map(|()| GivenUp::Ended));
+        }
+        if connection.rests() {
+            return Poll::Ready(Ok(GivenUp::Resting));
         }
         // what was written before, the head at least, must be out
         if !connection.is_in_progress() || connection.is_blocked() {
@@ -113,13 +130,29 @@ where
         }
         handover
             .take()
-            .map_or(Poll::Pending, |watching| Poll::Ready(Ok(Some(watching))))
+            .map_or(Poll::Pending, |watching| Poll::Ready(Ok(GivenUp::To(watching))))
     });
-    let watching = watching.await?;
-    Ok(watching.map(|watching| Alone {
-        stream: served.into_parts().io.into_inner(),
-        watching,
-    }))
+    let given_up = given_up.await?;
+    if matches!(given_up, GivenUp::Ended) {
+        return Ok(Served::Ended);
+    }
+    let parts = served.into_parts();
+    let mut stream = parts.io.into_inner();
+    Ok(match given_up {
+        GivenUp::Ended => Served::Ended,
+        GivenUp::To(watching) => Served::Alone(Alone { stream, watching }),
+        GivenUp::Resting => {
+            stream.unread(parts.read_buf);
+            Served::Resting(stream, parts.service)
+        }
+    })
+}
+
+/// Why hyper does not serve a connection any longer.
+enum GivenUp {
+    Ended,
+    To(Box<body::Watching>),
+    Resting,
 }
 
 async fn http2<S>(stream: TokioIo<S>, service: Service, header_bytes: usize) -> Result<(), hyper::Error>

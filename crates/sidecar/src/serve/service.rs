@@ -1,10 +1,11 @@
 //! From request to answer: owns who is let in, and which handler answers. One per connection.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, Uri, Version};
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
 use strongroom_core::id::Revision;
@@ -17,12 +18,14 @@ use strongroom_core::workload::{Kernel, Workload};
 use super::answer::{self, Refusal};
 use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
+use super::heads::Told;
 use super::identity::{Identity, Standing};
 use super::later::{Answered, Known, Recording, Wanted};
 use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
-use super::{host, list, openapi, status, value};
+use super::said::Said;
+use super::{list, openapi, status, value};
 use crate::asker::Asker;
 use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
@@ -42,7 +45,31 @@ pub struct Service {
     /// Its connection.
     pub connection: Arc<Connection>,
     pub(super) handover: Arc<Handover>,
-    pub(super) identity: Arc<Identity>,
+    pub(super) own: Arc<Own>,
+}
+
+/// What belongs to one connection.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub(super) identity: Identity,
+    numbers: Numbers,
+    told: Told,
+}
+
+/// The numbers of a connection's next requests: taken many at a time, since counting all requests
+/// in one place is slow from several threads.
+#[derive(Debug, Default)]
+struct Numbers(Mutex<Range<u64>>);
+
+impl Numbers {
+    fn next(&self, state: &State) -> RequestId {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.next().or_else(|| {
+            *numbers = state.requests();
+            numbers.next()
+        });
+        RequestId(next.unwrap_or_default())
+    }
 }
 
 /// What every handler needs to know.
@@ -51,17 +78,8 @@ pub(super) struct Asked<'a> {
     pub(super) environment: &'a EnvironmentName,
     pub(super) current: &'a Arc<Current>,
     pub(super) headers: &'a HeaderMap,
-}
-
-impl Asked<'_> {
-    /// The revision of `snapshot`, made once for the current one.
-    pub(super) fn revision_header(&self, snapshot: &Snapshot) -> HeaderValue {
-        if std::ptr::eq(snapshot, &raw const *self.current.snapshot) {
-            self.current.revision_header.clone()
-        } else {
-            HeaderValue::from(snapshot.revision().0)
-        }
-    }
+    pub(super) said: Said<'a>,
+    pub(super) told: &'a Told,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -71,7 +89,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let is_head = request.method() == Method::HEAD;
-        let known = Known::of(self.state.request());
+        let known = Known::of(self.own.numbers.next(&self.state));
         let response = match self.answer(&request, &known) {
             Ok(Answered::Now(response)) => response,
             Ok(later) => return self.later(is_head, request, known, later),
@@ -92,8 +110,13 @@ impl Service {
             peer,
             connection,
             handover: Arc::default(),
-            identity: Arc::new(Identity::new()),
+            own: Arc::default(),
         }
+    }
+
+    /// Forgets what only makes the next answer quicker.
+    pub(crate) fn rest(&self) {
+        self.own.told.forget();
     }
 
     pub(super) fn answer(&self, request: &Request<Incoming>, known: &Known) -> Result<Answered, Refusal> {
@@ -107,10 +130,11 @@ impl Service {
                 "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
             )));
         }
-        self.admit(request, &rules)?;
+        let said = Said::of(request);
+        self.admit(request, said, &rules)?;
         let route = Route::of(uri.path()).ok_or_else(no_route)?;
         let query = route.query(uri.query())?;
-        let asked = self.asked(&current, request);
+        let asked = self.asked(&current, request, said);
         let answered = match route {
             Route::Status => status::status(&asked, &self.state)?,
             Route::OpenApi => openapi::document(),
@@ -118,11 +142,11 @@ impl Service {
             Route::Readyz => status::readyz(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
             Route::Watch | Route::Entry(..) | Route::Entries | Route::Values => {
-                let asker = known.asker.as_ref().or_else(|| self.identity.asker());
+                let asker = known.asker.as_ref().or_else(|| self.own.identity.asker());
                 let Some(asker) = asker else {
                     return Ok(Answered::Attest);
                 };
-                match self.identity.standing(&self.peer) {
+                match self.own.identity.standing(&self.peer) {
                     Standing::Holds => {}
                     Standing::Due => return Ok(Answered::Recheck),
                     Standing::Ended => return Err(ended()),
@@ -146,11 +170,14 @@ impl Service {
         &'a self,
         current: &'a Arc<Current>,
         request: &'a Request<Incoming>,
+        said: Said<'a>,
     ) -> Asked<'a> {
         Asked {
             environment: self.state.environment(),
             current,
             headers: request.headers(),
+            said,
+            told: &self.own.told,
         }
     }
 
@@ -183,16 +210,16 @@ impl Service {
         let gate = self.state.gate();
         let wanted = match route {
             Route::Entry(kind, path) => {
-                let found = value::found(asked, snapshot, path)?;
-                if found.entry.kind != kind {
-                    return Err(self.mistaken(&question, &found.entry, kind));
+                let entry = value::found(asked, snapshot, path)?;
+                if entry.kind != kind {
+                    return Err(self.mistaken(&question, entry, kind));
                 }
-                let verdict = gate.ask(&question, &found.entry);
-                match verdict.map_err(|error| hidden(error, &question, &found.entry))? {
+                let verdict = gate.ask(&question, entry);
+                match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
-                        return value::answer(asked, snapshot, &found, grant).map(Answered::Now);
+                        return value::answer(asked, snapshot, grant).map(Answered::Now);
                     }
-                    Verdict::Waiting(waiting) => Wanted::One(found, waiting),
+                    Verdict::Waiting(waiting) => Wanted::One(waiting),
                 }
             }
             Route::Values => {
@@ -285,13 +312,13 @@ impl Service {
     }
 
     /// What holds for every request.
-    fn admit(&self, request: &Request<Incoming>, rules: &Rules) -> Result<(), Refusal> {
-        if request.headers().contains_key(ORIGIN) {
+    fn admit(&self, request: &Request<Incoming>, said: Said<'_>, rules: &Rules) -> Result<(), Refusal> {
+        if said.is_of_page {
             return Err(Refusal::denied(
                 "requests of web pages (with an Origin header) are not answered",
             ));
         }
-        if !host::is_known(request) {
+        if said.is_elsewhere {
             return Err(Refusal::denied(
                 "requests for other hosts are not answered: a client of this socket names `localhost`",
             ));
@@ -341,11 +368,7 @@ impl Service {
             // it ends with the stream
             response.headers_mut().insert(CONNECTION, answer::CLOSE);
         }
-        answer::name_revision(
-            &mut response,
-            asked.current.revision_header.clone(),
-            asked.current,
-        );
+        answer::name_revision(&mut response, asked.current.snapshot.revision(), asked.current);
         response
     }
 }
@@ -359,7 +382,7 @@ fn hidden(error: Refused, question: &Question<'_>, entry: &Entry) -> Refusal {
     match error {
         Refused::Denied {
             environment, path, ..
-        } if !question.allows(Action::Describe, entry) => ReadError::NoEntry { environment, path }.into(),
+        } if !question.allows(Action::Describe, entry) => answer::no_entry(&environment, path),
         told => told.into(),
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
             }
         }),
     });
-    answer::name_revision(&mut response, current.revision_header.clone(), current);
+    answer::name_revision(&mut response, current.snapshot.revision(), current);
     Ok(response)
 }
 
@@ -56,10 +56,6 @@ pub(super) fn readyz(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         ));
     }
     let mut response = answer::json(&serde_json::json!({"status": "ready"}));
-    answer::name_revision(
-        &mut response,
-        asked.current.revision_header.clone(),
-        asked.current,
-    );
+    answer::name_revision(&mut response, asked.current.snapshot.revision(), asked.current);
     Ok(response)
 }

@@ -40,6 +40,11 @@ impl Clock {
 const OPENING: u8 = 0;
 const HEAD: u8 = 1;
 const IDLE: u8 = 2;
+/// As `IDLE`, and without buffers.
+const RESTING: u8 = 3;
+
+/// A connection rests when nothing was asked on it for so many milliseconds.
+const TIRED: u64 = 100;
 
 /// What it was ordered to do.
 const GO_ON: u8 = 0;
@@ -55,6 +60,8 @@ pub struct Connection {
     in_progress: AtomicU32,
     blocked: AtomicU64,
     multiplexed: AtomicBool,
+    /// It was told to rest.
+    rest: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
     /// The uid at the other end.
@@ -71,6 +78,7 @@ impl Connection {
             in_progress: AtomicU32::new(0),
             blocked: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
+            rest: AtomicBool::new(false),
             order: AtomicU8::new(GO_ON),
             waker: Mutex::default(),
             clock,
@@ -94,6 +102,37 @@ impl Connection {
         if self.phase.load(Ordering::Relaxed) != HEAD && !self.multiplexed.load(Ordering::Relaxed) {
             self.enter(HEAD);
         }
+    }
+
+    /// True when nothing is asked and everything was said, for a while. (An answered request whose
+    /// body is still on its way is none of these: hyper closes such a connection.)
+    pub(super) fn may_rest(&self) -> bool {
+        let is_idle = self.phase.load(Ordering::Relaxed) == IDLE;
+        let since = self.since.load(Ordering::Relaxed);
+        is_idle
+            && self.clock.now().saturating_sub(since) >= TIRED
+            && !self.is_blocked()
+            && !self.is_in_progress()
+            && !self.multiplexed.load(Ordering::Relaxed)
+    }
+
+    /// Tells it to rest.
+    pub(super) fn rest(&self) {
+        self.rest.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// True when it rests from now on, as it was told, if nothing has come meanwhile.
+    pub(crate) fn rests(&self) -> bool {
+        if !self.rest.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.rest.store(false, Ordering::Relaxed);
+        let rests = self.may_rest();
+        if rests {
+            self.phase.store(RESTING, Ordering::Relaxed);
+        }
+        rests
     }
 
     /// A request was answered.
@@ -141,7 +180,7 @@ impl Connection {
             return false;
         }
         let limit = match self.phase.load(Ordering::Relaxed) {
-            IDLE => limits.idle_timeout,
+            IDLE | RESTING => limits.idle_timeout,
             _ => limits.header_timeout,
         };
         over(self.since.load(Ordering::Relaxed), limit)
@@ -149,6 +188,10 @@ impl Connection {
 
     fn command(&self, order: u8) {
         self.order.fetch_max(order, Ordering::AcqRel);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             waker.wake_by_ref();
         }
@@ -178,7 +221,8 @@ impl Connection {
 
     pub(super) fn is_ended(&self) -> bool {
         let order = self.order.load(Ordering::Acquire);
-        order == END || (order == DRAIN && self.phase.load(Ordering::Relaxed) == OPENING)
+        let waits = || matches!(self.phase.load(Ordering::Relaxed), OPENING | RESTING);
+        order == END || (order == DRAIN && waits())
     }
 }
 

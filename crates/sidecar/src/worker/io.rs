@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
@@ -14,12 +15,33 @@ use super::Connection;
 pub struct Watched<S> {
     stream: S,
     connection: Arc<Connection>,
+    /// Bytes that were read and given back.
+    unread: Bytes,
 }
 
 impl<S> Watched<S> {
     /// Watches `stream`.
     pub fn new(stream: S, connection: Arc<Connection>) -> Self {
-        Self { stream, connection }
+        Self {
+            stream,
+            connection,
+            unread: Bytes::new(),
+        }
+    }
+
+    /// The stream itself.
+    pub(super) fn get(&self) -> &S {
+        &self.stream
+    }
+
+    /// Gives back bytes that were read: they are read again first.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+    }
+
+    /// True when bytes were given back that nobody has read since.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     /// The stream, watched by whoever has it from now on.
@@ -35,6 +57,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.has_unread() {
+            let again = this.unread.split_to(this.unread.len().min(buffer.remaining()));
+            buffer.put_slice(&again);
+            this.connection.received();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

@@ -1,42 +1,41 @@
 //! The threads that serve connections: owns one single-threaded runtime each, their connections'
-//! deadlines, and handing them what was accepted and what changed.
+//! deadlines, and handing them what was accepted and what changed. A runtime that has timers looks
+//! at the clock whenever it rests: a worker has none, and is told when it is time to look.
 
 mod connection;
 mod io;
 mod sniff;
+mod ticks;
 
 use std::future::Future;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 pub use connection::{Clock, Connection, InProgress};
 pub use io::Watched;
+use ticks::{Ticks, Warm};
 
 use crate::listen::Permit;
 use crate::peer::Peer;
 use crate::serve::feed::Feed;
-use crate::serve::{self, Service, Update};
+use crate::serve::{self, Protocol, Served, Service, Update};
 use crate::settings::Limits;
 use crate::state::State;
-
-/// Watchers hear something at least this often.
-const BEAT: Duration = Duration::from_secs(15);
-
-/// How often a worker that drains looks whether it is done.
-const SOON: Duration = Duration::from_millis(10);
 
 /// An accepted connection on its way to a worker.
 #[derive(Debug)]
 pub struct Accepted {
     /// The stream.
-    pub stream: UnixStream,
+    pub stream: StdStream,
     /// Who is at its other end.
     pub peer: Peer,
     /// Its place among the connections.
@@ -50,6 +49,10 @@ enum Message {
     Updated(Arc<Update>),
     /// The rules changed: end connections that are not allowed any more.
     Ruled,
+    /// It is time to look at deadlines.
+    Look,
+    /// Watchers have to hear something.
+    Beat,
     /// Finish what was begun; answers when all connections have ended.
     Drain(oneshot::Sender<()>),
     /// Answers at once.
@@ -65,20 +68,23 @@ struct Worker {
 
 /// All workers.
 #[derive(Debug)]
-pub struct Workers(Vec<Worker>);
+pub struct Workers {
+    all: Vec<Worker>,
+    ticks: Arc<Ticks>,
+}
 
 impl Workers {
-    /// Starts `count` workers, at least one.
+    /// Starts `count` workers, at least one; `runtime` tells them when it is time to look.
     ///
     /// # Errors
     /// The system's, when a thread or runtime cannot be made.
-    pub fn start(count: usize, state: &Arc<State>) -> std::io::Result<Self> {
+    pub fn start(count: usize, state: &Arc<State>, runtime: &Handle) -> std::io::Result<Arc<Self>> {
         let mut workers = Vec::with_capacity(count);
+        let ticks: Arc<Ticks> = Arc::default();
         for number in 0..count.max(1) {
             let (sender, receiver) = unbounded_channel();
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
-                .enable_time()
                 .max_blocking_threads(1)
                 .thread_keep_alive(Duration::from_secs(2))
                 .thread_stack_size(512 * 1024)
@@ -88,6 +94,7 @@ impl Workers {
                 state: Arc::clone(state),
                 feed: Feed::new(state.current().snapshot.revision().0),
                 clock: Arc::default(),
+                ticks: Arc::clone(&ticks),
                 load: Arc::clone(&load),
                 connections: Vec::new(),
             };
@@ -97,26 +104,40 @@ impl Workers {
                 .spawn(move || runtime.block_on(inside.run(receiver)))?;
             workers.push(Worker { sender, load });
         }
-        Ok(Self(workers))
+        let workers = Arc::new(Self {
+            all: workers,
+            ticks: Arc::clone(&ticks),
+        });
+        runtime.spawn(ticks::run(ticks, Arc::downgrade(&workers), Arc::clone(state)));
+        Ok(workers)
     }
 
     /// Gives a connection to the worker that has the fewest.
     pub fn hand_over(&self, accepted: Accepted) {
         if let Some(worker) = self
-            .0
+            .all
             .iter()
             .min_by_key(|worker| worker.load.load(Ordering::Relaxed))
         {
-            worker.load.fetch_add(1, Ordering::Relaxed);
+            let before = worker.load.fetch_add(1, Ordering::Relaxed);
             // a worker only ends with the process
             let _ = worker.sender.send(Message::Accepted(accepted));
+            if before == 0 {
+                self.ticks.are_needed();
+            }
         }
     }
 
     fn tell(&self, message: impl Fn() -> Message) {
-        for worker in &self.0 {
+        for worker in &self.all {
             let _ = worker.sender.send(message());
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.all
+            .iter()
+            .all(|worker| worker.load.load(Ordering::Relaxed) == 0)
     }
 
     /// Sends an update to every watcher.
@@ -131,6 +152,7 @@ impl Workers {
 
     /// Finishes what was begun; returns when every connection has ended.
     pub async fn drain(&self) {
+        self.ticks.drain();
         self.ask(Message::Drain).await;
     }
 
@@ -140,8 +162,8 @@ impl Workers {
     }
 
     async fn ask(&self, message: impl Fn(oneshot::Sender<()>) -> Message) {
-        let mut answers = Vec::with_capacity(self.0.len());
-        for worker in &self.0 {
+        let mut answers = Vec::with_capacity(self.all.len());
+        for worker in &self.all {
             let (sender, receiver) = oneshot::channel();
             let _ = worker.sender.send(message(sender));
             answers.push(receiver);
@@ -158,6 +180,7 @@ struct Inside {
     state: Arc<State>,
     feed: Arc<Feed>,
     clock: Arc<Clock>,
+    ticks: Arc<Ticks>,
     load: Arc<AtomicUsize>,
     connections: Vec<std::sync::Weak<Connection>>,
 }
@@ -165,42 +188,31 @@ struct Inside {
 impl Inside {
     async fn run(mut self, mut receiver: UnboundedReceiver<Message>) {
         let mut draining: Option<oneshot::Sender<()>> = None;
-        let mut beat = pin!(tokio::time::sleep(BEAT));
-        let mut look = pin!(tokio::time::sleep(Duration::ZERO));
-        loop {
-            if draining.is_some() && self.load.load(Ordering::Relaxed) == 0 {
-                draining.take().map(|done| done.send(()));
-            }
+        // a worker only ends with the process
+        while let Some(message) = receiver.recv().await {
             let limits = self.state.rules().limits;
-            tokio::select! {
-                message = receiver.recv() => match message {
-                    None => return,
-                    Some(Message::Accepted(accepted)) => self.accept(accepted, &limits),
-                    Some(Message::Updated(update)) => {
-                        self.feed.push(update);
-                        self.feed.announce().await;
-                    }
-                    Some(Message::Ruled) => self.end_disallowed(),
-                    Some(Message::Ping(answer)) => { let _ = answer.send(()); }
-                    Some(Message::Drain(done)) => {
-                        look.as_mut().reset(tokio::time::Instant::now());
-                        self.feed.close();
-                        self.feed.announce().await;
-                        self.alive().for_each(|connection| connection.drain());
-                        draining = Some(done);
-                    }
-                },
-                // with nothing to look at, a machine that rests is not woken
-                () = &mut look, if !self.connections.is_empty() || draining.is_some() => {
-                    self.look(&limits);
-                    let pause = if draining.is_some() { SOON } else { period(&limits) };
-                    look.as_mut().reset(tokio::time::Instant::now() + pause);
+            match message {
+                Message::Accepted(accepted) => self.accept(accepted, &limits),
+                Message::Updated(update) => {
+                    self.feed.push(update);
+                    self.feed.announce().await;
                 }
-                () = &mut beat => {
+                Message::Ruled => self.end_disallowed(),
+                Message::Look => self.look(&limits),
+                Message::Beat => {
                     self.feed.beat();
                     self.feed.announce().await;
-                    beat.as_mut().reset(tokio::time::Instant::now() + BEAT);
                 }
+                Message::Ping(answer) => drop(answer.send(())),
+                Message::Drain(done) => {
+                    self.feed.close();
+                    self.feed.announce().await;
+                    self.alive().for_each(|connection| connection.drain());
+                    draining = Some(done);
+                }
+            }
+            if draining.is_some() && self.load.load(Ordering::Relaxed) == 0 {
+                draining.take().map(|done| done.send(()));
             }
         }
     }
@@ -209,12 +221,17 @@ impl Inside {
         self.connections.iter().filter_map(std::sync::Weak::upgrade)
     }
 
-    /// Ends connections that are overdue and forgets those that have ended.
+    /// Ends connections that are overdue, lets those rest that nothing is asked on, and forgets
+    /// those that have ended.
     fn look(&mut self, limits: &Limits) {
         self.clock.refresh();
-        self.alive()
-            .filter(|connection| connection.is_overdue(limits))
-            .for_each(|connection| connection.end());
+        for connection in self.alive() {
+            if connection.is_overdue(limits) {
+                connection.end();
+            } else if connection.may_rest() {
+                connection.rest();
+            }
+        }
         self.connections
             .retain(|connection| connection.strong_count() > 0);
     }
@@ -229,8 +246,8 @@ impl Inside {
     fn accept(&mut self, accepted: Accepted, limits: &Limits) {
         self.clock.refresh();
         let Accepted { stream, peer, permit } = accepted;
-        let served = Served(Arc::clone(&self.load), permit);
-        let stream = match tokio::net::UnixStream::from_std(stream) {
+        let counted = Counted(Arc::clone(&self.load), permit);
+        let stream = match UnixStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection was not taken over");
@@ -250,49 +267,59 @@ impl Inside {
             Arc::clone(&connection),
         );
         let header_bytes = limits.header_bytes;
+        let ticks = Arc::clone(&self.ticks);
         tokio::spawn(async move {
-            let _served = served;
+            let _counted = counted;
             // pinned where it is made: an argument would be kept beside it, twice as large
-            let serve = pin!(served_on(stream, service, header_bytes));
+            let serve = pin!(served_on(stream, service, header_bytes, ticks));
             obedient(&connection, &peer, serve).await;
         });
     }
 }
 
-/// Serves a connection from its first byte on.
-async fn served_on(stream: tokio::net::UnixStream, service: Service, header_bytes: usize) {
+/// Serves a connection from its first byte on. While nothing is asked it has no buffers, and no
+/// more memory than to know whose it is.
+async fn served_on(stream: UnixStream, service: Service, header_bytes: usize, ticks: Arc<Ticks>) {
     if service.peer.noted().await.is_err() {
         return;
     }
-    match sniff::sniff(&stream).await {
-        Ok(Some(protocol)) => {
-            let stream = Watched::new(stream, Arc::clone(&service.connection));
-            let alone = serve::connection(stream, protocol, service, header_bytes).await;
-            if let Some(alone) = alone {
-                alone.serve().await;
+    let mut stream = Watched::new(stream, Arc::clone(&service.connection));
+    let mut service = service;
+    loop {
+        // half a request may have come behind the last one
+        let protocol = match stream.has_unread() {
+            true => Ok(Some(Protocol::Http1)),
+            false => sniff::sniff(stream.get()).await,
+        };
+        let protocol = match protocol {
+            Ok(Some(protocol)) => protocol,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "a connection broke before its first byte");
+                return;
+            }
+        };
+        let warm = Warm::new(&ticks);
+        let served = Box::pin(serve::connection(stream, protocol, service, header_bytes)).await;
+        drop(warm);
+        match served {
+            Served::Ended => return,
+            Served::Alone(alone) => return alone.serve().await,
+            Served::Resting(rested, again) => {
+                again.rest();
+                (stream, service) = (rested, again);
             }
         }
-        Ok(None) => {}
-        Err(error) => tracing::debug!(%error, "a connection broke before its first byte"),
     }
 }
 
-/// How often deadlines are looked at: often enough to keep them within a quarter.
-fn period(limits: &Limits) -> Duration {
-    let shortest = limits
-        .header_timeout
-        .min(limits.idle_timeout)
-        .min(limits.write_timeout);
-    (shortest / 4).clamp(Duration::from_millis(20), Duration::from_secs(1))
-}
-
 /// Counts a connection while it lives.
-struct Served(
+struct Counted(
     Arc<AtomicUsize>,
     #[allow(dead_code, reason = "held until the connection ends")] Permit,
 );
 
-impl Drop for Served {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -76,6 +76,51 @@ fn http2_is_spoken_on_the_same_socket() {
     assert_eq!(sidecar.secret("web/token"), "two");
 }
 
+/// Longer than a connection on which nothing is asked has its buffers.
+const REST: Duration = Duration::from_millis(400);
+
+#[test]
+fn a_connection_that_rested_goes_on_where_it_was() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    let request = "GET /api/v1/secrets/web/token HTTP/1.1\r\nhost: localhost\r\n";
+    let value = |client: &mut Client| client.answer(false).unwrap().json()["value"].clone();
+    for _ in 0..2 {
+        client.send(format!("{request}\r\n").as_bytes()).unwrap();
+        assert_eq!(value(&mut client), "one");
+        std::thread::sleep(REST);
+    }
+    // half a request that came with the last one is not lost
+    let (half, rest) = request.split_at(17);
+    client.send(format!("{request}\r\n{half}").as_bytes()).unwrap();
+    assert_eq!(value(&mut client), "one");
+    std::thread::sleep(REST);
+    client.send(format!("{rest}\r\n").as_bytes()).unwrap();
+    assert_eq!(value(&mut client), "one");
+}
+
+#[test]
+fn connections_that_rest_have_no_buffers_and_end_with_the_sidecar() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "[limits]\nconnections = 2000\nconnections_per_uid = 2000");
+    let before = sidecar.resident();
+    let mut clients: Vec<Client> = (0..400)
+        .map(|_| Client::connect(&sidecar.socket).unwrap())
+        .collect();
+    for client in &mut clients {
+        let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
+        assert_eq!(answer.status, 200);
+        // so that the first rest before the last are served, on any machine
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let each = sidecar.resident().saturating_sub(before) / clients.len() as u64;
+    // two buffers of HTTP alone would be 16 KiB
+    assert!(each < 14 * 1024, "{each} bytes each");
+    sidecar.terminate();
+    assert!(clients.iter_mut().all(Client::is_closed));
+}
+
 #[test]
 fn a_client_that_sends_byte_by_byte_is_understood() {
     let scene = Scene::with_token();

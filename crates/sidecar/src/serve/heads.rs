@@ -1,0 +1,93 @@
+//! The headers that tell which version an answer is of: owns making them, and remembering those
+//! that a connection was told last, since a client that asks often asks for the same.
+
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use hyper::header::HeaderValue;
+use strongroom_core::config::Format;
+use strongroom_core::id::{EntryId, Revision};
+use strongroom_core::kind::Kind;
+use strongroom_core::name::EnvironmentName;
+use strongroom_core::snapshot::{Entry, Snapshot};
+
+use super::text::Text;
+use crate::change;
+
+/// The headers of one answer.
+#[derive(Clone, Debug)]
+pub(super) struct Heads {
+    of: Of,
+    pub(super) version: HeaderValue,
+    pub(super) etag: HeaderValue,
+    pub(super) revision: HeaderValue,
+}
+
+/// What they are of: an entry as one revision has it, in one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Of {
+    entry: EntryId,
+    version_of: Revision,
+    revision: Revision,
+    raw: bool,
+}
+
+/// Those that were told last.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<Option<Heads>>);
+
+impl Told {
+    /// Forgets them.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The headers for `entry` of `snapshot`, as bytes if `raw`.
+    pub(super) fn heads(
+        &self,
+        environment: &EnvironmentName,
+        snapshot: &Snapshot,
+        entry: &Entry,
+        raw: bool,
+    ) -> Heads {
+        let of = Of {
+            entry: entry.id,
+            version_of: entry.revision,
+            revision: snapshot.revision(),
+            raw,
+        };
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(heads) = told.as_ref().filter(|heads| heads.of == of) {
+            return heads.clone();
+        }
+        let heads = Heads {
+            of,
+            version: Text::number(entry.version.0.into()).header(),
+            etag: etag(environment, snapshot, entry, raw),
+            revision: Text::number(snapshot.revision().0).header(),
+        };
+        told.insert(heads).clone()
+    }
+}
+
+/// The revisions of the version and, where a document is merged, of every layer; then the form,
+/// because JSON and bytes are two representations.
+fn etag(environment: &EnvironmentName, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
+    let form = if raw { "r\"" } else { "j\"" };
+    if entry.kind != Kind::Config || entry.format == Format::Text {
+        let mut text = Text::default();
+        text.push(b"\"");
+        text.push_number(entry.revision.0);
+        text.push(form.as_bytes());
+        return text.header();
+    }
+    let mut out = format!("\"{}", entry.revision.0);
+    let layers = change::layer_revisions(snapshot, environment, &entry.path);
+    // the nearest is the entry itself; a farther one may be of the same revision, and counts
+    for layer in layers.into_iter().skip(1) {
+        let _ = write!(out, ".{layer}");
+    }
+    out.push_str(form);
+    // digits, dots and quotes are legal in a header
+    HeaderValue::from_str(&out).unwrap_or(HeaderValue::from_static("\"\""))
+}
