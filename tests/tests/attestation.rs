@@ -8,9 +8,15 @@
     clippy::indexing_slicing
 )]
 
-use std::path::{Path, PathBuf};
+#[path = "../../crates/core/tests/group/mod.rs"]
+mod group;
+#[path = "../../crates/core/tests/root/mod.rs"]
+mod root;
+
+use std::path::Path;
 use std::process::Stdio;
 
+use group::Group;
 use serde_json::Value;
 use strongroom_tests::container::{Container, Engine, Spec};
 use strongroom_tests::program;
@@ -98,7 +104,7 @@ fn a_container_is_who_the_kernel_and_the_engine_say() {
     // A process of the host that is put into a group named after the container is in the
     // container as far as names go. The engine's word is not given to it.
     if let Some(group) = Group::named(&format!("libpod-{}", web.id())) {
-        let forged = group.whoami(&scene, &sidecar.socket());
+        let forged = whoami_in(&group, &scene, &sidecar.socket());
         assert_eq!(forged["kernel"]["container"]["id"], web.id(), "{forged}");
         assert!(forged["engine"].is_null(), "{forged}");
     }
@@ -111,55 +117,17 @@ fn a_container_is_who_the_kernel_and_the_engine_say() {
     assert!(seen["engine"].is_null(), "{seen}");
 }
 
-/// A control group of the test's own.
-struct Group(PathBuf);
-
-impl Group {
-    /// Below the group this process is in; `None`, said loudly, where none may be made.
-    fn named(name: &str) -> Option<Self> {
-        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-        let unified = own.lines().find_map(|line| line.strip_prefix("0::"));
-        let memory = own
-            .lines()
-            .find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
-        let mounted = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-        let unified = mounted
-            .iter()
-            .zip(unified.into_iter().cycle())
-            .map(|(root, path)| format!("{root}{path}"));
-        let memory = memory.map(|path| format!("/sys/fs/cgroup/memory{path}"));
-        for parent in memory.into_iter().chain(unified) {
-            let group = Path::new(&parent).join(name);
-            if Path::new(&parent).join("cgroup.procs").exists() && std::fs::create_dir(&group).is_ok() {
-                return Some(Self(group));
-            }
-        }
-        strongroom_tests::component::lacking("a writable control group", "a forged container");
-        None
-    }
-
-    fn whoami(&self, scene: &Scene, socket: &Path) -> Value {
-        let enter = format!(
-            "echo $$ > {}/cgroup.procs && exec \"$0\" \"$@\"",
-            self.0.display()
-        );
-        let output = scene
-            .command("sh")
-            .args(["-c", &enter])
-            .arg(program::path("strongroom"))
-            .args(["--json", "sidecar", "whoami", "--socket"])
-            .arg(socket)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.0);
-    }
+/// Who a process of `group` is.
+fn whoami_in(group: &Group, scene: &Scene, socket: &Path) -> Value {
+    let mut shell = scene.command("sh");
+    let output = group
+        .inside(&mut shell, &program::path("strongroom"))
+        .args(["--json", "sidecar", "whoami", "--socket"])
+        .arg(socket)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -51,9 +51,11 @@ pub fn run(
     let level = log::start(settings.log);
     harden::lock_memory();
     // before any sandbox: see there
-    let engine = settings.attestation.engine.clone();
-    let engine = engine.map(|socket| Engine::new(socket, settings.attestation.engine_timeout));
-    let attestor = Attestor::start(engine).map_err(system("start the attesting thread"))?;
+    let attestation = settings.attestation.clone();
+    let engine = attestation.engine;
+    let engine = engine.map(|socket| Engine::new(socket, attestation.engine_timeout));
+    let attestor = Attestor::start_with(engine, attestation.engine_required)
+        .map_err(system("start the attesting thread"))?;
     let bound = match activated {
         Some(listener) => listen::take_over(listener),
         None => listen::bind(&settings.socket)?,

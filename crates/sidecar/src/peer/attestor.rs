@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use strongroom_core::attest::engine::{Engine, EngineError};
+use strongroom_core::attest::engine::Engine;
 use strongroom_core::attest::{self, Digests, Lost, Process};
 use strongroom_core::workload::{Kernel, Workload};
 use tokio::runtime::Handle;
@@ -38,6 +38,7 @@ pub struct Attestor {
     runtime: Handle,
     digests: Arc<Digests>,
     engine: Option<Engine>,
+    engine_required: bool,
     complained: Mutex<Option<Instant>>,
     /// Of the uids that have a read or wait for one, no others.
     shares: Mutex<HashMap<u32, Arc<Semaphore>>>,
@@ -50,12 +51,29 @@ pub enum NotAttested {
     /// See [`Lost`].
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// What a container engine says of it has to be known, and is not.
+    #[error(
+        "the container engine does not say what the process's container is, and attestation.engine_required in the sidecar's settings wants it to: see in the sidecar's log why, let it answer, and try again"
+    )]
+    NoEngine,
     /// It took too long.
     #[error("finding out who the process is takes too long: try again")]
     Slow,
     /// The sidecar is going down.
     #[error("the sidecar is going down")]
     Stopped,
+}
+
+impl NotAttested {
+    /// The word for it in the audit log.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::NoEngine => "a container engine has to know its container, and does not say",
+            Self::Lost(_) | Self::Slow | Self::Stopped => {
+                "its process is not, or is not known to be, the one that connected"
+            }
+        }
+    }
 }
 
 /// What was found out.
@@ -71,6 +89,15 @@ impl Attestor {
     /// # Errors
     /// The system's.
     pub fn start(engine: Option<Engine>) -> std::io::Result<Arc<Self>> {
+        Self::start_with(engine, false)
+    }
+
+    /// The same; with `engine_required` nobody is attested whose container an engine would have to
+    /// tell, and does not.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn start_with(engine: Option<Engine>, engine_required: bool) -> std::io::Result<Arc<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -90,6 +117,7 @@ impl Attestor {
         Ok(Arc::new(Self {
             runtime: handle,
             digests: Arc::default(),
+            engine_required: engine_required && engine.is_some(),
             engine,
             complained: Mutex::default(),
             shares: Mutex::default(),
@@ -148,14 +176,21 @@ impl Attestor {
         if !peer.is_alive() {
             return Err(Lost::Ended.into());
         }
+        if self.engine_required && kernel.cgroup.is_none() {
+            self.complain(&"the control groups of clients cannot be read, so that nobody knows who is in a container: let the sidecar see them in /proc");
+            return Err(NotAttested::NoEngine);
+        }
         let whole = |engine| Arc::new(Workload { kernel, engine });
-        Ok(match said {
-            Ok(engine) => Found::Whole(whole(engine)),
+        match said {
+            Ok(engine) => Ok(Found::Whole(whole(engine))),
             Err(error) => {
                 self.complain(&error);
-                Found::WithoutEngine(whole(None))
+                if self.engine_required {
+                    return Err(NotAttested::NoEngine);
+                }
+                Ok(Found::WithoutEngine(whole(None)))
             }
-        })
+        }
     }
 
     /// Reads by a thread of the uid's share. A read that nobody waits for any more is not begun.
@@ -189,11 +224,16 @@ impl Attestor {
     }
 
     /// One line for as long as the engine does not answer, and little more.
-    fn complain(&self, error: &EngineError) {
+    fn complain(&self, error: &dyn std::fmt::Display) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|at| at.elapsed() >= QUIET) {
             *complained = Some(Instant::now());
-            tracing::warn!(%error, "labels and image of containers are not known meanwhile");
+            let meanwhile = if self.engine_required {
+                "clients in containers are refused meanwhile"
+            } else {
+                "labels and image of containers are not known meanwhile"
+            };
+            tracing::warn!(%error, "{meanwhile}");
         }
     }
 }

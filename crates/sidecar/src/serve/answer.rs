@@ -180,7 +180,7 @@ impl From<NotAttested> for Refusal {
         let message = error.to_string();
         match error {
             NotAttested::Lost(_) => Self::denied(message),
-            NotAttested::Slow | NotAttested::Stopped => Self::unavailable(message),
+            NotAttested::NoEngine | NotAttested::Slow | NotAttested::Stopped => Self::unavailable(message),
         }
     }
 }

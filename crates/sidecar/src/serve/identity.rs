@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Refusal;
 use crate::asker::{Asker, Askers};
-use crate::peer::Peer;
+use crate::peer::{NotAttested, Peer};
 
 /// How long a process is taken for the program that it was.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,6 +38,22 @@ pub(super) enum Standing {
     Due,
     /// It has ended.
     Ended,
+}
+
+/// Why it is not known who asks.
+pub(super) struct Unknown {
+    /// For the audit log.
+    pub(super) reason: &'static str,
+    pub(super) refusal: Refusal,
+}
+
+impl From<NotAttested> for Unknown {
+    fn from(error: NotAttested) -> Self {
+        Self {
+            reason: error.reason(),
+            refusal: error.into(),
+        }
+    }
 }
 
 impl Default for Identity {
@@ -74,12 +90,15 @@ impl Identity {
     }
 
     /// Finds out who asks; remembered for the connection when nothing of it is missing.
-    pub(super) async fn attest(&self, peer: &Peer, askers: &Askers) -> Result<Arc<Asker>, Refusal> {
+    pub(super) async fn attest(&self, peer: &Peer, askers: &Askers) -> Result<Arc<Asker>, Unknown> {
         let workload = peer.workload().await?;
         // it may be known for long: whoami asks too
         peer.recheck().await?;
-        let asker = askers.workload(&workload);
-        let asker = Arc::new(asker.map_err(|error| Refusal::internal(error.to_string()))?);
+        let asker = askers.workload(&workload).map_err(|error| Unknown {
+            reason: "policies cannot be asked about its process",
+            refusal: Refusal::internal(error.to_string()),
+        });
+        let asker = Arc::new(asker?);
         if peer.workload_now().is_some() {
             let _ = self.asker.set(Arc::clone(&asker));
         }
@@ -88,7 +107,7 @@ impl Identity {
     }
 
     /// Looks again at what it runs.
-    pub(super) async fn recheck(&self, peer: &Peer) -> Result<(), Refusal> {
+    pub(super) async fn recheck(&self, peer: &Peer) -> Result<(), NotAttested> {
         peer.recheck().await?;
         self.look();
         Ok(())

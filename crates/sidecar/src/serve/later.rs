@@ -11,6 +11,7 @@ use strongroom_core::snapshot::Snapshot;
 
 use super::answer::Refusal;
 use super::body::Body;
+use super::identity::Unknown;
 use super::reply::Reply;
 use super::said::Said;
 use super::service::{Service, ended};
@@ -97,11 +98,11 @@ impl Service {
                 Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
                 Answered::Attest => {
                     let attested = self.own.identity.attest(&self.peer, &self.state.askers).await;
-                    known.asker = Some(attested.inspect_err(|_| self.unknown(request, &known))?);
+                    known.asker = Some(attested.map_err(|unknown| self.unknown(request, &known, unknown))?);
                 }
                 Answered::Recheck => {
                     let checked = self.own.identity.recheck(&self.peer).await;
-                    checked.inspect_err(|_| self.unknown(request, &known))?;
+                    checked.map_err(|error| self.unknown(request, &known, error.into()))?;
                 }
                 Answered::Past(revision) => {
                     known.then = Some(self.state.past.at(self.state.vault(), revision).await?);
@@ -112,9 +113,9 @@ impl Service {
         }
     }
 
-    fn unknown(&self, request: &Request<Incoming>, known: &Known) {
-        let reason = "its process is not, or is not known to be, the one that connected";
-        self.stranger(request.uri(), known, reason);
+    fn unknown(&self, request: &Request<Incoming>, known: &Known, unknown: Unknown) -> Refusal {
+        self.stranger(request.uri(), known, unknown.reason);
+        unknown.refusal
     }
 
     /// Answers once the decision is recorded.

@@ -255,6 +255,13 @@ pub const KEYS: &[Key] = &[
         "\"1s\"",
         "How long the engine may take to answer.",
     ),
+    fixed(
+        "attestation",
+        "engine_required",
+        Value("false"),
+        "true",
+        "While the engine does not answer, clients in containers are refused (503) instead of being known without labels: set it where a policy forbids something by them.",
+    ),
     key(
         "log",
         "level",

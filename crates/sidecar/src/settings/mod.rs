@@ -169,6 +169,8 @@ pub struct Attestation {
     pub engine: Option<PathBuf>,
     /// For one answer of it.
     pub engine_timeout: Duration,
+    /// Nobody in a container is attested while it does not answer.
+    pub engine_required: bool,
 }
 
 /// Logging.
@@ -257,6 +259,10 @@ impl Settings {
             (
                 "attestation.engine_timeout",
                 self.attestation.engine_timeout != other.attestation.engine_timeout,
+            ),
+            (
+                "attestation.engine_required",
+                self.attestation.engine_required != other.attestation.engine_required,
             ),
             ("log.format", self.log.json != other.log.json),
             ("sandbox.files", self.sandbox.files != other.sandbox.files),
@@ -417,9 +423,17 @@ fn attestation(table: &Table<'_>) -> Attestation {
     let engine = table.parse("engine", |text| {
         engine::socket(text).ok_or("an engine is given as `unix:` and an absolute path")
     });
+    let engine_required = table.boolean("engine_required", false);
+    if engine_required && table.raw("engine").is_none() {
+        table.problem(
+            "engine_required",
+            "there is no engine whose answer could be required: give engine too",
+        );
+    }
     Attestation {
         engine,
         engine_timeout: table.duration("engine_timeout", Duration::from_secs(1)),
+        engine_required,
     }
 }
 

@@ -9,6 +9,8 @@
     missing_docs
 )]
 
+#[path = "../../../core/tests/group/mod.rs"]
+mod group;
 mod http;
 mod process;
 #[path = "../../../core/tests/root/mod.rs"]
@@ -19,6 +21,7 @@ mod attest;
 mod audit;
 mod chronicle;
 mod connections;
+mod engine;
 mod grant;
 mod hardening;
 mod hostile;

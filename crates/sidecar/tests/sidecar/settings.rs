@@ -89,6 +89,14 @@ fn every_problem_is_told_at_once_and_by_key() {
 }
 
 #[test]
+fn an_engine_that_is_required_is_given() {
+    let text = format!("{LEAST}{SOCKET}[attestation]\nengine_required = true\n");
+    assert_eq!(keys_of(&text), ["attestation.engine_required"]);
+    let settings = Settings::parse(&format!("{text}engine = \"unix:/e\"\n")).unwrap();
+    assert!(settings.attestation.engine_required);
+}
+
+#[test]
 fn a_problem_never_repeats_what_was_given() {
     let canary = "canary";
     for text in [
@@ -220,7 +228,7 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
     let other = "store = \"sqlite:o\"\nidentity = \"o\"\nenvironment = \"other\"\npassphrase = \"p\"\nstate = \"o\"\n\
         offline_copy = false\nfingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\"\n\
         [socket]\npath = \"o\"\nmode = \"0600\"\n[limits]\nworkers = 3\nconnections = 3\n\
-        [attestation]\nengine = \"unix:/o\"\nengine_timeout = \"3s\"\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
+        [attestation]\nengine = \"unix:/o\"\nengine_timeout = \"3s\"\nengine_required = true\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
         [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
         rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
         syslog = \"o\"\nstdout = true\n\
