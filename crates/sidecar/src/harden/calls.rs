@@ -37,15 +37,14 @@ const CALLS: &[libc::c_long] = &[
     // memory
     libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_brk,
     // threads and signals of this process
-    libc::SYS_clone3, libc::SYS_futex, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_gettid,
+    libc::SYS_futex, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_gettid,
     libc::SYS_exit, libc::SYS_exit_group, libc::SYS_sched_yield, libc::SYS_sched_getaffinity,
     libc::SYS_membarrier, libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn,
-    libc::SYS_sigaltstack, libc::SYS_tgkill,
-    // who, when, how much, and whether a peer lives
+    libc::SYS_sigaltstack,
+    // who, when, and how much
     libc::SYS_getpid, libc::SYS_getppid, libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid,
     libc::SYS_getegid, libc::SYS_getrandom, libc::SYS_uname, libc::SYS_sysinfo, libc::SYS_getrusage,
     libc::SYS_getrlimit, libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_gettimeofday,
-    libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal,
 ];
 
 /// What this architecture has besides.
@@ -60,22 +59,36 @@ const OLD_CALLS: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLD_CALLS: &[libc::c_long] = &[];
 
+/// As on a kernel that does not have it.
+const MISSING: SeccompAction = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+
 /// What the kernel told the process about itself, for libraries that ask late.
 const PR_GET_AUXV: u64 = 0x4155_5856;
 
 /// Refuses every other call of this thread and those it starts, as if the kernel did not have
 /// it, so that the C library falls back on what it used before; or ends the process.
 pub(super) fn restrict(kill: bool) -> Result<(), seccompiler::Error> {
-    let refused = if kill {
-        SeccompAction::KillProcess
-    } else {
-        SeccompAction::Errno(libc::ENOSYS.unsigned_abs())
-    };
-    seccompiler::apply_filter(&program(refused)?)
+    let mut rules = rules()?;
+    if !kill {
+        return apply(rules, MISSING, SeccompAction::Allow);
+    }
+    // the C library tries it before `clone`: it is refused by a filter of its own, and no reason to end
+    let clone3 = Rules::from([(libc::SYS_clone3, Vec::new())]);
+    rules.extend(clone3.clone());
+    apply(clone3, SeccompAction::Allow, MISSING)?;
+    apply(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 
-fn program(refused: SeccompAction) -> Result<BpfProgram, BackendError> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn apply(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<(), seccompiler::Error> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(rules, otherwise, matched, architecture)?;
+    seccompiler::apply_filter(&BpfProgram::try_from(filter)?)
+}
+
+fn rules() -> Result<Rules, BackendError> {
+    let mut rules: Rules = CALLS
         .iter()
         .chain(OLD_CALLS)
         .map(|call| (*call, Vec::new()))
@@ -83,7 +96,8 @@ fn program(refused: SeccompAction) -> Result<BpfProgram, BackendError> {
     let number = |number: libc::c_int| u64::from(number.unsigned_abs());
     let executable = SeccompCmpOp::MaskedEq(number(libc::PROT_EXEC));
     let threads = SeccompCmpOp::MaskedEq(number(libc::CLONE_THREAD));
-    let some: [(libc::c_long, u8, SeccompCmpOp, u64); 13] = [
+    let own = u64::from(std::process::id());
+    let some: [(libc::c_long, u8, SeccompCmpOp, u64); 14] = [
         // sockets of this machine only
         (libc::SYS_socket, 0, SeccompCmpOp::Eq, number(libc::AF_UNIX)),
         (libc::SYS_socketpair, 0, SeccompCmpOp::Eq, number(libc::AF_UNIX)),
@@ -98,8 +112,10 @@ fn program(refused: SeccompAction) -> Result<BpfProgram, BackendError> {
         (libc::SYS_prlimit64, 2, SeccompCmpOp::Eq, 0),
         (libc::SYS_mmap, 2, executable.clone(), 0),
         (libc::SYS_mprotect, 2, executable, 0),
-        // `clone3`, whose flags cannot be seen, starts threads too, and no program
+        // threads, no processes; the C library takes it for `clone3`, whose flags cannot be seen
         (libc::SYS_clone, 0, threads, number(libc::CLONE_THREAD)),
+        // signals to threads of this process
+        (libc::SYS_tgkill, 0, SeccompCmpOp::Eq, own),
         // signal 0 asks whether a process is there
         (libc::SYS_kill, 1, SeccompCmpOp::Eq, 0),
     ];
@@ -110,7 +126,5 @@ fn program(refused: SeccompAction) -> Result<BpfProgram, BackendError> {
             .or_default()
             .push(SeccompRule::new(vec![condition])?);
     }
-    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
-    let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, architecture)?;
-    BpfProgram::try_from(filter)
+    Ok(rules)
 }

@@ -11,6 +11,7 @@ use strongroom_sidecar::harden;
 use strongroom_sidecar::settings::{Settings, Surroundings};
 
 use crate::process::Sidecar;
+use crate::raw;
 use crate::scene::Scene;
 
 /// The settings that a sidecar of `scene` would have, with its directories made.
@@ -72,6 +73,8 @@ fn only_what_the_settings_name_is_reached() {
 #[test]
 fn system_calls_that_are_not_needed_are_refused() {
     let scene = Scene::with_token();
+    let own = rustix::process::getpid();
+    let held = rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty()).unwrap();
     fenced(
         &scene,
         "sandbox.syscalls = \"refuse\"\nsandbox.files = false",
@@ -90,15 +93,46 @@ fn system_calls_that_are_not_needed_are_refused() {
             let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
             refused(rustix::process::setrlimit(rustix::process::Resource::Core, limit).map_err(Into::into));
             // a process's life is asked about, and not ended
-            let own = rustix::process::getpid();
             assert!(rustix::process::test_kill_process(own).is_ok());
             refused(rustix::process::kill_process(own, rustix::process::Signal::CHILD).map_err(Into::into));
+            // nor is anybody else's thread sent anything, by whichever call
+            raw::tgkill(std::process::id()).unwrap();
+            refused(raw::tgkill(std::os::unix::process::parent_id()));
+            let signal = rustix::process::Signal::CHILD;
+            refused(rustix::process::pidfd_send_signal(&held, signal).map_err(Into::into));
+            // threads are started, and no processes
+            refused(raw::clone3());
+            refused(raw::fork());
             // what it needs
             assert!(std::fs::read("/etc/hosts").is_ok());
             assert!(UnixStream::pair().is_ok());
             assert!(std::thread::spawn(|| vec![0_u8; 1 << 24].len()).join().is_ok());
         },
     );
+}
+
+#[test]
+#[ignore = "would end its process: another test runs it"]
+fn a_thread_that_starts_threads_behind_the_fence() {
+    let scene = Scene::with_token();
+    fenced(&scene, "sandbox.syscalls = \"kill\"", |fence| {
+        assert!(fence.syscalls);
+        // what every C library does may not be what ends the process
+        let missing = Some(rustix::io::Errno::NOSYS.raw_os_error());
+        assert_eq!(raw::clone3().unwrap_err().raw_os_error(), missing);
+        std::thread::spawn(|| ()).join().unwrap();
+    });
+}
+
+#[test]
+fn threads_are_started_also_where_a_refused_call_ends_the_process() {
+    let started = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact"])
+        .arg("hardening::a_thread_that_starts_threads_behind_the_fence")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&started.stdout);
+    assert!(started.status.success() && said.contains("1 passed"), "{said}");
 }
 
 const DIES: &str = "hardening::a_thread_that_dies_behind_the_fence";

@@ -13,6 +13,7 @@
 mod group;
 mod http;
 mod process;
+mod raw;
 #[path = "../../../core/tests/root/mod.rs"]
 mod root;
 mod scene;
