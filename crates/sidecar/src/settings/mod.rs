@@ -1,79 +1,37 @@
-//! The settings file: owns its shape, its checks and what a change of it needs. Every problem is
+//! The settings file: owns its shape and its checks. Every problem is
 //! reported at once, by key and never with a value. It must not open what it names.
 
 mod accounts;
+mod attestation;
 mod audit;
 mod inject;
 pub mod keys;
+mod limits;
+mod reload;
 mod sandbox;
 mod shown;
+mod surroundings;
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use strongroom_core::attest::engine;
 use strongroom_core::id::Hash;
 use strongroom_core::name::EnvironmentName;
 use tracing::Level;
 
 use crate::error::StartError;
 
+pub use attestation::Attestation;
 pub use inject::{Files, OnChange, OnFiles, Process, Selection};
+pub use limits::Limits;
 pub use sandbox::{Sandbox, Syscalls};
+pub use surroundings::Surroundings;
 pub use table::{Problem, Problems};
 
 use table::{Collected, Table};
 
 /// The longest path that `bind` takes: `sun_path` less its NUL.
 pub const LONGEST_SOCKET_PATH: usize = 107;
-
-/// What the file's meaning depends on besides its text.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// The settings file.
-    pub file: PathBuf,
-    /// The directory of the credentials that systemd passed.
-    pub credentials: Option<PathBuf>,
-    /// The state directory that systemd made.
-    pub state: Option<PathBuf>,
-}
-
-impl Surroundings {
-    /// Those of this process and `file`.
-    #[must_use]
-    pub fn of_process(file: &Path) -> Self {
-        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        // systemd passes several state directories joined by `:`; the first one is ours
-        let state = std::env::var_os("STATE_DIRECTORY").and_then(|list| {
-            list.to_str()
-                .and_then(|list| list.split(':').next())
-                .map(PathBuf::from)
-        });
-        Self {
-            file: absolute,
-            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-            state,
-        }
-    }
-
-    fn resolve(&self, path: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    fn resolve_or_credential(&self, text: &str) -> Result<PathBuf, &'static str> {
-        let Some(name) = text.strip_prefix("credential:") else {
-            return Ok(self.resolve(text));
-        };
-        if name.is_empty() || name.contains('/') || name.starts_with('.') {
-            return Err("`credential:` is followed by a credential's name");
-        }
-        let directory = self.credentials.as_ref();
-        directory
-            .map(|directory| directory.join(name))
-            .ok_or("it names a credential, but systemd passed none: add LoadCredential= to the unit")
-    }
-}
 
 /// A whole, valid settings file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,56 +81,6 @@ pub struct Socket {
     pub allow_uids: Option<Vec<u32>>,
 }
 
-/// What one sidecar puts up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Threads that serve connections.
-    pub workers: Option<usize>,
-    /// Connections at a time.
-    pub connections: usize,
-    /// Connections of one uid at a time.
-    pub connections_per_uid: usize,
-    /// Bytes of a request's head.
-    pub header_bytes: usize,
-    /// Bytes of a request's body.
-    pub body_bytes: u64,
-    /// From the first byte to the end of a head.
-    pub header_timeout: Duration,
-    /// Between requests.
-    pub idle_timeout: Duration,
-    /// For a client that does not take what it was sent.
-    pub write_timeout: Duration,
-    /// For running requests at the end.
-    pub drain_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            workers: None,
-            connections: 8192,
-            connections_per_uid: 6144,
-            header_bytes: 16384,
-            body_bytes: 65536,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(30),
-            drain_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What is found out about clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attestation {
-    /// The API socket of the container engine.
-    pub engine: Option<PathBuf>,
-    /// For one answer of it.
-    pub engine_timeout: Duration,
-    /// Nobody in a container is attested while it does not answer.
-    pub engine_required: bool,
-}
-
 /// Logging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -216,68 +124,6 @@ impl Settings {
         })?;
         Self::parse_in(&text, around).map_err(|problems| StartError::Settings { file, problems })
     }
-
-    /// These settings with what `new` may change while the sidecar runs.
-    #[must_use]
-    pub fn with_reloadable_of(&self, new: Self) -> Self {
-        Self {
-            socket: Socket {
-                path: self.socket.path.clone(),
-                ..new.socket
-            },
-            limits: Limits {
-                workers: self.limits.workers,
-                ..new.limits
-            },
-            log: Log {
-                json: self.log.json,
-                ..new.log
-            },
-            files: new.files,
-            process: new.process,
-            ..self.clone()
-        }
-    }
-
-    /// The keys whose values differ from `other`'s and take effect only at the next start.
-    #[must_use]
-    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
-        let changed = [
-            ("store", self.store != other.store),
-            ("fingerprint", self.fingerprint != other.fingerprint),
-            ("identity", self.identity != other.identity),
-            ("passphrase", self.passphrase != other.passphrase),
-            ("environment", self.environment != other.environment),
-            ("state", self.state != other.state),
-            ("offline_copy", self.offline_copy != other.offline_copy),
-            ("socket.path", self.socket.path != other.socket.path),
-            ("limits.workers", self.limits.workers != other.limits.workers),
-            (
-                "attestation.engine",
-                self.attestation.engine != other.attestation.engine,
-            ),
-            (
-                "attestation.engine_timeout",
-                self.attestation.engine_timeout != other.attestation.engine_timeout,
-            ),
-            (
-                "attestation.engine_required",
-                self.attestation.engine_required != other.attestation.engine_required,
-            ),
-            ("log.format", self.log.json != other.log.json),
-            ("sandbox.files", self.sandbox.files != other.sandbox.files),
-            (
-                "sandbox.syscalls",
-                self.sandbox.syscalls != other.sandbox.syscalls,
-            ),
-        ];
-        changed
-            .into_iter()
-            .chain(audit::changed(self.audit.as_ref(), other.audit.as_ref()))
-            .filter(|(_, changed)| *changed)
-            .map(|(key, _)| key)
-            .collect()
-    }
 }
 
 /// Where the text is no TOML. The parser's messages are fixed sentences without the text.
@@ -318,8 +164,8 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         .unwrap_or_else(|| around.file.with_extension("state"));
     let offline_copy = top.boolean("offline_copy", true);
     let socket = socket(&top.table("socket"), around);
-    let limits = limits(&top.table("limits"));
-    let attestation = attestation(&top.table("attestation"));
+    let limits = limits::limits(&top.table("limits"));
+    let attestation = attestation::attestation(&top.table("attestation"));
     let log = log(&top.table("log"));
     let has_audit = top.has("audit");
     let audit = has_audit.then(|| audit::audit(&top.table("audit"), around));
@@ -394,47 +240,6 @@ fn uids(table: &Table<'_>, value: &toml::Value) -> Vec<u32> {
         table.problem("allow_uids", "a list of uids is wanted, as numbers");
         Vec::new()
     })
-}
-
-fn limits(table: &Table<'_>) -> Limits {
-    let default = Limits::default();
-    Limits {
-        workers: table.integer("workers", 1..=64),
-        connections: table
-            .integer("connections", 1..=1_000_000)
-            .unwrap_or(default.connections),
-        connections_per_uid: table
-            .integer("connections_per_uid", 1..=1_000_000)
-            .unwrap_or(default.connections_per_uid),
-        header_bytes: table
-            .integer("header_bytes", 1024..=262_144)
-            .unwrap_or(default.header_bytes),
-        body_bytes: table
-            .integer("body_bytes", 0..=16_777_216)
-            .unwrap_or(default.body_bytes),
-        header_timeout: table.duration("header_timeout", default.header_timeout),
-        idle_timeout: table.duration("idle_timeout", default.idle_timeout),
-        write_timeout: table.duration("write_timeout", default.write_timeout),
-        drain_timeout: table.duration("drain_timeout", default.drain_timeout),
-    }
-}
-
-fn attestation(table: &Table<'_>) -> Attestation {
-    let engine = table.parse("engine", |text| {
-        engine::socket(text).ok_or("an engine is given as `unix:` and an absolute path")
-    });
-    let engine_required = table.boolean("engine_required", false);
-    if engine_required && table.raw("engine").is_none() {
-        table.problem(
-            "engine_required",
-            "there is no engine whose answer could be required: give engine too",
-        );
-    }
-    Attestation {
-        engine,
-        engine_timeout: table.duration("engine_timeout", Duration::from_secs(1)),
-        engine_required,
-    }
 }
 
 fn log(table: &Table<'_>) -> Log {
