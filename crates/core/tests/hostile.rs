@@ -7,21 +7,21 @@
     clippy::indexing_slicing
 )]
 
+mod between;
 mod forge;
 mod vault_kit;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use between::{Between, Over};
 use forge::{append, commits, newest_member, refused};
 use strongroom_core::Vault;
 use strongroom_core::commit::{Link, State, decode, encode_checkpoint};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::{Hash, MemberId, Revision, Version};
 use strongroom_core::snapshot::Role;
-use strongroom_core::store::{
-    AppendError, Head, MemoryStore, Store, StoreError, StoreWatch, StoredCommit, StoredObject,
-};
+use strongroom_core::store::{AppendError, Head, MemoryStore, Store, StoreError, StoredCommit, StoredObject};
 use strongroom_core::vault::{Break, CommitError, Edit, Event, Expect, OpenError, OpenOptions, Trust};
 use vault_kit::*;
 
@@ -56,42 +56,20 @@ fn only_admins_put_entries_into_the_compartment_of_names() {
 /// Answers the first question for commit 1 from another store.
 struct TwoFaced {
     shown: Arc<MemoryStore>,
-    used: Arc<MemoryStore>,
     asked: AtomicUsize,
 }
 
-impl Store for TwoFaced {
-    fn location(&self) -> String {
-        "two faces".into()
-    }
-    fn head(&self) -> Result<Option<Head>, StoreError> {
-        self.used.head()
-    }
-    fn commits(&self, from: Revision, limit: usize) -> Result<Vec<StoredCommit>, StoreError> {
+impl Between for TwoFaced {
+    fn commits(
+        &self,
+        used: &dyn Store,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
         if from == Revision(1) && self.asked.fetch_add(1, Ordering::SeqCst) == 0 {
             return self.shown.commits(from, limit);
         }
-        self.used.commits(from, limit)
-    }
-    fn objects(&self, wanted: &[Hash], each: &mut dyn FnMut(Hash, &[u8]) -> bool) -> Result<(), StoreError> {
-        self.used.objects(wanted, each)
-    }
-    fn append(
-        &self,
-        expected: Option<Head>,
-        commit: &StoredCommit,
-        objects: &[StoredObject],
-    ) -> Result<(), AppendError> {
-        self.used.append(expected, commit, objects)
-    }
-    fn checkpoint(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.used.checkpoint()
-    }
-    fn put_checkpoint(&self, revision: Revision, bytes: &[u8]) -> Result<(), StoreError> {
-        self.used.put_checkpoint(revision, bytes)
-    }
-    fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
-        self.used.watch()
+        used.commits(from, limit)
     }
 }
 
@@ -110,19 +88,16 @@ fn a_pin_holds_against_a_store_with_two_faces() {
     .unwrap();
     evil.put("prod", "a", b"a lie");
     assert!(evil.vault.checkpoint().unwrap());
-    let store = TwoFaced {
+    let two_faced = TwoFaced {
         shown: good.store.clone(),
-        used: evil.store.clone(),
         asked: AtomicUsize::new(0),
     };
+    let store = Over::new(evil.store.clone(), two_faced);
     let options = OpenOptions {
         fingerprint: Some(good.vault.trust().fingerprint),
         ..OpenOptions::default()
     };
-    assert_eq!(
-        refused(Vault::open(Arc::new(store), web, options)),
-        Break::Fingerprint
-    );
+    assert_eq!(refused(Vault::open(store, web, options)), Break::Fingerprint);
 }
 
 /// The checkpoint of `state`, relabelled as one of `link` and signed again.
@@ -353,48 +328,26 @@ fn an_admin_cannot_remove_itself() {
 type Then = Box<dyn FnOnce() + Send>;
 
 /// Loses the answer to one append, after something else has happened.
-struct LateAnswer {
-    inner: Arc<MemoryStore>,
-    then: Mutex<Option<Then>>,
-}
+#[derive(Default)]
+struct LateAnswer(Mutex<Option<Then>>);
 
-impl Store for LateAnswer {
-    fn location(&self) -> String {
-        "late".into()
-    }
-    fn head(&self) -> Result<Option<Head>, StoreError> {
-        self.inner.head()
-    }
-    fn commits(&self, from: Revision, limit: usize) -> Result<Vec<StoredCommit>, StoreError> {
-        self.inner.commits(from, limit)
-    }
-    fn objects(&self, wanted: &[Hash], each: &mut dyn FnMut(Hash, &[u8]) -> bool) -> Result<(), StoreError> {
-        self.inner.objects(wanted, each)
-    }
+impl Between for LateAnswer {
     fn append(
         &self,
+        store: &dyn Store,
         expected: Option<Head>,
         commit: &StoredCommit,
         objects: &[StoredObject],
     ) -> Result<(), AppendError> {
-        self.inner.append(expected, commit, objects)?;
-        if let Some(then) = self.then.lock().unwrap().take() {
+        store.append(expected, commit, objects)?;
+        if let Some(then) = self.0.lock().unwrap().take() {
             then();
             return Err(AppendError::Store(StoreError::Unreachable {
-                location: self.location(),
+                location: store.location(),
                 reason: "the answer was lost".into(),
             }));
         }
         Ok(())
-    }
-    fn checkpoint(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.checkpoint()
-    }
-    fn put_checkpoint(&self, revision: Revision, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.put_checkpoint(revision, bytes)
-    }
-    fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
-        self.inner.watch()
     }
 }
 
@@ -402,12 +355,9 @@ impl Store for LateAnswer {
 fn a_lost_answer_is_found_below_another_writers_commit() {
     let world = World::new();
     let other = world.open(&world.identity).unwrap();
-    let store = Arc::new(LateAnswer {
-        inner: world.store.clone(),
-        then: Mutex::default(),
-    });
+    let store = Over::new(world.store.clone(), LateAnswer::default());
     let vault = Vault::open(store.clone(), world.identity.clone(), OpenOptions::default()).unwrap();
-    *store.then.lock().unwrap() = Some(Box::new(move || {
+    *store.between.0.lock().unwrap() = Some(Box::new(move || {
         other.commit(&change(vec![secret("prod", "z", b"z")])).unwrap();
     }));
     let receipt = vault.commit(&change(vec![secret("prod", "k", b"1")])).unwrap();

@@ -51,9 +51,8 @@ pub fn description(environment: EnvironmentId, kind: Kind, path: &str) -> Vec<u8
     meta
 }
 
-/// Seals under the first key of the context's compartment, which `opener` opens, and stores the
-/// record.
-pub fn plant(store: &MemoryStore, opener: &Identity, context: &Context, plain: &[u8]) -> Hash {
+/// A record under the first key of the context's compartment, which `opener` opens.
+pub fn sealed(store: &dyn Store, opener: &Identity, context: &Context, plain: &[u8]) -> StoredObject {
     let key_file = |change: AdminChange| match change {
         AdminChange::KeyFile {
             compartment, file, ..
@@ -63,12 +62,13 @@ pub fn plant(store: &MemoryStore, opener: &Identity, context: &Context, plain: &
     let mut changes = commits(store)
         .into_iter()
         .flat_map(|stored| decode(&stored.bytes).unwrap().0.admin);
-    let file = changes.find_map(key_file);
+    let file = changes.find_map(key_file).unwrap();
     let mut kek = None;
-    store.tamper(|_, objects, _| {
-        let object = objects.iter().find(|object| Some(object.hash) == file).unwrap();
-        kek = Some(keyring::unwrap(&object.bytes, opener).unwrap());
-    });
+    let mut unwrap = |_, bytes: &[u8]| {
+        kek = Some(keyring::unwrap(bytes, opener).unwrap());
+        true
+    };
+    store.objects(&[file], &mut unwrap).unwrap();
     let bytes = seal(
         &kek.unwrap(),
         Term(1),
@@ -77,8 +77,17 @@ pub fn plant(store: &MemoryStore, opener: &Identity, context: &Context, plain: &
         Ambient::system().entropy(),
     );
     let bytes = bytes.unwrap();
-    let hash = Hash::of(&bytes);
-    store.tamper(|_, objects, _| objects.push(StoredObject { hash, bytes }));
+    StoredObject {
+        hash: Hash::of(&bytes),
+        bytes,
+    }
+}
+
+/// Seals a record and stores it.
+pub fn plant(store: &MemoryStore, opener: &Identity, context: &Context, plain: &[u8]) -> Hash {
+    let object = sealed(store, opener, context, plain);
+    let hash = object.hash;
+    store.tamper(|_, objects, _| objects.push(object));
     hash
 }
 
@@ -90,8 +99,32 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, OpenError>) -> Break {
     }
 }
 
+/// Appends what is no commit at all.
+pub fn append_unsigned(store: &dyn Store) {
+    let head = store.head().unwrap();
+    let bytes = b"not signed by anyone".to_vec();
+    let forged = StoredCommit {
+        head: Head {
+            revision: head.unwrap().revision.next(),
+            hash: Hash::of(&bytes),
+        },
+        bytes,
+    };
+    store.append(head, &forged, &[]).unwrap();
+}
+
 /// Appends a commit of whatever content.
 pub fn append(store: &dyn Store, signer: &Identity, make: impl FnOnce(&mut Commit)) {
+    append_with(store, signer, &[], make);
+}
+
+/// The same with new records.
+pub fn append_with(
+    store: &dyn Store,
+    signer: &Identity,
+    objects: &[StoredObject],
+    make: impl FnOnce(&mut Commit),
+) {
     let all = commits(store);
     let last = all.last().unwrap();
     let decoded = |stored: &StoredCommit| decode(&stored.bytes).unwrap().0;
@@ -122,6 +155,6 @@ pub fn append(store: &dyn Store, signer: &Identity, make: impl FnOnce(&mut Commi
         hash: Hash::of(&bytes),
     };
     store
-        .append(Some(last.head), &StoredCommit { head, bytes }, &[])
+        .append(Some(last.head), &StoredCommit { head, bytes }, objects)
         .unwrap();
 }

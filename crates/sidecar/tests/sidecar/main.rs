@@ -9,6 +9,10 @@
     missing_docs
 )]
 
+#[path = "../../../core/tests/between/mod.rs"]
+mod between;
+#[path = "../../../core/tests/forge/mod.rs"]
+mod forge;
 #[path = "../../../core/tests/group/mod.rs"]
 mod group;
 mod http;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::identity::Identity;
-use strongroom_core::id::{Hash, Revision};
+use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
-use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
+use strongroom_core::store::{SqliteStore, Store as _};
 
 use strongroom_sidecar::grant::Gate;
 use strongroom_sidecar::home::Home;
@@ -16,6 +16,7 @@ use strongroom_sidecar::settings::{Settings, Surroundings};
 use strongroom_sidecar::source::Source;
 use strongroom_sidecar::state::{Current, Rules, State};
 
+use crate::forge::append_unsigned;
 use crate::http::Events;
 use crate::process::{Sidecar, ends, until};
 use crate::scene::{Scene, put};
@@ -184,17 +185,7 @@ fn a_forged_revision_is_refused_and_the_last_good_one_serves_also_after_a_restar
     let sidecar = Sidecar::start(&scene, "");
     copied(&scene);
     let good = scene.revision();
-    let store = SqliteStore::open(&scene.file("store.db"), true).unwrap();
-    let head = store.head().unwrap();
-    let bytes = b"not signed by anyone".to_vec();
-    let forged = StoredCommit {
-        head: Head {
-            revision: Revision(good + 1),
-            hash: Hash::of(&bytes),
-        },
-        bytes,
-    };
-    store.append(head, &forged, &[]).unwrap();
+    append_unsigned(&scene.store());
     until("it is reported", || {
         sidecar.status()["refused"].is_string().then_some(())
     });

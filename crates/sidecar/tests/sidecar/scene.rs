@@ -12,11 +12,15 @@ use strongroom_core::kind::Kind;
 use strongroom_core::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::Role;
-use strongroom_core::store::SqliteStore;
-use strongroom_core::vault::{Change, Edit, Expect, Put};
+use strongroom_core::store::{SqliteStore, Store};
+use strongroom_core::vault::{Change, Edit, Expect, OpenOptions, Put};
+
+use crate::between::{Between, Over};
 
 pub struct Scene {
     directory: tempfile::TempDir,
+    /// Alice, who made the store.
+    pub admin: Arc<Identity>,
     pub vault: Vault,
 }
 
@@ -52,11 +56,21 @@ impl Scene {
         let ambient = Ambient::system();
         let admin = Arc::new(Identity::generate(&ambient).unwrap());
         let store = Arc::new(SqliteStore::create(&directory.path().join("store.db")).unwrap());
-        let vault = Vault::create(store, &MemberName::new("alice").unwrap(), admin, ambient.clone()).unwrap();
+        let vault = Vault::create(
+            store,
+            &MemberName::new("alice").unwrap(),
+            Arc::clone(&admin),
+            ambient.clone(),
+        )
+        .unwrap();
         let web = Identity::generate(&ambient).unwrap();
         web.write_file(&directory.path().join("web.identity"), None)
             .unwrap();
-        let scene = Self { directory, vault };
+        let scene = Self {
+            directory,
+            admin,
+            vault,
+        };
         scene.commit(vec![
             Edit::AddEnvironment {
                 name: environment("base"),
@@ -112,6 +126,20 @@ impl Scene {
             path: path(at),
             expect: Expect::Any,
         }])
+    }
+
+    /// The store as somebody else opens it, who may write to it.
+    pub fn store(&self) -> SqliteStore {
+        SqliteStore::open(&self.file("store.db"), true).unwrap()
+    }
+
+    /// The store as the service opens it, with something between them.
+    pub fn open_over<B: Between + 'static>(&self, between: B) -> (Arc<Vault>, Arc<Over<B>>) {
+        let over = Over::new(Arc::new(self.store()), between);
+        let store: Arc<dyn Store> = Arc::<Over<B>>::clone(&over);
+        let identity = Identity::read_file(&self.file("web.identity"), || None).unwrap();
+        let vault = Vault::open(store, Arc::new(identity), OpenOptions::default()).unwrap();
+        (Arc::new(vault), over)
     }
 
     pub fn revision(&self) -> u64 {
