@@ -7,6 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_core::attest::{self, Digests, Lost, Process};
 use strongroom_sidecar::peer::{Attestor, Hold, NotAttested, Peer, Unaccepted};
@@ -237,11 +238,20 @@ fn another_file_at_the_same_path_is_another_program() {
 
 #[test]
 fn a_uid_that_keeps_readers_busy_does_not_keep_another_waiting() {
+    // more than all readers get through in the time that one waits, however fast the machine is
+    const MANY: usize = 2000;
+    use rustix::process::{Resource, Rlimit};
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    rustix::process::setrlimit(Resource::Nofile, most).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x");
     let attestor = Attestor::start(None).unwrap();
     copy("bash", &path);
-    // the largest that is hashed, and never remembered
+    // the largest that is hashed
     let large = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     large.set_len(256 * 1024 * 1024).unwrap();
     drop(large);
@@ -251,17 +261,38 @@ fn a_uid_that_keeps_readers_busy_does_not_keep_another_waiting() {
         .spawn()
         .unwrap();
     let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-    let touched = std::fs::File::open(&path).unwrap();
-    runtime().block_on(async {
-        let mut many = tokio::task::JoinSet::new();
-        for _ in 0..128 {
-            let peer = hold(&busy, 1001, &attestor);
-            many.spawn(async move { peer.workload().await.map(drop) });
-        }
-        tokio::task::yield_now().await;
-        touched.set_modified(std::time::SystemTime::now()).unwrap();
-        let seen = hold(&other, 1002, &attestor).workload().await.unwrap();
-        assert_eq!(seen.kernel.uid, 1002);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // no reading of it is good for the next one
+        scope.spawn(|| {
+            let touched = std::fs::File::open(&path).unwrap();
+            while !done.load(Ordering::SeqCst) {
+                touched.set_modified(std::time::SystemTime::now()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        });
+        let (seen, ended) = runtime().block_on(async {
+            let mut many = tokio::task::JoinSet::new();
+            for _ in 0..MANY {
+                let peer = hold(&busy, 1001, &attestor);
+                many.spawn(async move { peer.workload().await.map(drop) });
+            }
+            // a runtime begins some of what waits at a time: all are before the other one
+            for _ in 0..MANY {
+                tokio::task::yield_now().await;
+            }
+            let seen = hold(&other, 1002, &attestor).workload().await;
+            let mut ended = 0;
+            for _ in 0..MANY {
+                tokio::task::yield_now().await;
+                ended += usize::from(many.try_join_next().is_some());
+            }
+            (seen, ended)
+        });
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(seen.map(|seen| seen.kernel.uid), Ok(1002));
+        // without a share of its own it would have come after all who asked before, or gave up
+        assert!(ended < MANY / 2, "{ended} ended first");
     });
     for child in [&mut busy, &mut other] {
         child.kill().unwrap();

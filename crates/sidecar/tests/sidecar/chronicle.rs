@@ -2,13 +2,23 @@
 //! the log itself is.
 
 use std::io::{BufRead as _, BufReader};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use strongroom_core::id::{Hash, Revision};
+use strongroom_core::ambient::Ambient;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
-use strongroom_core::store::{Head, SqliteStore, Store as _, StoredCommit};
+use strongroom_core::store::{Store, StoreError, StoredCommit};
+use strongroom_sidecar::audit::{Options, Sink};
+use strongroom_sidecar::chronicle::Chronicle;
+use strongroom_sidecar::grant::Gate;
+use strongroom_sidecar::settings::{Settings, Surroundings};
+use strongroom_sidecar::state::{Current, Rules, State};
 
+use crate::between::Between;
+use crate::forge::append_unsigned;
 use crate::grant::{audit_of, decisions};
 use crate::process::{Sidecar, until};
 use crate::scene::{Scene, put};
@@ -82,22 +92,87 @@ fn what_members_did_is_recorded_also_when_it_was_while_the_sidecar_was_away() {
     sidecar.terminate();
 }
 
+/// Commits cannot be read while it is away.
+#[derive(Default)]
+struct Away(AtomicBool);
+
+impl Between for Away {
+    fn commits(
+        &self,
+        store: &dyn Store,
+        from: Revision,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(StoreError::Unreachable {
+                location: store.location(),
+                reason: "a test says so".into(),
+            });
+        }
+        store.commits(from, limit)
+    }
+}
+
+#[test]
+fn commits_whose_history_could_not_be_read_are_recorded_later_and_once() {
+    let scene = Scene::with_token();
+    let settings = Settings::load(&Surroundings::of_process(&scene.settings(""))).unwrap();
+    let (vault, store) = scene.open_over(Away::default());
+    let directory = scene.file("audit");
+    let identity = Arc::new(Identity::generate(&Ambient::system()).unwrap());
+    let options = Options::new(directory.clone());
+    let sink = Sink::open(options, &vault.snapshot(), identity, Ambient::system()).unwrap();
+    let state = Arc::new(
+        State::new(
+            Arc::clone(&vault),
+            settings.environment.clone(),
+            Rules::of(&settings),
+            Gate::new(Some(Arc::new(sink))),
+            Ambient::system(),
+        )
+        .unwrap(),
+    );
+    let mut chronicle = Chronicle::new(Arc::clone(&state), "sqlite:store.db", None);
+    let mut record = |is_away: bool| {
+        store.between.0.store(is_away, Ordering::SeqCst);
+        let now = vault.snapshot();
+        let next = Current::first(Arc::clone(&now), &settings.environment, None, None);
+        state.serve(next.unwrap());
+        chronicle.record(&vault, &now);
+        store.between.0.store(false, Ordering::SeqCst);
+    };
+    let recorded = |wanted: &[(u64, String, Value)]| {
+        until("it is recorded", || {
+            (of_members(&directory) == wanted).then_some(())
+        });
+    };
+    let commit = |revision, at: &str| (revision, "commit".to_owned(), json!(format!("prod/{at}")));
+    let first = commit(scene.secret("web/token", "two"), "web/token");
+    vault.refresh().unwrap();
+    record(true);
+    assert_eq!(of_members(&directory), []);
+    // nothing new is served, and it is tried again all the same
+    record(false);
+    recorded(std::slice::from_ref(&first));
+    record(false);
+    // the next revision brings what the one before did not
+    let second = commit(scene.secret("web/second", "2"), "web/second");
+    vault.refresh().unwrap();
+    record(true);
+    assert_eq!(of_members(&directory), std::slice::from_ref(&first));
+    let third = commit(scene.secret("web/third", "3"), "web/third");
+    vault.refresh().unwrap();
+    record(false);
+    recorded(&[first, second, third]);
+}
+
 #[test]
 fn a_forged_revision_is_recorded() {
     let scene = Scene::with_token();
     let (audit, directory) = audit_of(&scene);
     let sidecar = Sidecar::start(&scene, &audit);
     let good = scene.revision();
-    let store = SqliteStore::open(&scene.file("store.db"), true).unwrap();
-    let bytes = b"not signed by anyone".to_vec();
-    let forged = StoredCommit {
-        head: Head {
-            revision: Revision(good + 1),
-            hash: Hash::of(&bytes),
-        },
-        bytes,
-    };
-    store.append(store.head().unwrap(), &forged, &[]).unwrap();
+    append_unsigned(&scene.store());
     let record = until("it is recorded", || {
         let mut all = decisions(&directory).into_iter();
         all.find(|record| record["action"] == "verify")

@@ -35,6 +35,7 @@ mod lifecycle;
 mod offline;
 mod openapi;
 mod past;
+mod policies;
 mod reads;
 mod settings;
 mod watch;
