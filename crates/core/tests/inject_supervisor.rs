@@ -98,6 +98,31 @@ fn a_new_revision_ends_the_pause_and_the_same_values_do_not() {
 }
 
 #[test]
+fn it_can_be_killed_whatever_it_does() {
+    // asked already, and deaf
+    let directory = tempfile::tempdir().unwrap();
+    let up = directory.path().join("up");
+    let text = format!("trap '' TERM; echo up > {}; exec sleep 600", up.display());
+    let mut settings = restarting(&text, Restart::Always);
+    settings.grace = Duration::from_secs(3600);
+    let supervised = Supervised::start(settings, material(1, &[]));
+    let (pid, _) = supervised.started();
+    reads(&up, "up\n");
+    supervised.handle.stop();
+    supervised.handle.kill();
+    assert_eq!(supervised.end().0.unwrap(), Exit::Signal(9));
+    assert!(!lives(pid));
+    // while it waits to be started again
+    let mut settings = restarting("exit 3", Restart::Always);
+    settings.backoff.first = Duration::from_secs(3600);
+    settings.backoff.most = Duration::from_secs(3600);
+    let supervised = Supervised::start(settings, material(1, &[]));
+    pauses(&supervised, 1);
+    supervised.handle.kill();
+    assert_eq!(supervised.end().0.unwrap(), Exit::Code(3));
+}
+
+#[test]
 fn it_can_be_stopped_while_it_waits() {
     let mut settings = restarting("exit 3", Restart::Always);
     settings.backoff.first = Duration::from_secs(3600);

@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long injections are waited for: the process has its own grace.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
+/// How long a process that was killed is waited for: one that the kernel holds ends when it can.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
     move |source| StartError::System { action, source }
 }
@@ -131,9 +134,11 @@ pub fn run(
         .map_err(system("start the following thread"))?;
     keeper.start(copy)?;
     let ended = runtime.block_on(sidecar.serve(bound, settings, &around, &level, signals));
-    if ended.is_ok() {
-        // it was told to stop, and after a second signal nobody waits for it
-        open.injector = None;
+    if ended.is_ok()
+        && let Some(injector) = open.injector.take()
+    {
+        // it was told to stop; what a second signal did not wait for is not left behind
+        injector.kill(AT_ONCE);
     }
     runtime.shutdown_background();
     ended

@@ -3,6 +3,7 @@
 
 mod action;
 mod files;
+mod leash;
 mod process;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use strongroom_core::snapshot::Snapshot;
 use crate::bell::Bell;
 use crate::settings::{Files, Process, Selection, Settings};
 use crate::state::State;
+use leash::Leash;
 
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -45,7 +47,10 @@ enum Order {
 
 /// The injecting thread, from outside.
 #[derive(Debug)]
-pub struct Injector(Arc<Bell<Order>>);
+pub struct Injector {
+    bell: Arc<Bell<Order>>,
+    leash: Arc<Leash>,
+}
 
 impl Injector {
     /// Injects what `settings` want, beginning at once.
@@ -54,8 +59,10 @@ impl Injector {
     /// The system's, when there is no thread.
     pub fn start(settings: &Settings, state: Arc<State>, ambient: Ambient) -> std::io::Result<Self> {
         let bell: Arc<Bell<Order>> = Arc::default();
+        let leash: Arc<Leash> = Arc::default();
         let mut inside = Inside {
             bell: Arc::clone(&bell),
+            leash: Arc::clone(&leash),
             state,
             ambient,
             files: Vec::new(),
@@ -67,25 +74,31 @@ impl Injector {
             .name("inject".into())
             .stack_size(512 * 1024)
             .spawn(move || inside.run())?;
-        Ok(Self(bell))
+        Ok(Self { bell, leash })
     }
 
     /// Says that another revision is served.
     pub fn ring(&self) {
-        self.0.ring();
+        self.bell.ring();
     }
 
     /// Injects what other settings want; what is the same in both goes on undisturbed.
     pub fn plan(&self, settings: &Settings) {
-        self.0.send(Order::Plan(Plan::of(settings)));
+        self.bell.send(Order::Plan(Plan::of(settings)));
     }
 
     /// Stops the process and ends the thread; waits for it at most `patience`.
     pub fn stop(&self, patience: Duration) {
         let (sender, receiver) = std::sync::mpsc::channel();
-        self.0.send(Order::Stop(sender));
+        self.bell.send(Order::Stop(sender));
         // when it takes longer, the process is left to the caller's end
         let _ = receiver.recv_timeout(patience);
+    }
+
+    /// Kills the process, whatever else the thread is busy with, and lets none be started any more;
+    /// waits for its end at most `patience`.
+    pub fn kill(&self, patience: Duration) {
+        self.leash.kill(patience);
     }
 }
 
@@ -166,6 +179,7 @@ impl<T: Target> Delivery<T> {
 /// The thread's own side.
 struct Inside {
     bell: Arc<Bell<Order>>,
+    leash: Arc<Leash>,
     state: Arc<State>,
     ambient: Ambient,
     files: Vec<Delivery<files::Target>>,
@@ -244,6 +258,7 @@ impl Inside {
             Some(Delivery::new(process::Target::new(
                 process,
                 Arc::clone(&self.bell),
+                Arc::clone(&self.leash),
             )))
         });
     }

@@ -11,6 +11,7 @@ use strongroom_core::inject::process::{
 use strongroom_core::inject::{Material, Wanted, WithCauses};
 use strongroom_core::snapshot::Snapshot;
 
+use super::leash::Leash;
 use super::{Order, Report, wanted};
 use crate::asker::Asker;
 use crate::bell::Bell;
@@ -35,6 +36,7 @@ pub(super) struct Target {
     wanted: Wanted,
     asker: Asker,
     bell: Arc<Bell<Order>>,
+    leash: Arc<Leash>,
     heard: Arc<Mutex<Heard>>,
     running: Option<(Handle, JoinHandle<()>)>,
     /// The revision that was handed over last.
@@ -42,12 +44,13 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(settings: Process, bell: Arc<Bell<Order>>) -> Self {
+    pub(super) fn new(settings: Process, bell: Arc<Bell<Order>>, leash: Arc<Leash>) -> Self {
         Self {
             asker: Asker::injection(settings.command.first().map_or("", String::as_str)),
             wanted: wanted(&settings.selection, settings.env.iter().map(|(_, path)| path)),
             settings,
             bell,
+            leash,
             heard: Arc::default(),
             running: None,
             handed: None,
@@ -75,6 +78,10 @@ impl Target {
         let settings = self.process_settings();
         let heard = Arc::clone(&self.heard);
         let bell = Arc::clone(&self.bell);
+        let leash = Arc::clone(&self.leash);
+        if !leash.hold(&handle) {
+            return Err("the sidecar is going down".to_owned());
+        }
         let thread = std::thread::Builder::new()
             .name("process".into())
             .stack_size(512 * 1024)
@@ -105,8 +112,12 @@ impl Target {
                         heard.problem = Some(WithCauses(error).to_string());
                     }
                 });
+                leash.release();
             });
-        let thread = thread.map_err(|error| format!("no thread to supervise it: {error}"))?;
+        let thread = thread.map_err(|error| {
+            self.leash.release();
+            format!("no thread to supervise it: {error}")
+        })?;
         self.running = Some((handle, thread));
         Ok(())
     }

@@ -17,6 +17,7 @@ pub(super) struct News {
     /// In the order they came; one that waits already is not kept twice, as in the kernel.
     pub(super) signals: Vec<Signal>,
     pub(super) stop: bool,
+    pub(super) kill: bool,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +99,11 @@ impl Handle {
     pub fn stop(&self) {
         // it has ended already when nobody listens
         self.0.send(|news| news.stop = true);
+    }
+
+    /// Ends the process and its group at once, and then the supervision.
+    pub fn kill(&self) {
+        self.0.send(|news| news.kill = true);
     }
 }
 

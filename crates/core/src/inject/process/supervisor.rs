@@ -91,6 +91,7 @@ impl Supervisor<'_> {
                 revised,
                 signals,
                 stop,
+                kill,
             } = updates.wait(self.due());
             if newest.is_some() || revised.is_some() {
                 self.revised = revised;
@@ -98,6 +99,9 @@ impl Supervisor<'_> {
             signals.into_iter().for_each(|signal| self.signalled(signal));
             if stop {
                 self.stop(self.settings.stop_signal);
+            }
+            if kill {
+                self.kill();
             }
             self.reap();
             self.look_after_command();
@@ -170,6 +174,14 @@ impl Supervisor<'_> {
                 };
             }
             Phase::Waiting { .. } => self.finish_now(),
+        }
+    }
+
+    /// Ends the process without asking; supervision ends with it.
+    fn kill(&mut self) {
+        self.stop(Signal::KILL);
+        if let Phase::Stopping { killed, .. } = &mut self.phase {
+            *killed = true;
         }
     }
 
