@@ -343,3 +343,30 @@ fn a_log_of_many_blocks_is_read_whole_and_each_of_its_bytes_counts() {
         assert_eq!(report.problems[0].line, line, "byte {at}");
     }
 }
+
+#[test]
+fn a_noted_head_that_is_not_there_is_not_said_to_lie_before_the_log() {
+    let identity = identity();
+    for removed in [0..2, 1..2] {
+        let mut log = Log::new(&identity, 30, 5, 10);
+        let line = Line::parse(&log.files[1].2[3]).unwrap();
+        let noted = Position {
+            seq: line.seq,
+            hash: line.hash,
+        };
+        let begins_later = removed.start == 0;
+        log.files.drain(removed);
+        let report = log.verify(Verifier::new(Vec::new(), Some(noted)));
+        // with lines before it, they are missing in between
+        assert_eq!(report.first.unwrap().seq > noted.seq, begins_later);
+        let fault = &report.problems.last().unwrap().fault;
+        let said = fault.to_string();
+        assert!(
+            said.contains(&format!(
+                "record {}, the head that was noted, is not there",
+                noted.seq
+            )),
+            "{said}"
+        );
+    }
+}

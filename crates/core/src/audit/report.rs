@@ -155,9 +155,11 @@ pub enum Fault {
         /// The line of the head that was noted.
         seq: u64,
     },
-    /// The log begins after the noted head.
-    #[error("the log begins after record {seq}, the head that was noted: nothing ties them together")]
-    Later {
+    /// The log goes on beyond the noted head, and does not have it.
+    #[error(
+        "record {seq}, the head that was noted, is not there, and later ones are: the log begins after it, or it was removed, and nothing ties the two together"
+    )]
+    Absent {
         /// The line of the head that was noted.
         seq: u64,
     },

@@ -293,7 +293,7 @@ impl Verifier {
                     wanted: since.seq,
                 }
             } else {
-                Fault::Later { seq: since.seq }
+                Fault::Absent { seq: since.seq }
             });
         }
         self.report
