@@ -121,6 +121,10 @@ impl Reload<'_> {
             );
         }
         let new = self.settings.with_reloadable_of(new);
+        let changed = self.settings.takes_effect(&new);
+        if changed.is_empty() {
+            return;
+        }
         self.level.set(new.log);
         self.state.rule(Rules::of(&new));
         self.workers.ruled();
@@ -129,7 +133,7 @@ impl Reload<'_> {
         }
         self.apply_to_socket(&new);
         self.settings = new;
-        tracing::info!("the settings were reloaded");
+        tracing::info!(keys = changed.join(", "), "the settings were reloaded");
     }
 
     fn apply_to_socket(&self, new: &Settings) {

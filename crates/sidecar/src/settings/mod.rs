@@ -4,6 +4,7 @@
 mod accounts;
 mod attestation;
 mod audit;
+mod changed;
 mod inject;
 pub mod keys;
 mod limits;

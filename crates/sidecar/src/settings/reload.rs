@@ -1,7 +1,7 @@
 //! What a change of the settings may do: owns which keys take effect while the sidecar runs, and which
 //! at the next start only.
 
-use super::{Limits, Log, Settings, Socket, audit};
+use super::{Limits, Log, Settings, Socket, audit, changed};
 
 impl Settings {
     /// These settings with what `new` may change while the sidecar runs.
@@ -64,5 +64,62 @@ impl Settings {
             .filter(|(_, changed)| *changed)
             .map(|(key, _)| key)
             .collect()
+    }
+
+    /// The keys whose values differ from `other`'s and take effect while the sidecar runs, by name
+    /// as in `other`. What a new directory or process is given is not listed one by one.
+    #[must_use]
+    pub fn takes_effect(&self, other: &Self) -> Vec<String> {
+        let (socket, limits) = (self.socket(&other.socket), self.limits(&other.limits));
+        let level = [("log.level", self.log.level != other.log.level)];
+        let simple = socket.into_iter().chain(limits).chain(level);
+        let mut keys: Vec<String> = simple
+            .filter(|(_, changed)| *changed)
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        keys.extend(changed::files(&self.files, &other.files));
+        keys.extend(changed::process(self.process.as_ref(), other.process.as_ref()));
+        keys
+    }
+
+    fn socket(&self, other: &Socket) -> [(&'static str, bool); 3] {
+        let Socket {
+            path: _,
+            mode,
+            group,
+            allow_uids,
+        } = &self.socket;
+        [
+            ("socket.mode", *mode != other.mode),
+            ("socket.group", *group != other.group),
+            ("socket.allow_uids", *allow_uids != other.allow_uids),
+        ]
+    }
+
+    fn limits(&self, other: &Limits) -> [(&'static str, bool); 8] {
+        let Limits {
+            workers: _,
+            connections,
+            connections_per_uid,
+            header_bytes,
+            body_bytes,
+            header_timeout,
+            idle_timeout,
+            write_timeout,
+            drain_timeout,
+        } = &self.limits;
+        [
+            ("limits.connections", *connections != other.connections),
+            (
+                "limits.connections_per_uid",
+                *connections_per_uid != other.connections_per_uid,
+            ),
+            ("limits.header_bytes", *header_bytes != other.header_bytes),
+            ("limits.body_bytes", *body_bytes != other.body_bytes),
+            ("limits.header_timeout", *header_timeout != other.header_timeout),
+            ("limits.idle_timeout", *idle_timeout != other.idle_timeout),
+            ("limits.write_timeout", *write_timeout != other.write_timeout),
+            ("limits.drain_timeout", *drain_timeout != other.drain_timeout),
+        ]
     }
 }

@@ -167,6 +167,31 @@ fn sighup_and_a_changed_file_reload_without_dropping_connections() {
 }
 
 #[test]
+fn a_reload_names_what_it_changes_and_no_values() {
+    let scene = Scene::with_token();
+    let files =
+        |name: &str, prefix: &str| format!("[[files]]\ndirectory = \"{name}\"\nprefix = \"{prefix}\"\n");
+    let sidecar = Sidecar::start(
+        &scene,
+        &(files("one", "web") + &files("two", "web") + "[process]\ncommand = [\"sleep\", \"600\"]\n"),
+    );
+    scene.settings(
+        &("allow_uids = [0, 4321]\nmode = \"0666\"\n[limits]\nconnections = 77\n".to_owned()
+            + &files("two", "canary")
+            + &files("three", "canary")),
+    );
+    sidecar.logs("the settings were reloaded");
+    let log = sidecar.log();
+    let line = log.lines().find(|line| line.contains("were reloaded")).unwrap();
+    let keys = "socket.mode, socket.allow_uids, limits.connections, files[0].prefix, files[1] (new), files (1 gone), process (gone)";
+    assert!(line.contains(keys), "{line}");
+    assert!(!log.contains("canary") && !log.contains("4321"), "{log}");
+    // nothing changed
+    sidecar.signal(Signal::HUP);
+    sidecar.terminate();
+}
+
+#[test]
 fn settings_that_changed_while_the_sidecar_started_are_reloaded() {
     let scene = Scene::with_token();
     let identity = Identity::read_file(&scene.file("web.identity"), || None).unwrap();

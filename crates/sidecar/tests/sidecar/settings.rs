@@ -250,6 +250,37 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
 }
 
 #[test]
+fn every_key_that_takes_effect_at_once_is_named_when_it_changes() {
+    let injected = "[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n";
+    let base = Settings::parse(&format!("{LEAST}{SOCKET}{injected}")).unwrap();
+    let other = format!(
+        "{LEAST}{SOCKET}mode = \"0600\"\ngroup = \"4\"\nallow_uids = [4]\n\
+        [limits]\nconnections = 4\nconnections_per_uid = 4\nheader_bytes = 4096\nbody_bytes = 4\n\
+        header_timeout = \"4s\"\nidle_timeout = \"4s\"\nwrite_timeout = \"4s\"\ndrain_timeout = \"4s\"\n\
+        [log]\nlevel = \"warn\"\n\
+        [[files]]\ndirectory = \"d\"\nprefix = \"p\"\nderive = false\nnames = {{ \"n\" = \"web/n\" }}\n\
+        required = [\"web/r\"]\nmode = \"0600\"\nowner = \"4\"\ngroup = \"4\"\non_change = {{ command = [\"o\"] }}\n\
+        [process]\ncommand = [\"o\"]\nprefix = \"p\"\nderive = false\nenv = {{ N = \"web/n\" }}\nrequired = [\"web/r\"]\n\
+        on_change = \"nothing\"\ncommand_limit = \"4s\"\nrestart = \"never\"\nclean_env = true\ngrace = \"4s\"\n"
+    );
+    let other = Settings::parse(&other).unwrap();
+    let mut found = base.takes_effect(&other);
+    // another directory is not the same one changed
+    let documented =
+        keys::all().filter(|key| !key.restart && (key.table, key.name) != ("files", "directory"));
+    let mut documented: Vec<String> = documented
+        .map(|key| match key.table {
+            "files" => format!("files[0].{}", key.name),
+            table => format!("{table}.{}", key.name),
+        })
+        .collect();
+    found.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(found, documented);
+    assert!(other.takes_effect(&other).is_empty());
+}
+
+#[test]
 fn the_documentation_has_the_reference() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sidecar.md");
     let text = std::fs::read_to_string(&file).unwrap();
