@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use strongroom_sidecar::audit::{Attempt, AuditError, Durability, Files, Medium as _, Options, Rest};
 
-use super::media::{Between, Over};
+use super::media::{Between, Faults, Over};
 use super::{Desk, told, until};
 
 /// Begins its second file when it is let, and never gets the first one to the disk.
 struct Slow {
-    fails: Arc<AtomicBool>,
+    faults: Arc<Faults>,
     begun: u64,
     begins: Sender<()>,
     may_begin: Receiver<()>,
@@ -24,10 +24,7 @@ struct Slow {
 
 impl Between for Slow {
     fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::Other.into());
-        }
-        files.append(bytes)
+        self.faults.append(files, bytes)
     }
     fn begin(
         &mut self,
@@ -57,9 +54,9 @@ fn nobody_waits_for_a_whole_file_to_reach_the_disk() {
     let (begins, begun) = channel();
     let (may_begin, begin) = channel();
     let (on_disk, synced) = channel();
-    let fails: Arc<AtomicBool> = Arc::default();
+    let faults: Arc<Faults> = Arc::default();
     let slow = Slow {
-        fails: Arc::clone(&fails),
+        faults: Arc::clone(&faults),
         begun: 0,
         begins,
         may_begin: begin,
@@ -86,10 +83,10 @@ fn nobody_waits_for_a_whole_file_to_reach_the_disk() {
     may_begin.send(()).unwrap();
     drop(pending.wait().unwrap());
     // after an error only the sink's thread writes, and it has nothing else to do either
-    fails.store(true, Ordering::SeqCst);
+    faults.set(Some(io::ErrorKind::Other));
     let refused = desk.write(&sink, 1001);
     assert_eq!(refused, Err(AuditError::Io(io::ErrorKind::Other)));
-    fails.store(false, Ordering::SeqCst);
+    faults.set(None);
     until(|| sink.trouble().is_none());
     desk.write(&sink, 1002).unwrap();
     drop(on_disk);

@@ -4,52 +4,22 @@
 use std::fs::File;
 use std::io;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use strongroom_core::ambient::Ambient;
 use strongroom_core::audit::{Fault, files};
 use strongroom_core::crypto::identity::Identity;
-use strongroom_sidecar::audit::{Attempt, AuditError, Files, Medium, Options, Sink};
+use strongroom_sidecar::audit::{Attempt, AuditError, Options, Sink};
 
-use super::media::{Between, Over};
+use super::media::faulty;
 use super::{Desk, told, until};
-
-/// Files that fail or take long when told to.
-#[derive(Default)]
-struct State {
-    error: Mutex<Option<io::ErrorKind>>,
-    delay: AtomicU64,
-    writes: AtomicU64,
-}
-
-impl State {
-    fn set(&self, error: Option<io::ErrorKind>) {
-        *self.error.lock().unwrap() = error;
-    }
-}
-
-impl Between for Arc<State> {
-    fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
-        match *self.error.lock().unwrap() {
-            Some(kind) => Err(kind.into()),
-            None => files.append(bytes),
-        }
-    }
-}
-
-fn broken(desk: &Desk) -> (Over<Arc<State>>, Arc<State>) {
-    let state: Arc<State> = Arc::default();
-    (Over::new(desk, Arc::clone(&state)), state)
-}
 
 #[test]
 fn an_error_refuses_at_once_and_is_over_when_its_cause_is() {
     let desk = Desk::new();
-    let (medium, state) = broken(&desk);
+    let (medium, state) = faulty(&desk);
     let sink = desk.on(medium, Duration::from_secs(10));
     desk.write(&sink, 1).unwrap();
     assert_eq!(sink.trouble(), None);
@@ -78,7 +48,7 @@ fn an_error_refuses_at_once_and_is_over_when_its_cause_is() {
 #[test]
 fn a_slow_disk_refuses_in_bounded_time_and_only_one_caller_is_held_up() {
     let desk = Desk::new();
-    let (medium, state) = broken(&desk);
+    let (medium, state) = faulty(&desk);
     let sink = desk.on(medium, Duration::from_millis(100));
     desk.write(&sink, 1).unwrap();
     state.delay.store(1500, Ordering::SeqCst);
@@ -118,7 +88,7 @@ fn a_slow_disk_refuses_in_bounded_time_and_only_one_caller_is_held_up() {
 #[tokio::test]
 async fn a_future_is_woken_or_late() {
     let desk = Desk::new();
-    let (medium, state) = broken(&desk);
+    let (medium, state) = faulty(&desk);
     let sink = desk.on(medium, Duration::from_millis(200));
     state.set(Some(io::ErrorKind::Other));
     assert!(matches!(sink.try_write(&desk.record(1)), Attempt::Failed(_)));
@@ -141,7 +111,7 @@ async fn a_future_is_woken_or_late() {
 #[test]
 fn what_nobody_waits_for_is_written_and_what_was_withdrawn_is_not() {
     let desk = Desk::new();
-    let (medium, state) = broken(&desk);
+    let (medium, state) = faulty(&desk);
     let sink = desk.on(medium, Duration::from_secs(20));
     desk.write(&sink, 1).unwrap();
     state.delay.store(300, Ordering::SeqCst);

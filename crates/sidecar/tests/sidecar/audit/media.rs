@@ -1,6 +1,9 @@
 //! Files with something between them and the sink: owns media that fail, wait or forget.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use strongroom_sidecar::audit::{Durability, Files, Medium, Rest};
 
@@ -62,4 +65,38 @@ impl<B: Between> Medium for Over<B> {
     fn prune(&mut self, keep: usize) -> io::Result<Vec<String>> {
         self.files.prune(keep)
     }
+}
+
+/// What is wrong with files now.
+#[derive(Default)]
+pub(super) struct Faults {
+    error: Mutex<Option<io::ErrorKind>>,
+    /// Milliseconds that a write takes,
+    pub(super) delay: AtomicU64,
+    /// and how many were begun.
+    pub(super) writes: AtomicU64,
+}
+
+impl Faults {
+    /// What every write ends with.
+    pub(super) fn set(&self, error: Option<io::ErrorKind>) {
+        *self.error.lock().unwrap() = error;
+    }
+}
+
+impl Between for Arc<Faults> {
+    fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(self.delay.load(Ordering::SeqCst)));
+        match *self.error.lock().unwrap() {
+            Some(kind) => Err(kind.into()),
+            None => files.append(bytes),
+        }
+    }
+}
+
+/// Files that fail or take long when told to.
+pub(super) fn faulty(desk: &Desk) -> (Over<Arc<Faults>>, Arc<Faults>) {
+    let faults: Arc<Faults> = Arc::default();
+    (Over::new(desk, Arc::clone(&faults)), faults)
 }

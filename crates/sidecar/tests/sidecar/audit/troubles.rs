@@ -1,16 +1,15 @@
 //! Outages: telling of one holds nobody else up.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use strongroom_sidecar::audit::{AuditError, Files, Medium as _};
+use strongroom_sidecar::audit::AuditError;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::media::{Between, Over};
+use super::media::faulty;
 use super::{Desk, until};
 
 /// A log of the sidecar's that nobody reads: whoever tells something waits.
@@ -32,26 +31,13 @@ impl Subscriber for Unread {
     fn exit(&self, _: &Id) {}
 }
 
-/// Files that fail when told to.
-struct Failing(Arc<AtomicBool>);
-
-impl Between for Failing {
-    fn append(&mut self, files: &mut Files, bytes: &[u8]) -> io::Result<()> {
-        if self.0.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::Other.into());
-        }
-        files.append(bytes)
-    }
-}
-
 #[test]
 fn a_log_of_the_sidecars_that_nobody_reads_holds_up_only_who_tells() {
     let desk = Desk::new();
-    let fails: Arc<AtomicBool> = Arc::default();
-    let medium = Over::new(&desk, Failing(Arc::clone(&fails)));
+    let (medium, faults) = faulty(&desk);
     let sink = desk.on(medium, Duration::from_millis(100));
     desk.write(&sink, 1).unwrap();
-    fails.store(true, Ordering::SeqCst);
+    faults.set(Some(io::ErrorKind::Other));
     let (read, unread) = channel();
     std::thread::scope(|scope| {
         let teller = scope.spawn(|| {
