@@ -63,8 +63,13 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The policies of what would be served do not hold.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
+    #[error("{error}{copy}")]
+    Policy {
+        /// What is wrong with them.
+        error: PolicyError,
+        /// Why the copy cannot be used, if there is one.
+        copy: String,
+    },
     /// The trust file cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -97,6 +102,15 @@ pub enum StartError {
     },
 }
 
+impl From<PolicyError> for StartError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy {
+            error,
+            copy: String::new(),
+        }
+    }
+}
+
 impl StartError {
     /// 1 failed, 2 usage, 3 denied, 4 integrity, 5 unreachable.
     #[must_use]
@@ -121,7 +135,7 @@ impl StartError {
             | Self::Listen(_)
             | Self::Audit { .. }
             | Self::System { .. } => 1,
-            Self::Policy(_) => 4,
+            Self::Policy { .. } => 4,
         }
     }
 }

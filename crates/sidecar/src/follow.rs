@@ -9,14 +9,14 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
 use strongroom_core::policy::PolicyError;
 use strongroom_core::snapshot::Changed;
-use strongroom_core::vault::{Event, OpenError, Revised};
+use strongroom_core::vault::{Event, Revised};
 
 use crate::bell::Bell;
 use crate::change;
 use crate::chronicle::Chronicle;
 use crate::inject::Injector;
 use crate::serve::Update;
-use crate::source::{Opened, Source};
+use crate::source::{Opened, Source, Unusable};
 use crate::state::{Current, State};
 use crate::worker::Workers;
 
@@ -71,9 +71,11 @@ impl Follower {
     }
 
     /// Tries the store until it opens; the copy is served meanwhile.
-    fn reach(&self, since: Timestamp, error: &OpenError, chronicle: &Chronicle) {
-        if is_refusal(error) {
-            chronicle.refused(UNVERIFIED);
+    fn reach(&self, since: Timestamp, error: &Unusable, chronicle: &Chronicle) {
+        match error {
+            Unusable::Policy(_) => chronicle.refused(UNGUARDED),
+            Unusable::Open(_) if error.is_refusal() => chronicle.refused(UNVERIFIED),
+            Unusable::Open(_) => {}
         }
         let mut pause = FIRST_PAUSE;
         let mut last = error.to_string();
@@ -83,10 +85,11 @@ impl Follower {
             match self.source.open_store() {
                 Ok(Ok(vault)) => break vault,
                 Ok(Err(error)) => {
+                    let error = Unusable::from(error);
                     if error.to_string() != last {
                         last = error.to_string();
                         tracing::warn!(%error, "the store cannot be used yet");
-                        if is_refusal(&error) {
+                        if error.is_refusal() {
                             chronicle.refused(UNVERIFIED);
                         }
                         self.serve_copy(since, &error);
@@ -99,10 +102,10 @@ impl Follower {
         self.state.replace_vault(vault);
     }
 
-    fn serve_copy(&self, since: Timestamp, error: &OpenError) {
+    fn serve_copy(&self, since: Timestamp, error: &Unusable) {
         let snapshot = self.state.vault().snapshot();
         let reason = error.to_string().into();
-        let (stale, refused) = match is_refusal(error) {
+        let (stale, refused) = match error.is_refusal() {
             true => (None, Some(reason)),
             false => (Some(since), None),
         };
@@ -209,14 +212,6 @@ impl Follower {
             Ok(same) => self.state.serve(same),
             Err(error) => tracing::error!(%error, "the policies cannot be read"),
         }
-    }
-}
-
-/// True when the store answers, and what it says is refused.
-fn is_refusal(error: &OpenError) -> bool {
-    match error {
-        OpenError::Integrity(_) | OpenError::NotMember => true,
-        OpenError::Store(_) | OpenError::Empty { .. } => false,
     }
 }
 

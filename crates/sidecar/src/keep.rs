@@ -1,4 +1,4 @@
-//! What outlives the process: owns writing down the highest verified revision and keeping the
+//! What outlives the process: owns writing down the highest revision that was served and keeping the
 //! sealed copy up to it, in a thread of its own so that nobody waits for a disk.
 
 use std::path::PathBuf;
@@ -78,10 +78,20 @@ impl Keeper {
         })
     }
 
+    /// What is served: the vault may have verified more, whose policies do not hold.
+    fn served(&self) -> Trust {
+        let current = self.state.current();
+        Trust {
+            revision: current.snapshot.revision(),
+            hash: current.snapshot.hash(),
+            ..self.state.vault().trust()
+        }
+    }
+
     /// The copy first, for one behind what is written down would not be accepted by anyone; but
     /// nobody waits for a long copy.
     fn keep_first(&mut self, bell: &Bell<()>, is_away: bool) -> Result<Option<String>, StartError> {
-        let verified = self.state.vault().trust();
+        let verified = self.served();
         let missing = self
             .mirror
             .as_ref()
@@ -105,7 +115,7 @@ impl Keeper {
     }
 
     fn keep(&mut self) -> Result<(), String> {
-        let verified = self.state.vault().trust();
+        let verified = self.served();
         let is_away = self.state.current().stale_since.is_some();
         let copied = self.copy(&verified, is_away).map_err(|error| error.to_string());
         verified.save(&self.trust).map_err(|error| error.to_string())?;

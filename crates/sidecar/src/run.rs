@@ -24,7 +24,7 @@ use crate::notify::Manager;
 use crate::peer::Attestor;
 use crate::reload::Reload;
 use crate::settings::{Settings, Surroundings};
-use crate::source::{Opened, Source};
+use crate::source::{Opened, Source, Unusable};
 use crate::state::{Rules, State};
 use crate::worker::Workers;
 use crate::{harden, log};
@@ -91,7 +91,7 @@ pub fn run(
     // without its sidecar
     let is_away = matches!(
         opened.instead_of,
-        Some(OpenError::Store(_) | OpenError::Empty { .. })
+        Some(Unusable::Open(OpenError::Store(_) | OpenError::Empty { .. }))
     );
     let keeper = keeper.first(&copy, is_away)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

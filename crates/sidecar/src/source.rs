@@ -8,6 +8,8 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::Revision;
+use strongroom_core::name::EnvironmentName;
+use strongroom_core::policy::{Policies, PolicyError};
 use strongroom_core::secret::Secret;
 use strongroom_core::store::{self, SqliteStore, Store, StoreError};
 use strongroom_core::vault::{OpenError, OpenOptions, Trust};
@@ -24,6 +26,7 @@ pub struct Source {
     pub location: String,
     identity: Arc<Identity>,
     fingerprint: Option<strongroom_core::id::Hash>,
+    environment: EnvironmentName,
     trust: std::path::PathBuf,
     copy: Option<std::path::PathBuf>,
     /// Clock and randomness.
@@ -36,9 +39,38 @@ pub struct Opened {
     /// The vault.
     pub vault: Arc<Vault>,
     /// Why it is the copy's, when it is.
-    pub instead_of: Option<OpenError>,
+    pub instead_of: Option<Unusable>,
     /// The highest revision that was verified before this start.
     pub known: Option<Revision>,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It opens, and the policies of its newest revision do not hold.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+impl Unusable {
+    /// True when there is a store that answers, and what it says is refused.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Open(OpenError::Integrity(_) | OpenError::NotMember) | Self::Policy(_) => true,
+            Self::Open(OpenError::Store(_) | OpenError::Empty { .. }) => false,
+        }
+    }
+
+    fn without_copy(self, copy: String) -> StartError {
+        match self {
+            Self::Open(error) => StartError::Open { error, copy },
+            Self::Policy(error) => StartError::Policy { error, copy },
+        }
+    }
 }
 
 impl Source {
@@ -51,6 +83,7 @@ impl Source {
             location: settings.store.clone(),
             identity: Arc::new(identity(settings)?),
             fingerprint: settings.fingerprint,
+            environment: settings.environment.clone(),
             trust: home.trust(),
             copy: settings.offline_copy.then(|| home.copy()),
             ambient: Ambient::system(),
@@ -77,7 +110,7 @@ impl Source {
     /// [`StartError`] when neither opens.
     pub fn open(&self) -> Result<Opened, StartError> {
         let known = Trust::load(&self.trust)?.map(|trust| trust.revision);
-        let error = match self.open_store()? {
+        let error = match self.guarded(self.open_store()?) {
             Ok(vault) => {
                 return Ok(Opened {
                     vault,
@@ -92,21 +125,27 @@ impl Source {
             .as_deref()
             .filter(|copy| may_fall_back(&error) && copy.exists());
         let Some(copy) = copy else {
-            return Err(StartError::Open {
-                error,
-                copy: String::new(),
-            });
+            return Err(error.without_copy(String::new()));
         };
-        match self.open_copy(copy)? {
+        match self.guarded(self.open_copy(copy)?) {
             Ok(vault) => Ok(Opened {
                 vault,
                 instead_of: Some(error),
                 known,
             }),
-            Err(of_copy) => Err(StartError::Open {
-                error,
-                copy: format!("\nthe sealed copy does not open either: {of_copy}"),
-            }),
+            Err(of_copy) => {
+                let copy = format!("\nthe sealed copy cannot be used either: {of_copy}");
+                Err(error.without_copy(copy))
+            }
+        }
+    }
+
+    /// A vault whose policies hold; those that are not to be had are found missing later.
+    fn guarded(&self, opened: Result<Arc<Vault>, OpenError>) -> Result<Arc<Vault>, Unusable> {
+        let vault = opened?;
+        match Policies::of(&vault.snapshot(), &self.environment) {
+            Err(error @ (PolicyError::Text { .. } | PolicyError::TooMany { .. })) => Err(error.into()),
+            _ => Ok(vault),
         }
     }
 
@@ -141,10 +180,11 @@ impl Source {
 
 /// A store that is away, damaged or tampered with is served through; a store that says that this
 /// identity may not read is obeyed.
-fn may_fall_back(error: &OpenError) -> bool {
+fn may_fall_back(error: &Unusable) -> bool {
     match error {
-        OpenError::Store(StoreError::Location { .. }) | OpenError::NotMember => false,
-        OpenError::Store(_) | OpenError::Empty { .. } | OpenError::Integrity(_) => true,
+        Unusable::Open(OpenError::Store(StoreError::Location { .. }) | OpenError::NotMember) => false,
+        Unusable::Open(OpenError::Store(_) | OpenError::Empty { .. } | OpenError::Integrity(_))
+        | Unusable::Policy(_) => true,
     }
 }
 

@@ -37,7 +37,7 @@ fn bring_back(scene: &Scene) {
 }
 
 /// Waits until the sealed copy holds what is served.
-fn copied(scene: &Scene) {
+pub fn copied(scene: &Scene) {
     until("the copy is complete", || {
         let copy = SqliteStore::open(&scene.file("web.state/copy.db"), false).ok()?;
         (copy.head().ok()??.revision.0 == scene.revision()).then_some(())

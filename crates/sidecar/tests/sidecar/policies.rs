@@ -12,6 +12,7 @@ use strongroom_core::kind::Kind;
 use crate::forge::{append_with, commits, sealed};
 use crate::grant::{audit_of, decisions};
 use crate::http::Events;
+use crate::offline::copied;
 use crate::process::{Sidecar, ends, until};
 use crate::scene::{Scene, put};
 
@@ -121,6 +122,44 @@ fn policies_that_do_not_hold_are_not_served_and_what_was_served_stays() {
     let next = events.next().unwrap();
     assert_eq!((next.id, next.data["from"].as_u64()), (Some(last), Some(good)));
     sidecar.terminate();
+}
+
+#[test]
+fn what_was_served_is_served_again_after_a_restart_on_policies_that_do_not_hold() {
+    let scene = scene();
+    let good = scene.revision();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    copied(&scene);
+    sidecar.kill();
+    // committed while it was away, so that it never saw them
+    forge(&scene, BAD);
+    for life in 1..3 {
+        let sidecar = Sidecar::start(&scene, &audit);
+        is_served_as_before(&sidecar, good);
+        until("it is recorded, once in each life", || {
+            (refusals(&directory).len() == life).then_some(())
+        });
+        // what comes after it is refused all the same, and that is not a record of its own
+        let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+        events.next().unwrap();
+        forge(&scene, BAD);
+        if life == 1 {
+            sidecar.logs("the store is back");
+            is_served_as_before(&sidecar, good);
+            sidecar.kill();
+            continue;
+        }
+        let mended = forge(&scene, GOOD);
+        let next = events.next().unwrap();
+        assert_eq!((next.id, next.data["from"].as_u64()), (Some(mended), Some(good)));
+        assert_eq!(sidecar.status()["refused"], Value::Null);
+        assert_eq!(refusals(&directory).len(), life);
+        sidecar.terminate();
+    }
+    let unguarded = json!("the policies of the store's newest revision are not valid");
+    let each = (unguarded, json!(good));
+    assert_eq!(refusals(&directory), [each.clone(), each]);
 }
 
 #[test]
