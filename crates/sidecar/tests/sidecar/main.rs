@@ -36,6 +36,7 @@ mod offline;
 mod openapi;
 mod past;
 mod policies;
+mod programs;
 mod reads;
 mod settings;
 mod watch;
