@@ -1,10 +1,12 @@
-//! The files of a log as they are read: owns their names, their order and reading lines of
-//! bounded length. It must not write.
+//! The files of a log as they are read: owns their names, their order, reading lines of bounded
+//! length, and beginning again where files were removed meanwhile. It must not write.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::ahead::Ahead;
 use super::report::{Fault, Report};
@@ -20,6 +22,8 @@ const ASIDE: &str = ".damaged";
 /// waited for it.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(20);
+/// So often is begun again when a file is gone that was there before.
+const AGAIN: u32 = 10;
 
 /// The name of the file whose first line is number `first`.
 #[must_use]
@@ -38,6 +42,28 @@ pub struct LogFile {
     pub name: String,
     /// Where it lies.
     pub path: PathBuf,
+}
+
+impl LogFile {
+    /// Opens it for reading, without waiting; `None` when it is no regular file.
+    ///
+    /// # Errors
+    /// The system's own; of a file that was removed since, that it is not found.
+    pub fn open(&self) -> io::Result<Option<File>> {
+        // opening a device may do something already
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Ok(None),
+            Err(error) => {
+                // a link that points nowhere was not removed
+                let is_link = std::fs::symlink_metadata(&self.path).is_ok_and(|link| link.is_symlink());
+                return if is_link { Ok(None) } else { Err(error) };
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+        Ok(file.metadata()?.is_file().then_some(file))
+    }
 }
 
 /// The files of the log in `directory`, in their order.
@@ -129,11 +155,32 @@ pub fn lines(reader: &mut impl BufRead, mut f: impl FnMut(&[u8], bool) -> bool) 
     }
 }
 
-/// Walks `verifier` along every file in `directory`.
+/// Walks `verifier` along every file in `directory`. When one is gone before it was opened, because
+/// the log keeps only so many, the walk begins again at the oldest that is left: whatever else is
+/// missing then is found.
 ///
 /// # Errors
 /// The system's own; what is wrong with the log is in the report.
-pub fn verify_directory(directory: &Path, mut verifier: Verifier) -> io::Result<Report> {
+pub fn verify_directory(directory: &Path, verifier: Verifier) -> io::Result<Report> {
+    let mut begun_again = 0;
+    loop {
+        let error = match walk(directory, verifier.clone()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && directory.exists() => error,
+            walked => {
+                return walked.map(|report| Report {
+                    begun_again,
+                    ..report
+                });
+            }
+        };
+        if begun_again == AGAIN {
+            return Err(error);
+        }
+        begun_again += 1;
+    }
+}
+
+fn walk(directory: &Path, mut verifier: Verifier) -> io::Result<Report> {
     for file in files(directory)? {
         verify_file(&file, &mut verifier)?;
     }
@@ -141,12 +188,17 @@ pub fn verify_directory(directory: &Path, mut verifier: Verifier) -> io::Result<
 }
 
 /// Walks `verifier` along one file.
-pub(super) fn verify_file(file: &LogFile, verifier: &mut Verifier) -> io::Result<()> {
+fn verify_file(file: &LogFile, verifier: &mut Verifier) -> io::Result<()> {
+    let opened = file.open()?;
     verifier.file(&file.name, file.first);
     if file.is_aside {
         verifier.fault(Fault::PutAside);
     }
-    let mut reader = Ahead::of(File::open(&file.path)?)?;
+    let Some(opened) = opened else {
+        verifier.fault(Fault::NotAFile);
+        return Ok(());
+    };
+    let mut reader = Ahead::of(opened)?;
     lines(&mut reader, |line, is_torn| {
         match (is_torn, line.len() < MAX_LINE) {
             (false, _) => verifier.line(line),

@@ -27,6 +27,8 @@ pub struct Report {
     pub signed_at: Option<String>,
     /// Who signed, in the order in which the keys appear.
     pub keys: Vec<VerifyKey>,
+    /// Records and notes at the end that no signed head vouches for.
+    pub unsigned: u64,
     /// True when the log ends as a sidecar that stops ends it.
     pub closed: bool,
     /// How often the clock was set back between two lines.
@@ -37,6 +39,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// How many faults there are.
     pub faults: u64,
+    /// How often reading was begun again because files were removed meanwhile, as `keep` does.
+    pub begun_again: u32,
 }
 
 impl Report {
@@ -44,13 +48,6 @@ impl Report {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.faults == 0
-    }
-
-    /// Lines at the end that no signed head vouches for, heads among them.
-    #[must_use]
-    pub fn unsigned(&self) -> u64 {
-        let last = self.last.map_or(0, |last| last.seq);
-        last.saturating_sub(self.signed)
     }
 }
 
@@ -138,6 +135,15 @@ pub enum Fault {
     /// A file that the sidecar put aside because it did not verify.
     #[error("a sidecar found this file damaged when it started, and put it aside")]
     PutAside,
+    /// Something that is no regular file has a log file's name.
+    #[error("this is no regular file: it was put here, and nothing was read from it")]
+    NotAFile,
+    /// The log has to be signed to its end, and is not.
+    #[error("{records} records at the end have no signed head after them")]
+    Unsigned {
+        /// How many.
+        records: u64,
+    },
     /// There is no file.
     #[error("there is no file of an audit log here")]
     Nothing,

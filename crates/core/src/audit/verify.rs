@@ -14,11 +14,12 @@ use crate::id::Hash;
 pub(super) const REACH: usize = 8192;
 
 /// Walks along the lines of a log.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Verifier {
     keys: Vec<VerifyKey>,
     since: Option<Position>,
     since_found: bool,
+    to_its_end: bool,
     report: Report,
     file: String,
     line: u64,
@@ -27,7 +28,8 @@ pub struct Verifier {
     /// What the hash of the line before may be: after a fault it may be one of two, or any.
     before: Before,
     next: u64,
-    recent: VecDeque<Hash>,
+    /// The hashes of the last lines, and whether each is of a signed head.
+    recent: VecDeque<(Hash, bool)>,
     time: String,
     /// The last line but heads said that the sidecar stopped.
     stopped: bool,
@@ -70,6 +72,13 @@ impl Verifier {
             since,
             ..Self::default()
         }
+    }
+
+    /// The same walk, in which records at the end that no signed head vouches for are a fault.
+    #[must_use]
+    pub fn to_its_end(mut self) -> Self {
+        self.to_its_end = true;
+        self
     }
 
     /// What was found so far.
@@ -166,7 +175,7 @@ impl Verifier {
         if self.report.last.is_none() && (!is_start || opening.of == Position::START) {
             self.before = Before::Is(opening.of.hash);
             self.next = line.seq;
-            self.recent.push_back(opening.of.hash);
+            self.recent.push_back((opening.of.hash, false));
             self.meets(opening.of);
         }
     }
@@ -228,7 +237,7 @@ impl Verifier {
         let back = back.and_then(|back| usize::try_from(back).ok());
         let at = back.and_then(|back| self.recent.len().checked_sub(back));
         match at.and_then(|at| self.recent.get(at)) {
-            Some(hash) if *hash == head.of.hash => {}
+            Some((hash, _)) if *hash == head.of.hash => {}
             Some(_) => {
                 self.found(Fault::Rewritten { of: head.of.seq });
                 return;
@@ -244,7 +253,13 @@ impl Verifier {
         if !self.report.keys.contains(&head.key) {
             self.report.keys.push(head.key);
         }
-        self.report.signed = self.report.signed.max(head.of.seq);
+        if head.of.seq >= self.report.signed {
+            self.report.signed = head.of.seq;
+            let between = back.unwrap_or(1).saturating_sub(1);
+            let between = self.recent.iter().rev().take(between);
+            self.report.unsigned =
+                u64::try_from(between.filter(|(_, is_head)| !is_head).count()).unwrap_or(0);
+        }
         self.report.signed_at = Some(line.time.to_owned());
     }
 
@@ -252,12 +267,15 @@ impl Verifier {
         let Some(line) = line else {
             self.next = self.next.max(1).saturating_add(1);
             self.recent.clear();
+            self.report.unsigned += 1;
             return;
         };
+        let is_head = matches!(line.body, Body::Head(_));
+        self.report.unsigned += u64::from(!is_head);
         if self.recent.len() == REACH {
             self.recent.pop_front();
         }
-        self.recent.push_back(line.hash);
+        self.recent.push_back((line.hash, is_head));
         self.next = line.seq.saturating_add(1);
         let position = Position {
             seq: line.seq,
@@ -284,6 +302,11 @@ impl Verifier {
         self.line = 0;
         if self.report.lines == 0 {
             self.found(Fault::Nothing);
+        }
+        if self.to_its_end && self.report.unsigned > 0 {
+            self.found(Fault::Unsigned {
+                records: self.report.unsigned,
+            });
         }
         if let Some(since) = self.since.filter(|_| !self.since_found) {
             let last = self.report.last.map_or(0, |last| last.seq);

@@ -109,7 +109,12 @@ impl Tail {
         };
         let mut verifier = Verifier::default();
         verifier.file(&file.name, file.first);
-        let mut reader = BufReader::with_capacity(128 << 10, File::open(&file.path)?);
+        let Some(opened) = file.open()? else {
+            // a pipe, say: it is put aside like what does not verify
+            tail.is_damaged = true;
+            return Ok(tail);
+        };
+        let mut reader = BufReader::with_capacity(128 << 10, opened);
         lines(&mut reader, |line, is_torn| {
             let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
             if is_torn {

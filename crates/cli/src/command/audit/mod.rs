@@ -5,13 +5,15 @@ mod show;
 mod tail;
 mod verify;
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use strongroom_core::audit::{Body, Caller, Line, LogFile, Recorded, Text, files};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{FAINT, REMOVED, harmless};
+use crate::output::{self, FAINT, REMOVED, harmless};
 
 const VERIFY_EXAMPLES: &str = "\
 Finds every record that was changed, removed, moved or put in, and says in which line of which file.
@@ -71,6 +73,22 @@ impl Log {
             return Err(CliError::failed(message).hint("its files are named audit-NUMBER.jsonl"));
         }
         Ok(found)
+    }
+}
+
+/// Opens a file of a log that is shown, not verified: what is no regular file is passed over and said, one that
+/// was removed since is only passed over.
+fn open(file: &LogFile) -> Result<Option<File>, CliError> {
+    match file.open() {
+        Ok(None) => {
+            output::warn(&format!(
+                "{} is no regular file: nothing was read from it",
+                file.name
+            ));
+            Ok(None)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map_err(|error| io(&file.path, &error)),
     }
 }
 

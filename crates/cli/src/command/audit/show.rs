@@ -1,16 +1,15 @@
 //! `audit show`: the records of a log that fit what was asked for.
 
 use std::cell::OnceCell;
-use std::fs::File;
 use std::io::{BufReader, IsTerminal as _};
 
 use strongroom_core::audit::{Body, Caller, Line, Name, NameKey, Names, Recorded, lines};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 
-use super::{Log, io, shown};
+use super::{Log, io, open, shown};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::{open, output};
+use crate::output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -48,7 +47,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .map(|entry| WantedEntry::new(entry, context))
         .transpose()?;
     for file in args.log.files()? {
-        let mut reader = BufReader::new(File::open(&file.path).map_err(|error| io(&file.path, &error))?);
+        let Some(opened) = open(&file)? else {
+            continue;
+        };
+        let mut reader = BufReader::new(opened);
         let mut at: u64 = 0;
         let mut outcome = Ok(());
         lines(&mut reader, |bytes, _| {
@@ -164,7 +166,7 @@ impl<'a> WantedEntry<'a> {
             return Ok(false);
         }
         if self.hashed.get().is_none() {
-            let opened = open::reader(&self.context.settings)?;
+            let opened = crate::open::reader(&self.context.settings)?;
             let names = Names::Hashed(NameKey::of(&opened.vault.snapshot()));
             let name = Name {
                 environment,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use strongroom_core::audit::{Position, Problem, Report, Verifier, verify_directory};
+use strongroom_core::audit::{Fault, Position, Problem, Report, Verifier, verify_directory};
 use strongroom_core::crypto::identity::PublicIdentity;
 use strongroom_core::crypto::sign::VerifyKey;
 use strongroom_core::id::Hash;
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// A head that was noted before: the log must come by it
     #[arg(long, value_name = "HEAD")]
     since: Option<Position>,
+    /// Records at the end that no signed head vouches for are a fault too
+    #[arg(long)]
+    signed: bool,
 }
 
 /// A public identity as `identity show` prints it, or 64 hexadecimal digits.
@@ -55,6 +58,7 @@ struct Json<'a> {
     keys: Vec<String>,
     closed: bool,
     clock_set_back: u64,
+    begun_again: u32,
     faults: u64,
     problems: Vec<ProblemJson<'a>>,
 }
@@ -91,8 +95,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     let directory = &args.log.directory;
     let is_named = !keys.is_empty();
-    let report = verify_directory(directory, Verifier::new(keys, args.since))
-        .map_err(|error| io(directory, &error))?;
+    let mut verifier = Verifier::new(keys, args.since);
+    if args.signed {
+        verifier = verifier.to_its_end();
+    }
+    let report = verify_directory(directory, verifier).map_err(|error| io(directory, &error))?;
     let name = directory.display().to_string();
     let json = Json {
         directory: name.clone(),
@@ -104,16 +111,25 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         head: report.last.map(|last| last.to_string()),
         signed: report.signed,
         signed_at: report.signed_at.as_deref(),
-        unsigned: report.unsigned(),
+        unsigned: report.unsigned,
         keys: report.keys.iter().map(hex).collect(),
         closed: report.closed,
         clock_set_back: report.clock_back,
+        begun_again: report.begun_again,
         faults: report.faults,
         problems: report.problems.iter().map(Into::into).collect(),
     };
     context.output.answer(&json, &text(&name, &report, is_named))?;
     match report.problems.first() {
         None => Ok(()),
+        Some(Problem {
+            fault: fault @ Fault::Unsigned { .. },
+            ..
+        }) => Err(CliError::new(
+            Exit::Integrity,
+            format!("the audit log in {name} is not signed to its end: {fault}"),
+        )
+        .hint("a sidecar that writes it signs soon, and one that was killed when it starts again; then verify again")),
         Some(first) => Err(CliError::new(
             Exit::Integrity,
             format!("the audit log in {name} is not whole: {first}"),
@@ -155,15 +171,17 @@ fn text(name: &str, report: &Report, is_named: bool) -> String {
         };
         let _ = writeln!(out, "signed by {}{note}", hex(key));
     }
-    let unsigned = report.unsigned();
-    let until = report.signed_at.as_deref().unwrap_or("never");
-    let _ = match (report.closed, unsigned) {
-        // the last head itself
-        (true, 1) => writeln!(out, "closed and signed to its end at {until}"),
-        _ => writeln!(
+    let at = report.signed_at.as_deref().unwrap_or("never");
+    let _ = match (report.unsigned, report.closed) {
+        (0, true) => writeln!(out, "closed and signed to its end at {at}"),
+        (0, false) => writeln!(
             out,
-            "signed up to record {}, last at {until}; {unsigned} records at the end have no signature after them: \
-             whether some were forged or cut off there, only a head that was noted elsewhere tells",
+            "signed to its end at {at}, and not closed: a sidecar writes it still, was killed, or the end was cut off"
+        ),
+        (unsigned, _) => writeln!(
+            out,
+            "signed up to record {}, last at {at}; unsigned: {unsigned} records after it, which somebody \
+             without the key could have written, changed or cut off",
             report.signed
         ),
     };
