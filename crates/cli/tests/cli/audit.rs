@@ -1,6 +1,7 @@
 //! Reading an audit log: what was done to it is found, and its records are shown as they are asked for.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use strongroom_core::ambient::{Ambient, Timestamp};
@@ -12,7 +13,7 @@ use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::workload::{Kernel, Workload};
 
-use crate::desk::{BINARY, Desk};
+use crate::desk::{BINARY, Desk, Ran};
 
 /// A log of its own in a directory of the desk.
 struct Log {
@@ -37,12 +38,18 @@ impl Log {
     }
 
     fn line(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let (mut body, mut line) = (Vec::new(), std::fs::read(&self.file).unwrap_or_default());
+        let line = self.next(encode);
+        append(&self.file, &line);
+    }
+
+    /// The next line, which is not written.
+    fn next(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let (mut body, mut line) = (Vec::new(), Vec::new());
         encode(&mut body);
         // one second a line, from noon on
         let at = 1_764_417_600_000 + self.chain.next_seq() * 1000;
         self.chain.append(Timestamp(at), &body, &mut line);
-        std::fs::write(&self.file, line).unwrap();
+        line
     }
 
     fn head(&mut self) {
@@ -56,6 +63,11 @@ impl Log {
     }
 
     fn record(&mut self, uid: u32, path: &str, decision: Decision) {
+        let line = self.made(uid, path, decision);
+        append(&self.file, &line);
+    }
+
+    fn made(&mut self, uid: u32, path: &str, decision: Decision) -> Vec<u8> {
         let workload = Workload {
             kernel: Kernel {
                 uid,
@@ -73,7 +85,7 @@ impl Log {
         let subject = Subject::workload(&workload);
         let environment = EnvironmentName::new("prod").unwrap();
         let path = EntryPath::new(path).unwrap();
-        self.line(|out| {
+        self.next(|out| {
             Record {
                 revision: Revision(3),
                 subject: &subject,
@@ -89,8 +101,19 @@ impl Log {
                 request: None,
             }
             .encode(&Names::Clear, out);
-        });
+        })
     }
+}
+
+fn append(file: &Path, bytes: &[u8]) {
+    let mut options = std::fs::File::options();
+    let mut file = options.append(true).create(true).open(file).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn cut(file: &Path, length: u64) {
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_len(length).unwrap();
 }
 
 fn filled(desk: &Desk) -> Log {
@@ -207,22 +230,148 @@ impl Drop for Ended {
 
 #[test]
 fn tail_shows_the_newest_and_follows_into_the_next_file() {
-    use std::io::BufRead as _;
     let desk = Desk::bare();
     let mut log = filled(&desk);
     let text = desk.ok(["audit", "tail", "log", "-n", "2"]);
     assert!(text.lines().count() == 2 && text.contains("uid=9"), "{text}");
+    let (_tail, mut lines) = following(&desk);
+    log.record(11, "web/token", Decision::Allow);
+    assert!(lines.next().unwrap().contains("uid=11"));
+    log.rotate();
+    log.record(12, "web/token", Decision::Allow);
+    assert!(lines.next().unwrap().contains("uid=12"));
+}
+
+/// `audit tail -f` of the log, and its lines after the newest.
+fn following(desk: &Desk) -> (Ended, impl Iterator<Item = String>) {
+    use std::io::BufRead as _;
     let mut tail = desk.other(BINARY);
     let mut tail = Ended(
         tail.args(["audit", "tail", "log", "-n", "1", "-f"])
             .spawn()
             .unwrap(),
     );
-    let mut lines = std::io::BufReader::new(tail.0.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().contains("uid=9"));
+    let lines = std::io::BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // it ends with the process
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let patience = std::time::Duration::from_secs(30);
+    let mut lines = std::iter::from_fn(move || receiver.recv_timeout(patience).ok());
+    assert!(lines.next().unwrap().contains("uid=9"));
+    (tail, lines)
+}
+
+/// Waits until a process has read a file up to `length`.
+fn has_read(child: &Child, file: &Path, length: u64) {
+    let proc = format!("/proc/{}", child.id());
+    let is_read = |fd: &std::ffi::OsStr| {
+        let (link, info) = (format!("{proc}/fd"), format!("{proc}/fdinfo"));
+        std::fs::read_link(Path::new(&link).join(fd)).is_ok_and(|open| open == file)
+            && std::fs::read_to_string(Path::new(&info).join(fd)).is_ok_and(|info| {
+                info.lines()
+                    .any(|line| line.split_whitespace().collect::<Vec<_>>() == ["pos:", &length.to_string()])
+            })
+    };
+    for _ in 0..1000 {
+        let fds = std::fs::read_dir(format!("{proc}/fd")).unwrap();
+        if fds.flatten().any(|fd| is_read(&fd.file_name())) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the end was never read");
+}
+
+#[test]
+fn tail_goes_on_after_a_torn_line_that_was_cut_off_or_finished() {
+    let desk = Desk::bare();
+    let mut log = filled(&desk);
+    let (tail, mut lines) = following(&desk);
+    let file = std::fs::canonicalize(&log.file).unwrap();
+    let length = || std::fs::metadata(&file).unwrap().len();
+    // a sidecar is killed within a line, and the next cuts it off
+    let whole = length();
+    append(&file, b"{\"seq\":8,\"torn\":");
+    has_read(&tail.0, &file, length());
+    cut(&file, whole);
     log.record(11, "web/token", Decision::Allow);
-    assert!(lines.next().unwrap().unwrap().contains("uid=11"));
-    log.rotate();
-    log.record(12, "web/token", Decision::Allow);
-    assert!(lines.next().unwrap().unwrap().contains("uid=12"));
+    assert!(lines.next().unwrap().contains("uid=11"));
+    // a line comes in two parts
+    let line = log.made(12, "web/token", Decision::Allow);
+    let (one, two) = line.split_at(20);
+    append(&file, one);
+    has_read(&tail.0, &file, length());
+    append(&file, two);
+    assert!(lines.next().unwrap().contains("uid=12"));
+    // one is no line, and longer than any
+    append(&file, &vec![b'x'; 200_000]);
+    append(&file, b"\n");
+    log.record(13, "web/token", Decision::Allow);
+    assert!(lines.next().unwrap().contains("uid=13"));
+}
+
+/// A torn line is at the end when `tail` begins.
+#[test]
+fn tail_begins_at_a_torn_line() {
+    let desk = Desk::bare();
+    let mut log = filled(&desk);
+    let whole = std::fs::metadata(&log.file).unwrap().len();
+    append(&log.file, b"{\"seq\":8,\"torn\":");
+    let file = std::fs::canonicalize(&log.file).unwrap();
+    let (tail, mut lines) = following(&desk);
+    has_read(&tail.0, &file, std::fs::metadata(&file).unwrap().len());
+    cut(&file, whole);
+    log.record(11, "web/token", Decision::Allow);
+    assert!(lines.next().unwrap().contains("uid=11"));
+}
+
+#[test]
+fn records_behind_the_last_head_are_told_and_with_signed_a_fault() {
+    let desk = Desk::bare();
+    let mut log = filled(&desk);
+    desk.ok(["audit", "verify", "log", "--signed"]);
+    assert_eq!(desk.json(["audit", "verify", "log"])["unsigned"], 0);
+    log.record(10, "web/token", Decision::Allow);
+    log.record(11, "web/token", Decision::Allow);
+    let text = desk.ok(["audit", "verify", "log"]);
+    assert!(text.contains("; unsigned: 2 records after it"), "{text}");
+    let json = desk.json(["audit", "verify", "log"]);
+    assert_eq!((&json["whole"], &json["unsigned"]), (&true.into(), &2.into()));
+    let ran = desk.run(["audit", "verify", "log", "--signed", "--json"]);
+    assert_eq!(ran.code, 4);
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((&json["whole"], &json["unsigned"]), (&false.into(), &2.into()));
+    assert!(
+        ran.stderr.contains("2 records at the end") && ran.stderr.contains("\"exit\":4"),
+        "{}",
+        ran.stderr
+    );
+    log.head();
+    desk.ok(["audit", "verify", "log", "--signed"]);
+}
+
+#[test]
+fn a_pipe_among_the_files_is_told_and_not_waited_for() {
+    let desk = Desk::bare();
+    let log = filled(&desk);
+    let pipe = log.directory.join(file_name(9999));
+    assert!(desk.other("mkfifo").arg(&pipe).status().unwrap().success());
+    let ran = |command: &str| {
+        let mut timed = desk.other("timeout");
+        Ran::of(
+            timed
+                .args(["60", BINARY, "audit", command, "log"])
+                .output()
+                .unwrap(),
+        )
+    };
+    let verified = ran("verify");
+    assert_eq!(verified.code, 4, "{}", verified.stderr);
+    assert!(verified.stderr.contains("no regular file"), "{}", verified.stderr);
+    for command in ["show", "tail"] {
+        let ran = ran(command);
+        assert_eq!(ran.code, 0, "{command}: {}", ran.stderr);
+        assert!(ran.stderr.contains("no regular file"), "{}", ran.stderr);
+        assert_eq!(String::from_utf8(ran.stdout).unwrap().lines().count(), 5);
+    }
 }

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
 
-use strongroom_core::audit::{Body, Line, LogFile, MAX_LINE, lines};
+use strongroom_core::audit::{Body, Line, MAX_LINE};
 
-use super::{Log, io, show};
+use super::{Log, open, show};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output;
@@ -31,13 +31,24 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let files = args.log.files()?;
     let mut newest: VecDeque<Vec<u8>> = VecDeque::new();
-    let mut end = 0;
-    for (at, file) in files.iter().rev().enumerate() {
-        let (found, length) = last_lines(args, file)?;
-        if at == 0 {
-            end = length;
+    let mut last = None;
+    for file in args.log.files()?.iter().rev() {
+        let Some(opened) = open(file)? else {
+            continue;
+        };
+        let mut found = VecDeque::new();
+        let end = whole_lines(&opened, 0, |line| {
+            if is_wanted(args, line) {
+                found.push_back(line.to_vec());
+                if found.len() > args.lines {
+                    found.pop_front();
+                }
+            }
+            Ok(())
+        })?;
+        if last.is_none() {
+            last = Some((file.first, opened, end));
         }
         for line in found.into_iter().rev() {
             if newest.len() < args.lines {
@@ -51,33 +62,43 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     for bytes in &newest {
         write(args, bytes, context)?;
     }
-    match files.into_iter().next_back() {
-        Some(file) if args.follow => follow(args, file, end, context),
+    match last {
+        Some((first, file, end)) if args.follow => follow(args, first, file, end, context),
         _ => Ok(()),
     }
 }
 
-/// The last lines of a file, and how long its whole lines are.
-fn last_lines(args: &Args, file: &LogFile) -> Result<(VecDeque<Vec<u8>>, u64), CliError> {
-    let mut reader = BufReader::new(File::open(&file.path).map_err(|error| io(&file.path, &error))?);
-    let mut found = VecDeque::new();
-    let mut length: u64 = 0;
-    lines(&mut reader, |line, is_torn| {
-        if !is_torn {
-            length = length
-                .saturating_add(u64::try_from(line.len()).unwrap_or(0))
-                .saturating_add(1);
-            if is_wanted(args, line) {
-                found.push_back(line.to_vec());
-                if found.len() > args.lines {
-                    found.pop_front();
-                }
-            }
+/// Calls `f` with the whole lines behind the first `at` bytes of a file, and with what is longer than any; where
+/// the last of them ends. A line without an end is left: it may be finished, or cut off and written anew.
+fn whole_lines(
+    mut file: &File,
+    at: u64,
+    mut f: impl FnMut(&[u8]) -> Result<(), CliError>,
+) -> Result<u64, CliError> {
+    let failed = |error| CliError::io("the audit log", &error);
+    // what was taken back is written anew
+    let mut at = at.min(file.metadata().map_err(failed)?.len());
+    file.seek(SeekFrom::Start(at)).map_err(failed)?;
+    let mut reader = BufReader::new(file);
+    let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut taken = reader
+            .by_ref()
+            .take(most)
+            .read_until(b'\n', &mut line)
+            .map_err(failed)?;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() < MAX_LINE {
+            return Ok(at);
+        } else {
+            taken += reader.skip_until(b'\n').map_err(failed)?;
         }
-        true
-    })
-    .map_err(|error| io(&file.path, &error))?;
-    Ok((found, length))
+        f(&line)?;
+        at = at.saturating_add(u64::try_from(taken).unwrap_or(0));
+    }
 }
 
 fn is_wanted(args: &Args, line: &[u8]) -> bool {
@@ -96,42 +117,21 @@ fn write(args: &Args, bytes: &[u8], context: &Context) -> Result<(), CliError> {
 }
 
 /// Shows what is appended to `file` and to the files that follow it, until the process is ended.
-fn follow(args: &Args, mut file: LogFile, mut at: u64, context: &Context) -> Result<(), CliError> {
+fn follow(
+    args: &Args,
+    mut first: u64,
+    mut file: File,
+    mut at: u64,
+    context: &Context,
+) -> Result<(), CliError> {
     loop {
-        let mut opened = File::open(&file.path).map_err(|error| io(&file.path, &error))?;
-        opened
-            .seek(SeekFrom::Start(at))
-            .map_err(|error| io(&file.path, &error))?;
-        let mut reader = BufReader::new(opened);
-        let mut line = Vec::new();
-        let mut newer: Option<LogFile> = None;
-        let next = loop {
-            let room = u64::try_from(MAX_LINE.saturating_sub(line.len())).unwrap_or(0);
-            let read = reader
-                .by_ref()
-                .take(room)
-                .read_until(b'\n', &mut line)
-                .map_err(|error| io(&file.path, &error))?;
-            if line.last() == Some(&b'\n') || line.len() >= MAX_LINE {
-                line.pop();
-                write(args, &line, context)?;
-                line.clear();
-            } else if read == 0 {
-                // a file that has one after it may have grown until then: it is read once more
-                if let Some(newer) = newer.take() {
-                    break newer;
-                }
-                newer = args
-                    .log
-                    .files()?
-                    .into_iter()
-                    .find(|other| other.first > file.first);
-                if newer.is_none() {
-                    std::thread::sleep(LOOK);
-                }
-            }
-        };
-        file = next;
-        at = 0;
+        // looked for before reading: nothing is appended to a file that has one after it
+        let mut later = args.log.files()?.into_iter().filter(|other| other.first > first);
+        let next = later.find_map(|other| Some((other.first, other.open().ok()??)));
+        at = whole_lines(&file, at, |line| write(args, line, context))?;
+        match next {
+            Some(next) => ((first, file), at) = (next, 0),
+            None => std::thread::sleep(LOOK),
+        }
     }
 }
