@@ -24,7 +24,10 @@ pub(crate) enum Source {
 /// One attribute.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) name: &'static str,
+    /// What scripts call it.
+    pub(crate) key: &'static str,
+    /// What people call it.
+    name: &'static str,
     /// `None` when it is not known.
     value: Option<String>,
     pub(crate) from: Source,
@@ -35,19 +38,21 @@ pub(crate) fn rows(workload: &Workload) -> Vec<Row> {
     let Workload { kernel, engine } = workload;
     let mut rows = kernel_rows(kernel);
     if let Some(engine) = engine {
-        let mut row = |name, value| {
+        let mut row = |key, name, value| {
             rows.push(Row {
+                key,
                 name,
                 value,
                 from: Source::Engine,
             });
         };
-        row("name", engine.name.clone());
-        row("image", engine.image.clone());
-        row("compose project", engine.compose_project.clone());
-        row("compose service", engine.compose_service.clone());
+        row("name", "name", engine.name.clone());
+        row("image", "image", engine.image.clone());
+        let (project, service) = (&engine.compose_project, &engine.compose_service);
+        row("compose_project", "compose project", project.clone());
+        row("compose_service", "compose service", service.clone());
         for (label, value) in &engine.labels {
-            row("label", Some(format!("{label}={value}")));
+            row("labels", "label", Some(format!("{label}={value}")));
         }
     }
     rows
@@ -109,7 +114,17 @@ fn kernel_rows(kernel: &Kernel) -> Vec<Row> {
         ("user unit", user_unit.clone(), Source::Groups),
     ];
     rows.into_iter()
-        .map(|(name, value, from)| Row { name, value, from })
+        .map(|(name, value, from)| Row {
+            key: match name {
+                "sha256" => "executable_sha256",
+                "container's user" => "container_user",
+                "user unit" => "user_unit",
+                same => same,
+            },
+            name,
+            value,
+            from,
+        })
         .collect()
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
     };
     let rows = workload::rows(&seen);
     let text = workload::table(&rows, from);
-    let from = rows.iter().map(|row| (row.name, from(row.from))).collect();
+    let from = rows.iter().map(|row| (row.key, from(row.from))).collect();
     context.output.answer(&Explained { seen, from }, &text)
 }
 

@@ -27,6 +27,25 @@ fn a_process_is_explained_with_where_each_attribute_comes_from() {
     assert_eq!(json["kernel"]["executable"]["path"], own);
     assert_eq!(json["engine"], serde_json::Value::Null);
     assert_eq!(json["from"]["uid"], format!("/proc/{pid}/status"));
+    // whether they are known or not, under names that scripts can rely on
+    let mut keys: Vec<_> = json["from"].as_object().unwrap().keys().collect();
+    keys.sort();
+    let expected = [
+        "cgroup",
+        "container",
+        "container_user",
+        "executable",
+        "executable_sha256",
+        "gid",
+        "groups",
+        "pid",
+        "pod",
+        "runtime",
+        "uid",
+        "unit",
+        "user_unit",
+    ];
+    assert_eq!(keys, expected);
 }
 
 #[test]
