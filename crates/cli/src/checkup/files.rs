@@ -8,43 +8,78 @@ use std::path::{Path, PathBuf};
 use strongroom_core::crypto::identity::is_passphrase_protected;
 
 use super::Finding;
-use crate::settings::Settings;
+use crate::settings::{Origin, Setting, Settings};
 
 /// `f_type` of NFS and of SMB, where SQLite's locks do not hold.
 const REMOTE: [u64; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
 
 /// Every check of the files that the settings name.
 pub(crate) fn findings(settings: &Settings) -> Vec<Finding> {
-    let store = settings.store.as_ref().map(|setting| setting.value.as_str());
-    let store = store
-        .and_then(|location| location.strip_prefix("sqlite:"))
-        .map(PathBuf::from);
-    let identity = settings.identity.as_ref().map(|setting| setting.value.as_path());
-    vec![
+    let store = settings.store.as_ref().and_then(|setting| {
+        Some(Named {
+            path: PathBuf::from(setting.value.strip_prefix("sqlite:")?),
+            origin: &setting.origin,
+        })
+    });
+    let identity = settings.identity.as_ref().map(Named::of);
+    let passphrase = settings.passphrase_file.as_ref().map(Named::of);
+    let mut findings = vec![
         store
-            .as_deref()
+            .as_ref()
             .map_or_else(|| Finding::skipped("store file", "no store is set"), store_file),
-        store.as_deref().map_or_else(
+        store.as_ref().map_or_else(
             || Finding::skipped("store directory", "no store is set"),
-            |path| directory("store directory", path),
+            |named| directory("store directory", named),
         ),
-        identity.map_or_else(|| Finding::skipped("identity", "none is set"), identity_file),
-        identity.map_or_else(
+        identity
+            .as_ref()
+            .map_or_else(|| Finding::skipped("identity", "none is set"), identity_file),
+        identity.as_ref().map_or_else(
             || Finding::skipped("identity directory", "no identity is set"),
-            |path| directory("identity directory", path),
+            |named| directory("identity directory", named),
         ),
-    ]
+    ];
+    findings.extend(passphrase.as_ref().map(passphrase_file));
+    findings
+}
+
+/// A file of a setting.
+struct Named<'a> {
+    path: PathBuf,
+    origin: &'a Origin,
+}
+
+impl<'a> Named<'a> {
+    fn of(setting: &'a Setting<PathBuf>) -> Self {
+        Self {
+            path: setting.value.clone(),
+            origin: &setting.origin,
+        }
+    }
+
+    /// What somebody named has to be there; the default need not.
+    fn look(&self, check: &'static str, path: &Path, next: &str) -> Result<Metadata, Finding> {
+        std::fs::metadata(path).map_err(|error| match self.origin {
+            Origin::Default => Finding::skipped(check, format!("{}: {error}", path.display())),
+            origin => Finding::problem(check, format!("{}: {error} ({origin})", path.display()), next),
+        })
+    }
 }
 
 fn bits(metadata: &Metadata) -> u32 {
     metadata.mode() & 0o7777
 }
 
-fn store_file(path: &Path) -> Finding {
+fn store_file(named: &Named<'_>) -> Finding {
     const CHECK: &str = "store file";
-    let metadata = match std::fs::metadata(path) {
+    let path = named.path.as_path();
+    let metadata = match named.look(
+        CHECK,
+        path,
+        "name the store's file, or make one with `strongroom init`",
+    ) {
         Ok(metadata) => metadata,
-        Err(error) => return Finding::skipped(CHECK, format!("{}: {error}", path.display())),
+        Err(finding) => return finding,
     };
     let mode = bits(&metadata);
     if rustix::fs::statfs(path)
@@ -83,12 +118,15 @@ fn store_file(path: &Path) -> Finding {
 }
 
 /// Who writes a directory can replace what lies in it.
-fn directory(check: &'static str, file: &Path) -> Finding {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+fn directory(check: &'static str, named: &Named<'_>) -> Finding {
+    let parent = named
+        .path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let path = parent.unwrap_or(Path::new("."));
-    let metadata = match std::fs::metadata(path) {
+    let metadata = match named.look(check, path, "name a file in a directory that is there") {
         Ok(metadata) => metadata,
-        Err(error) => return Finding::skipped(check, format!("{}: {error}", path.display())),
+        Err(finding) => return finding,
     };
     let mode = bits(&metadata);
     let is_sticky = mode & 0o1000 != 0;
@@ -100,6 +138,17 @@ fn directory(check: &'static str, file: &Path) -> Finding {
                 path.display()
             ),
             format!("chmod o-w {}", path.display()),
+        );
+    }
+    if mode & 0o020 != 0 && !is_sticky {
+        return Finding::warning(
+            check,
+            format!(
+                "{} may be written by group {} (mode {mode:04o}), whose members could replace the file",
+                path.display(),
+                metadata.gid()
+            ),
+            format!("chmod g-w {}, unless all of them may", path.display()),
         );
     }
     let own = rustix::process::geteuid().as_raw();
@@ -117,11 +166,38 @@ fn directory(check: &'static str, file: &Path) -> Finding {
     Finding::ok(check, format!("{}, mode {mode:04o}", path.display()))
 }
 
-fn identity_file(path: &Path) -> Finding {
-    const CHECK: &str = "identity";
-    let metadata = match std::fs::metadata(path) {
+/// It may be a pipe, `/dev/fd/N`, which has no mode that says something.
+fn passphrase_file(named: &Named<'_>) -> Finding {
+    const CHECK: &str = "passphrase file";
+    let path = named.path.as_path();
+    let metadata = match named.look(CHECK, path, "name the file that holds the passphrase") {
         Ok(metadata) => metadata,
-        Err(error) => return Finding::skipped(CHECK, format!("{}: {error}", path.display())),
+        Err(finding) => return finding,
+    };
+    let mode = bits(&metadata);
+    if metadata.is_file() && mode & 0o077 != 0 {
+        return Finding::problem(
+            CHECK,
+            format!(
+                "{} may be read by others (mode {mode:04o}): it is refused",
+                path.display()
+            ),
+            format!("chmod 600 {}, and change the passphrase", path.display()),
+        );
+    }
+    Finding::ok(CHECK, format!("{}, mode {mode:04o}", path.display()))
+}
+
+fn identity_file(named: &Named<'_>) -> Finding {
+    const CHECK: &str = "identity";
+    let path = named.path.as_path();
+    let metadata = match named.look(
+        CHECK,
+        path,
+        "name the identity's file, or make one with `strongroom identity new`",
+    ) {
+        Ok(metadata) => metadata,
+        Err(finding) => return finding,
     };
     let mode = bits(&metadata);
     if mode & 0o077 != 0 {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Ran};
 
 /// The findings of one run, and its exit code.
 fn findings(desk: &Desk, arguments: &[&str]) -> (i32, Vec<Value>) {
@@ -90,12 +90,52 @@ fn files_that_are_open_to_others_are_problems() {
 }
 
 #[test]
-fn what_is_not_there_is_skipped() {
-    let desk = Desk::bare();
+fn what_others_of_the_group_may_replace_is_warned_of() {
+    let desk = Desk::new();
+    set_mode(&desk, "", 0o770);
     let (code, found) = findings(&desk, &[]);
     assert_eq!(code, 0, "{found:#?}");
-    assert_eq!(state(&found, "store file"), "skipped");
-    assert_eq!(state(&found, "identity"), "skipped");
+    for check in ["store directory", "identity directory"] {
+        assert_eq!(state(&found, check), "warning", "{found:#?}");
+    }
+    // none but its owner replaces a file there
+    set_mode(&desk, "", 0o1770);
+    let (_, found) = findings(&desk, &[]);
+    assert_eq!(state(&found, "store directory"), "ok", "{found:#?}");
+}
+
+#[test]
+fn what_is_named_and_not_there_is_a_problem() {
+    let desk = Desk::bare();
+    let (code, found) = findings(&desk, &["--passphrase-file", "nowhere/passphrase"]);
+    assert_eq!(code, 1, "{found:#?}");
+    for (check, file) in [
+        ("store file", "store.db"),
+        ("identity", "alice.identity"),
+        ("passphrase file", "nowhere/passphrase"),
+    ] {
+        assert_eq!(state(&found, check), "problem", "{found:#?}");
+        let finding = found.iter().find(|one| one["check"] == check).unwrap();
+        assert!(finding["detail"].as_str().unwrap().contains(file), "{finding}");
+        assert!(finding["next"].is_string(), "{finding}");
+    }
+    let (_, found) = findings(&desk, &["--store", "sqlite:nowhere/store.db"]);
+    assert_eq!(state(&found, "store directory"), "problem", "{found:#?}");
+}
+
+#[test]
+fn what_nobody_named_is_skipped() {
+    let desk = Desk::bare();
+    let mut command = desk.command(["doctor", "--json"]);
+    command
+        .env_remove("STRONGROOM_STORE")
+        .env_remove("STRONGROOM_IDENTITY");
+    let report = Ran::of(command.output().unwrap()).json();
+    let found = report["findings"].as_array().unwrap();
+    assert_eq!(report["problems"], 0);
+    for check in ["store file", "store directory", "identity", "identity directory"] {
+        assert_eq!(state(found, check), "skipped", "{found:#?}");
+    }
 }
 
 #[test]
