@@ -24,6 +24,7 @@ mod integrity;
 mod leaks;
 mod names;
 mod policy;
+mod policy_fmt;
 mod run;
 mod settings;
 mod structure;

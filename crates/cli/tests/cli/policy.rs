@@ -491,29 +491,3 @@ fn a_member_is_kept_to_its_paths_with_exit_code_3() {
     ]);
     assert_eq!(explained["decision"], "deny");
 }
-
-#[test]
-fn fmt_formats_in_place_through_a_pipe_and_only_what_validates() {
-    let desk = Desk::bare();
-    let untidy = "permit(principal,action,resource);";
-    desk.write("a.cedar", untidy);
-    desk.write("b.cedar", "permit (principal, action, resource);\n");
-    let ran = desk.run(["policy", "fmt", "--check", "a.cedar", "b.cedar"]);
-    assert_eq!(
-        (ran.code, String::from_utf8(ran.stdout).unwrap()),
-        (1, "a.cedar: is not formatted\n".into())
-    );
-    assert_eq!(
-        desk.ok(["policy", "fmt", "a.cedar", "b.cedar"]),
-        "a.cedar: formatted\n"
-    );
-    assert_eq!(desk.ok(["policy", "fmt", "--check", "a.cedar", "b.cedar"]), "");
-    assert_eq!(
-        desk.feed(["policy", "fmt"], untidy).ok(),
-        "permit (principal, action, resource);\n"
-    );
-    let file = desk.write("c.cedar", "permit(principal);");
-    desk.run(["policy", "fmt", "c.cedar"])
-        .refused(1, "c.cedar: line 1, column ");
-    assert_eq!(std::fs::read(file).unwrap(), b"permit(principal);");
-}

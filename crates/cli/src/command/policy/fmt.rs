@@ -1,15 +1,17 @@
 //! `policy fmt`: formats policy files as Cedar's own formatter does.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use serde::Serialize;
 use strongroom_core::policy::{self, MAX_TEXT};
+use tempfile::NamedTempFile;
 
 use super::files;
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, Exit};
 
 const STYLE: Config = Config {
     line_width: 100,
@@ -89,18 +91,36 @@ fn pretty(text: &str, name: &str) -> Result<String, CliError> {
     policies_str_to_pretty(text, &STYLE).map_err(|error| CliError::failed(format!("{name}: {error}")))
 }
 
+/// No file is ever half a policy, and each stays what it was otherwise: a link leads where it led, mode and
+/// owner are the same.
 fn replace(file: &Path, text: &str) -> Result<(), CliError> {
-    // beside it and then in its place, so that no file is ever half a policy
-    let beside = file.with_extension("cedar.new");
-    let written = std::fs::metadata(file)
-        .map(|old| old.permissions())
-        .and_then(|mode| {
-            std::fs::write(&beside, text)?;
-            std::fs::set_permissions(&beside, mode)?;
-            std::fs::rename(&beside, file)
-        });
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&beside);
-        CliError::io(file.display(), &error)
-    })
+    let failed = |error: &std::io::Error| CliError::io(file.display(), error);
+    let target = std::fs::canonicalize(file).map_err(|error| failed(&error))?;
+    let old = std::fs::metadata(&target).map_err(|error| failed(&error))?;
+    let directory = target.parent().unwrap_or(Path::new("."));
+    let written = || -> std::io::Result<NamedTempFile> {
+        let mut beside = NamedTempFile::new_in(directory)?;
+        beside.write_all(text.as_bytes())?;
+        let new = beside.as_file().metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            fchown(beside.as_file(), Some(old.uid()), Some(old.gid()))?;
+        }
+        // after the owner, which takes bits of the mode along
+        beside.as_file().set_permissions(old.permissions())?;
+        beside.as_file().sync_all()?;
+        Ok(beside)
+    };
+    let beside = written().map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => CliError::new(
+            Exit::Denied,
+            format!(
+                "{}: it could not be replaced by a file of the same owner and mode",
+                file.display()
+            ),
+        )
+        .hint("run this as the owner of the file, with write permission in its directory"),
+        _ => failed(&error),
+    })?;
+    beside.persist(&target).map_err(|error| failed(&error.error))?;
+    Ok(())
 }
