@@ -75,7 +75,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     loop {
         scratch.edit(&editor)?;
         let edited = scratch.read()?;
-        if edited.same_as(&before) && (own.is_some() || edited.is_empty()) {
+        let is_unchanged = match own {
+            Some(own) => !args.entry.changes(own, kind, format, labels.as_ref()),
+            None => edited.is_empty(),
+        };
+        if is_unchanged && edited.same_as(&before) {
             scratch.wipe();
             let json = serde_json::json!({"committed": false, "revision": snapshot.revision().0});
             return context.output.answer(&json, "unchanged: nothing was committed\n");

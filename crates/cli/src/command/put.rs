@@ -119,6 +119,20 @@ impl EntryOptions {
         }
         Ok(Some(labels))
     }
+
+    /// Whether an entry changes by what was given, whatever its value.
+    pub(crate) fn changes(
+        &self,
+        before: &Entry,
+        kind: Kind,
+        format: Format,
+        labels: Option<&BTreeMap<String, String>>,
+    ) -> bool {
+        let compartment = self.compartment.as_ref();
+        (before.kind, before.format) != (kind, format)
+            || labels.is_some_and(|labels| *labels != before.labels)
+            || compartment.is_some_and(|compartment| *compartment != before.compartment)
+    }
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {

@@ -85,6 +85,27 @@ fn unchanged_or_given_up_commits_nothing() {
 }
 
 #[test]
+fn a_label_is_changed_also_where_the_text_is_not() {
+    let desk = Desk::new();
+    desk.put("prod", "a", CANARY);
+    let ran = edit(&desk, "true", &["prod", "a", "--label", "team=web"]);
+    assert!(ran.ok().contains("~ prod a"));
+    let shown = desk.json(["show", "prod", "a"]);
+    assert_eq!(shown["labels"]["team"], "web", "{shown}");
+    assert_eq!(desk.ok(["get", "prod", "a"]), CANARY);
+    // it is so already
+    let ran = edit(&desk, "true", &["prod", "a", "--label", "team=web"]);
+    assert!(ran.ok().contains("unchanged"));
+    let ran = edit(&desk, "true", &["prod", "a", "--label", "team="]);
+    assert!(ran.ok().contains("~ prod a"));
+    assert_eq!(desk.json(["show", "prod", "a"])["labels"], serde_json::json!({}));
+    // a document's format is its own too
+    desk.feed(["put", "prod", "app", "--kind", "config"], "{}").ok();
+    edit(&desk, "true", &["prod", "app", "--format", "json"]).ok();
+    assert_eq!(desk.json(["show", "prod", "app"])["format"], "json");
+}
+
+#[test]
 fn a_plan_of_an_edit_is_the_answer() {
     let desk = Desk::new();
     let plan = edit(
