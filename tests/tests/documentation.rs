@@ -1,5 +1,5 @@
-//! What the README and the book tell people to type is typed here: every block marked `sh test`
-//! of a page runs, in order, in one shell and one scratch directory for each page.
+//! What the READMEs and the book tell people to type is typed here: every block marked `sh test`
+//! of a page runs, in order, in one shell and one scratch directory for each page, beside `policies/`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,7 +35,10 @@ fn blocks_are_told_apart() {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![workspace().join("README.md")];
+    let mut pages = vec![
+        workspace().join("README.md"),
+        workspace().join("policies/README.md"),
+    ];
     for entry in fs::read_dir(workspace().join("docs")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -61,6 +64,18 @@ fn every_runnable_block_runs() {
     assert!(blocks >= 2, "no runnable blocks were found");
 }
 
+#[test]
+fn the_policies_readme_names_all_that_is_there() {
+    let policies = workspace().join("policies");
+    let text = fs::read_to_string(policies.join("README.md")).unwrap();
+    for entry in fs::read_dir(policies).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_named =
+            text.contains(&format!("| `{name}` |")) || text.contains(&format!("| [`{name}/`]({name}) |"));
+        assert!(is_named || name == "README.md", "{name}");
+    }
+}
+
 /// Ends a process group, also when the test fails: a page may leave its sidecar running. The group's
 /// number is taken as long as one of its processes lives.
 struct Group(Pid);
@@ -75,6 +90,7 @@ impl Drop for Group {
 fn run(page: &str, script: &str) {
     let scene = Scene::bare();
     let bin = program::path("strongroom").parent().unwrap().to_owned();
+    std::os::unix::fs::symlink(workspace().join("policies"), scene.file("policies")).unwrap();
     let log = fs::File::create(scene.file("output")).unwrap();
     let mut child = Command::new("bash")
         .args(["-euo", "pipefail", "-c", script])

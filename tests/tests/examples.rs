@@ -76,6 +76,9 @@ fn the_settings_and_the_units_agree() {
     );
     let state = format!("/var/lib/{}", value("service", "StateDirectory"));
     assert_eq!(settings["state"].as_str(), Some(&*state));
+    let logs = format!("/var/log/{}", value("service", "LogsDirectory"));
+    assert_eq!(settings["audit"]["directory"].as_str(), Some(&*logs));
+    assert_eq!(value("service", "LogsDirectoryMode"), "0700");
     let socket = value("socket", "ListenStream");
     assert_eq!(settings["socket"]["path"].as_str(), Some(&*socket));
     let runtime = format!("/run/{}/", value("service", "RuntimeDirectory"));
