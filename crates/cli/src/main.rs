@@ -14,6 +14,7 @@ mod moment;
 mod open;
 mod output;
 mod prompt;
+mod reads;
 mod settings;
 mod settings_file;
 mod tree;

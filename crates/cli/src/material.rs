@@ -9,7 +9,7 @@ use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::open;
+use crate::open::{self, Opened};
 
 /// Which values of a store are written out.
 #[derive(Debug, clap::Args)]
@@ -23,26 +23,29 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Opens the store and the values; the environment they are of.
-    pub(crate) fn open(&self, context: &Context) -> Result<(EnvironmentName, Material), CliError> {
+    /// Opens the store and the values for `command`; the environment they are of.
+    pub(crate) fn open(
+        &self,
+        context: &Context,
+        command: &'static str,
+    ) -> Result<(EnvironmentName, Material), CliError> {
         let environment = context.environment(self.environment.as_ref())?;
         let opened = open::reader(&context.settings)?;
-        let material = self::open(
-            &opened.vault.snapshot(),
-            &environment,
-            &under(self.prefix.as_ref()),
-        )?;
+        let wanted = under(self.prefix.as_ref());
+        let material = self::open(&opened, &environment, &wanted, command)?;
         Ok((environment, material))
     }
 }
 
-/// Opens the wanted values of `environment`. A flag without a default, or disabled, has no text
+/// Opens the wanted values of `environment` for `command`, once that is recorded. A flag without a default, or disabled, has no text
 /// and is left out.
 pub(crate) fn open(
-    snapshot: &Snapshot,
+    opened: &Opened,
     environment: &EnvironmentName,
     wanted: &Wanted,
+    command: &'static str,
 ) -> Result<Material, CliError> {
+    let snapshot = opened.vault.snapshot();
     let mut entries = Vec::new();
     match wanted.prefixes() {
         None => entries = snapshot.entries(environment, None)?,
@@ -53,9 +56,13 @@ pub(crate) fn open(
             }
         }
     }
+    entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema));
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    let read = (environment, snapshot.revision());
+    opened.record(read, entries.iter().map(|entry| &**entry), command)?;
     let mut values = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Some(bytes) = bytes(snapshot, environment, &entry)? {
+        if let Some(bytes) = bytes(&snapshot, environment, &entry)? {
             values.push(Value {
                 path: entry.path.clone(),
                 kind: entry.kind,
@@ -63,7 +70,6 @@ pub(crate) fn open(
             });
         }
     }
-    values.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Material {
         revision: snapshot.revision().0,
         values,
@@ -75,9 +81,6 @@ fn bytes(
     environment: &EnvironmentName,
     entry: &Entry,
 ) -> Result<Option<Secret>, CliError> {
-    if matches!(entry.kind, Kind::Policy | Kind::Schema) {
-        return Ok(None);
-    }
     let opened = snapshot.read(environment, &entry.path)?.value;
     if entry.kind != Kind::Flag {
         return Ok(Some(opened));

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use strongroom_core::Vault;
 use strongroom_core::crypto::identity::{Identity, IdentityError};
 use strongroom_core::id::{Hash, Revision};
-use strongroom_core::snapshot::Snapshot;
+use strongroom_core::name::EnvironmentName;
+use strongroom_core::snapshot::{Entry, Snapshot};
 use strongroom_core::store;
 use strongroom_core::vault::{OpenOptions, Trust};
 
 use crate::error::CliError;
+use crate::reads::Reads;
 use crate::settings::Settings;
 use crate::{output, prompt};
 
@@ -23,6 +25,7 @@ use crate::{output, prompt};
 pub(crate) struct Opened {
     pub(crate) vault: Arc<Vault>,
     trust_file: Option<PathBuf>,
+    reads: Option<Reads>,
 }
 
 impl Opened {
@@ -53,6 +56,20 @@ impl Opened {
             .hint("`strongroom history` lists those there are"));
         }
         Ok(revision)
+    }
+
+    /// Records that `command` is about to open `entries` of `environment` at `revision`, where a setting names
+    /// an audit log. What fails here is not opened.
+    pub(crate) fn record<'a>(
+        &self,
+        (environment, revision): (&EnvironmentName, Revision),
+        entries: impl IntoIterator<Item = &'a Entry>,
+        command: &'static str,
+    ) -> Result<(), CliError> {
+        match &self.reads {
+            Some(reads) => reads.record(&self.vault.snapshot(), (environment, revision), entries, command),
+            None => Ok(()),
+        }
     }
 
     /// The verified state at a past revision.
@@ -91,9 +108,14 @@ fn open(settings: &Settings, writable: bool) -> Result<Opened, CliError> {
         trust,
         ..OpenOptions::default()
     };
+    let reads = settings.audit.as_ref().map(|setting| Reads {
+        directory: setting.value.clone(),
+        identity: Arc::clone(&identity),
+    });
     let opened = Opened {
         vault: Arc::new(Vault::open(store, identity, options)?),
         trust_file,
+        reads,
     };
     opened.remember();
     Ok(opened)
@@ -115,6 +137,7 @@ pub(crate) fn created(settings: &Settings, location: &str, vault: Vault) -> Open
     let opened = Opened {
         vault: Arc::new(vault),
         trust_file,
+        reads: None,
     };
     opened.remember();
     opened

@@ -32,6 +32,9 @@ pub(crate) struct SettingOptions {
     /// Where the highest verified revisions are remembered [default: ~/.local/state/strongroom/trust]
     #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub(crate) trust_dir: Option<PathBuf>,
+    /// Record every value that is read in the audit log in this directory, of this member's own
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
+    pub(crate) audit: Option<PathBuf>,
     /// The settings file to use instead of the nearest strongroom.toml
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
@@ -73,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) passphrase_file: Option<Setting<PathBuf>>,
     pub(crate) fingerprint: Option<Setting<Hash>>,
     pub(crate) trust_dir: Option<Setting<PathBuf>>,
+    pub(crate) audit: Option<Setting<PathBuf>>,
 }
 
 impl Settings {
@@ -138,6 +142,9 @@ impl Settings {
                     |file| &file.trust_dir,
                 )
                 .or_else(|| by_default(trust_dir)),
+            audit: layers.path("audit", "STRONGROOM_AUDIT", options.audit.as_ref(), |file| {
+                &file.audit
+            }),
         })
     }
 

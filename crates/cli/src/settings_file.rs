@@ -26,6 +26,7 @@ pub(crate) struct SettingsFile {
     pub(crate) passphrase_file: Option<String>,
     pub(crate) fingerprint: Option<String>,
     pub(crate) trust_dir: Option<String>,
+    pub(crate) audit: Option<String>,
 }
 
 /// Looks for the file in `from` and every directory above it.
@@ -93,7 +94,12 @@ fn parse(path: &Path, file: File, home: Option<&Path>) -> Result<SettingsFile, C
     let mut file: SettingsFile = toml::from_str(&text).map_err(|error| refused(path, &text, &error))?;
     file.path = std::path::absolute(path).map_err(|error| CliError::io(path.display(), &error))?;
     let dir = file.path.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let paths = [&mut file.identity, &mut file.passphrase_file, &mut file.trust_dir];
+    let paths = [
+        &mut file.identity,
+        &mut file.passphrase_file,
+        &mut file.trust_dir,
+        &mut file.audit,
+    ];
     for value in paths.into_iter().flatten() {
         *value = resolve(value, &dir, home);
     }
@@ -131,5 +137,5 @@ fn refused(path: &Path, text: &str, error: &toml::de::Error) -> CliError {
         "this is not a setting: write `key = \"text\"`"
     };
     CliError::usage(format!("{}, line {line}: {problem}", path.display()))
-        .hint("the keys are store, environment, identity, passphrase_file, fingerprint and trust_dir")
+        .hint("the keys are store, environment, identity, passphrase_file, fingerprint, trust_dir and audit")
 }

@@ -15,7 +15,8 @@ use std::time::Duration;
 use audit_kit::{AT, record, workload};
 use strongroom_core::ambient::Ambient;
 use strongroom_core::audit::{
-    Chain, Fault, Head, Names, Note, Position, Report, Subject, Verifier, file_name, verify_directory,
+    Chain, Fault, Head, Names, Note, Position, Report, Subject, Verifier, append, file_name, files,
+    verify_directory,
 };
 use strongroom_core::crypto::identity::Identity;
 
@@ -171,4 +172,26 @@ fn what_no_head_vouches_for_is_counted_and_a_fault_only_where_it_must_not_be() {
             _ => assert_eq!(faults, [Fault::Unsigned { records: unsigned }], "{what}"),
         }
     }
+}
+
+#[test]
+fn batches_follow_one_another_and_the_next_file_begins_where_one_is_full() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("log");
+    let (identity, ambient) = (Identity::generate(&Ambient::system()).unwrap(), Ambient::system());
+    let subject = Subject::member("alice");
+    let batch = |records: usize| {
+        let records: Vec<_> = (0..records).map(|_| record(&subject, &[], None)).collect();
+        append(&directory, &identity, &ambient, &records).unwrap();
+    };
+    batch(1);
+    batch(20_000);
+    assert_eq!(files(&directory).unwrap().len(), 1);
+    batch(2);
+    assert_eq!(files(&directory).unwrap().len(), 2);
+    let key = identity.signing_key().verify_key();
+    let report = verified(&directory, Verifier::new(vec![key], None).to_its_end()).unwrap();
+    assert!(report.is_whole(), "{:?}", report.problems);
+    // a head before each file and after each batch
+    assert_eq!(report.lines, 20_003 + 2 + 3);
 }

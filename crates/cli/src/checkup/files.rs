@@ -40,6 +40,12 @@ pub(crate) fn findings(settings: &Settings) -> Vec<Finding> {
         ),
     ];
     findings.extend(passphrase.as_ref().map(passphrase_file));
+    findings.extend(
+        settings
+            .audit
+            .as_ref()
+            .map(|setting| audit_directory(&setting.value)),
+    );
     findings
 }
 
@@ -186,6 +192,41 @@ fn passphrase_file(named: &Named<'_>) -> Finding {
         );
     }
     Finding::ok(CHECK, format!("{}, mode {mode:04o}", path.display()))
+}
+
+/// The first read makes it.
+fn audit_directory(path: &Path) -> Finding {
+    const CHECK: &str = "audit directory";
+    let shown = path.display();
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Finding::ok(CHECK, format!("{shown} is made by the first read"));
+        }
+        Err(error) => return Finding::problem(CHECK, format!("{shown}: {error}"), "name a directory"),
+    };
+    let (mode, own) = (bits(&metadata), rustix::process::geteuid().as_raw());
+    if !metadata.is_dir() {
+        return Finding::problem(CHECK, format!("{shown} is no directory"), "name a directory");
+    }
+    if mode & 0o022 != 0 {
+        return Finding::problem(
+            CHECK,
+            format!("{shown} may be written by others (mode {mode:04o}): it is refused, and nothing is read"),
+            format!("chmod go-w {shown}"),
+        );
+    }
+    if ![0, own].contains(&metadata.uid()) {
+        return Finding::problem(
+            CHECK,
+            format!(
+                "{shown} belongs to uid {}: it is refused, and nothing is read",
+                metadata.uid()
+            ),
+            "name a directory of your own",
+        );
+    }
+    Finding::ok(CHECK, format!("{shown}, mode {mode:04o}"))
 }
 
 fn identity_file(named: &Named<'_>) -> Finding {

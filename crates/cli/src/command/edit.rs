@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use strongroom_core::config::Format;
+use strongroom_core::name::EnvironmentName;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 use strongroom_core::vault::{Change, CommitError, Edit, Expect, Planned, Put, Receipt};
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     // What can be refused before anybody has worked on the text.
     let labels = args.entry.labels(own)?;
     let attended = !args.change.dry_run && prompt::is_attended(args.change.yes)?;
-    let before = starting_text(&snapshot, seen, own, format)?;
+    let before = starting_text(&opened, &snapshot, (seen, own), &environment, format)?;
     if before.expose(|bytes| std::str::from_utf8(bytes).is_err()) {
         return Err(
             CliError::failed("the value is not text").hint("put a new one with `strongroom put --file`")
@@ -163,14 +164,18 @@ fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next
 
 /// The own text, or what a new one begins with.
 fn starting_text(
+    opened: &Opened,
     snapshot: &Snapshot,
-    seen: Option<&Entry>,
-    own: Option<&Entry>,
+    (seen, own): (Option<&Entry>, Option<&Entry>),
+    environment: &EnvironmentName,
     format: Format,
 ) -> Result<Secret, CliError> {
-    let copy = |entry: &Entry| snapshot.expose(entry, |bytes| Secret::new(bytes.to_vec()));
+    let copy = |entry: &Entry| -> Result<Secret, CliError> {
+        opened.record((environment, snapshot.revision()), [entry], "edit")?;
+        Ok(snapshot.expose(entry, |bytes| Secret::new(bytes.to_vec()))?)
+    };
     let Some(inherited) = seen.filter(|_| own.is_none()) else {
-        return Ok(own.map_or_else(|| Ok(Secret::new(Vec::new())), copy)?);
+        return own.map_or_else(|| Ok(Secret::new(Vec::new())), copy);
     };
     let merges = inherited.kind == Kind::Config && format != Format::Text;
     if merges {
@@ -184,7 +189,7 @@ fn starting_text(
         "{} has this entry; what is written here replaces it whole\n",
         inherited.environment
     ));
-    Ok(copy(inherited)?)
+    copy(inherited)
 }
 
 /// Most editors end a file with a newline; a secret that had none must not gain one.

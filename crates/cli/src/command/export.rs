@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let format = args
         .format
         .unwrap_or_else(|| FileFormat::of_file(args.to.as_deref()));
-    let (environment, mut material) = args.scope.open(context)?;
+    let (environment, mut material) = args.scope.open(context, "export")?;
     material
         .values
         .retain(|value| args.kind.is_none_or(|kind| kind == value.kind));

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use strongroom_core::Vault;
 use strongroom_core::id::{Revision, Version};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Action, Entry, Reading};
+use strongroom_core::snapshot::{Action, Entry, Reading, Snapshot};
 
 use crate::context::{Context, Target};
 use crate::error::CliError;
-use crate::{open, output};
+use crate::open::{self, Opened};
+use crate::output;
 
 const EXAMPLES: &str = "\
 The bytes come out as they were put; a newline is added only on a terminal. A config document is
@@ -59,12 +59,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let (environment, path) = args.target.resolve(context)?;
     let opened = open::reader(&context.settings)?;
     let (reading, revision) = match (args.version, args.at) {
-        (Some(version), _) => read_version(&opened.vault, &environment, &path, version)?,
-        (None, Some(revision)) => (opened.at(revision)?.read(&environment, &path)?, revision),
-        (None, None) => {
-            let snapshot = opened.vault.snapshot();
-            (snapshot.read(&environment, &path)?, snapshot.revision())
-        }
+        (Some(version), _) => read_version(&opened, &environment, &path, version)?,
+        (None, Some(revision)) => read(&opened, &opened.at(revision)?, &environment, &path)?,
+        (None, None) => read(&opened, &opened.vault.snapshot(), &environment, &path)?,
     };
     if context.output.json {
         return print_json(context, &environment, &reading, revision);
@@ -121,14 +118,29 @@ fn print_json(
     })
 }
 
+/// What the record of a read says that it was for.
+const GET: &str = "get";
+
+fn read(
+    opened: &Opened,
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    path: &EntryPath,
+) -> Result<(Reading, Revision), CliError> {
+    let (entry, revision) = (snapshot.entry(environment, path)?, snapshot.revision());
+    opened.record((environment, revision), [&*entry], GET)?;
+    Ok((snapshot.read(environment, path)?, revision))
+}
+
 /// One version of an entry's own value, without layers, and the revision that made it.
 fn read_version(
-    vault: &Vault,
+    opened: &Opened,
     environment: &EnvironmentName,
     path: &EntryPath,
     version: Version,
 ) -> Result<(Reading, Revision), CliError> {
-    let made = vault
+    let made = opened
+        .vault
         .history(Some((environment, path)), usize::MAX)?
         .into_iter()
         .find(|past| {
@@ -147,8 +159,9 @@ fn read_version(
             "`strongroom history {environment} {path}` lists those there are"
         )));
     };
-    let snapshot = vault.at(past.revision)?;
+    let snapshot = opened.vault.at(past.revision)?;
     let entry: Arc<Entry> = snapshot.entry(environment, path)?;
+    opened.record((environment, past.revision), [&*entry], GET)?;
     let value = snapshot.expose(&entry, |bytes| Secret::new(bytes.to_vec()))?;
     let layers = vec![environment.clone()];
     Ok((Reading { entry, value, layers }, past.revision))

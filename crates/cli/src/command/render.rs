@@ -42,7 +42,7 @@ struct Rendered {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let (environment, material) = args.scope.open(context)?;
+    let (environment, material) = args.scope.open(context, "render")?;
     let settings = FilesSettings {
         prefix: args.scope.prefix.clone(),
         mode: args.mode,

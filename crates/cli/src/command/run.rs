@@ -91,6 +91,9 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
+/// What the record of a read says that it was for.
+const RUN: &str = "run";
+
 pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CliError> {
     let (socket, wait, environment) = (args.socket.clone(), args.wait, args.environment.clone());
     let options = options(args);
@@ -112,7 +115,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CliError> {
     } else {
         None
     };
-    let first = material::open(&opened.vault.snapshot(), &environment, &wanted)?;
+    let first = material::open(&opened, &environment, &wanted, RUN)?;
     let told = first.revision;
     // From here on signals are for the command.
     prompt::release_interrupt();
@@ -213,7 +216,7 @@ impl Source for Store {
                 Event::StoreBack => return Ok(Some(Update::Revision(self.told))),
             }
         }
-        let material = material::open(&self.opened.vault.snapshot(), &self.environment, &self.wanted)
+        let material = material::open(&self.opened, &self.environment, &self.wanted, RUN)
             .map_err(|error| trouble(error.exit, error.message))?;
         self.behind = false;
         self.told = material.revision;

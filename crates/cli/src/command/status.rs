@@ -114,6 +114,9 @@ fn settings(context: &Context) -> Vec<SettingJson> {
         line("trust_dir", settings.trust_dir.as_ref(), |path| {
             path.display().to_string()
         }),
+        line("audit", settings.audit.as_ref(), |path| {
+            path.display().to_string()
+        }),
     ]
 }
 

@@ -25,6 +25,7 @@ mod leaks;
 mod names;
 mod policy;
 mod policy_fmt;
+mod reads;
 mod run;
 mod settings;
 mod structure;

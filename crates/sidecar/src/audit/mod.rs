@@ -7,9 +7,7 @@
 //! ```
 
 mod copies;
-mod files;
 mod keeper;
-mod medium;
 mod queue;
 mod sink;
 mod tick;
@@ -21,9 +19,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use files::Files;
-pub use medium::{Medium, Rest};
 pub use sink::{Attempt, Sink};
+pub use strongroom_core::audit::{Durability, Files, Medium, Rest};
 pub use ticket::Pending;
 pub use trouble::Trouble;
 
@@ -60,15 +57,6 @@ pub enum AuditError {
     /// There was no record: nothing is proven.
     #[error("there was nothing to record")]
     Nothing,
-}
-
-/// When a record counts as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// When the kernel has it: survives the end of the process, whichever.
-    Written,
-    /// When the disk has it: survives the end of the machine.
-    Fsync,
 }
 
 /// The settings of a log.

@@ -10,14 +10,12 @@ use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use strongroom_core::ambient::Ambient;
-use strongroom_core::audit::{NameKey, Names, Record};
+use strongroom_core::audit::{Files, Medium, NameKey, Names, Record};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::snapshot::Snapshot;
 
 use super::copies::Copy;
-use super::files::Files;
 use super::keeper::Keeper;
-use super::medium::Medium;
 use super::queue::{Bodies, Item, Queue};
 use super::tick::Tick;
 use super::ticket::{Pending, Ticket};

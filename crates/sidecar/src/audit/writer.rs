@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strongroom_core::ambient::Ambient;
-use strongroom_core::audit::{Chain, Head, Note, Position};
+use strongroom_core::audit::{Chain, Head, Medium, Note, Position, Rest};
 use strongroom_core::crypto::identity::Identity;
 
 use super::Durability;
 use super::copies::Copy;
-use super::medium::{Medium, Rest};
 use super::tick::Tick;
 
 /// How often the file is looked for at its path.

@@ -176,7 +176,8 @@ fn text(name: &str, report: &Report, is_named: bool) -> String {
         (0, true) => writeln!(out, "closed and signed to its end at {at}"),
         (0, false) => writeln!(
             out,
-            "signed to its end at {at}, and not closed: a sidecar writes it still, was killed, or the end was cut off"
+            "signed to its end at {at}, where no sidecar closed it: what was cut off there shows only beside a \
+             head that was noted elsewhere"
         ),
         (unsigned, _) => writeln!(
             out,

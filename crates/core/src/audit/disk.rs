@@ -1,5 +1,5 @@
 //! The files on the disk: owns the directory and its lock, appending whole lines or nothing, and
-//! finding the place to go on at when a sidecar starts. It must not know what lines say.
+//! finding the place to go on at when a log is opened. It must not know what lines say.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write as _};
@@ -7,10 +7,11 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use strongroom_core::audit::{LogFile, Position, Verifier, file_name, files, lines};
 
-use super::Durability;
-use super::medium::{Medium, Rest};
+use super::chain::Position;
+use super::files::{LogFile, file_name, files, lines};
+use super::medium::{Durability, Medium, Rest};
+use super::verify::Verifier;
 
 /// The files of a log in one directory, which is locked.
 #[derive(Debug)]
@@ -156,8 +157,9 @@ fn lock(directory: &Path) -> io::Result<File> {
     let lock = rustix::fs::open(directory.join("lock"), flags, Mode::RUSR | Mode::WUSR)?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(File::from(lock)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(failed(
-            "another sidecar writes its log there: give each its own directory",
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another program writes its log there: give each its own directory",
         )),
         Err(errno) => Err(errno.into()),
     }

@@ -3,7 +3,14 @@
 
 use std::io;
 
-use super::Durability;
+/// When a record counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the kernel has it: survives the end of the process, whichever.
+    Written,
+    /// When the disk has it: survives the end of the machine.
+    Fsync,
+}
 
 /// Brings the file before and the directory to the disk, which may take long.
 pub type Rest = Box<dyn FnOnce() -> io::Result<()> + Send>;
