@@ -35,6 +35,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
+    strongroom_core::crypto::heap::is_wiped_when_freed();
     // Plaintext passes through this process: it leaves no core dump and nobody of the same user attaches.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let cli = match args::Cli::try_parse() {

@@ -45,7 +45,7 @@ fn log(directory: &Path, files: u64, records: u64) -> Vec<u64> {
 fn verified(directory: &Path, verifier: Verifier) -> std::io::Result<Report> {
     let (done, report) = channel();
     let directory = directory.to_owned();
-    std::thread::spawn(move || done.send(verify_directory(&directory, verifier)));
+    std::thread::spawn(move || drop(done.send(verify_directory(&directory, verifier))));
     report.recv_timeout(Duration::from_secs(60)).expect("it ends")
 }
 
