@@ -144,7 +144,7 @@ fn one_directory_is_one_sidecars_and_nobody_elses_to_write() {
         .unwrap_err()
         .to_string()
     };
-    assert!(again(&desk).contains("another sidecar"));
+    assert!(again(&desk).contains("another program"));
     drop(sink);
     std::fs::set_permissions(desk.directory(), PermissionsExt::from_mode(0o770)).unwrap();
     assert!(again(&desk).contains("chmod go-w"));
