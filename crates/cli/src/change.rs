@@ -89,25 +89,42 @@ pub(crate) fn carry_out(
     change: &Change,
     options: &ChangeOptions,
 ) -> Result<(), CliError> {
+    carry_out_and_tell(context, opened, change, options, None)
+}
+
+/// The same, and where it was committed the answer has `public` too: what of a new value everybody
+/// may know.
+pub(crate) fn carry_out_and_tell(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    options: &ChangeOptions,
+    public: Option<&str>,
+) -> Result<(), CliError> {
     if options.dry_run || prompt::is_attended(options.yes)? {
         let planned = opened.vault.plan(change)?;
         if options.dry_run {
             return report_plan(context, opened, change, &planned);
         }
         if !does_something(change, &planned) {
-            return commit_and_report(context, opened, change);
+            return commit_and_report(context, opened, change, public);
         }
         output::note(&plan_text(opened, change, &planned));
         if !prompt::confirm("Commit this?")? {
             return Err(CliError::failed("nothing was changed"));
         }
     }
-    commit_and_report(context, opened, change)
+    commit_and_report(context, opened, change, public)
 }
 
-fn commit_and_report(context: &Context, opened: &Opened, change: &Change) -> Result<(), CliError> {
+fn commit_and_report(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    public: Option<&str>,
+) -> Result<(), CliError> {
     let receipt = commit(opened, change)?;
-    report(context, change, &receipt)
+    report_and_tell(context, change, &receipt, public)
 }
 
 /// Commits without a question.
@@ -264,16 +281,27 @@ pub(crate) fn report_plan(
 }
 
 #[derive(Debug, Serialize)]
-struct ReceiptJson {
+struct ReceiptJson<'a> {
     committed: bool,
     revision: u64,
     hash: String,
     changes: Vec<ChangedJson>,
     exposed: Vec<ChangedJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public: Option<&'a str>,
 }
 
 /// Says what a commit did.
 pub(crate) fn report(context: &Context, change: &Change, receipt: &Receipt) -> Result<(), CliError> {
+    report_and_tell(context, change, receipt, None)
+}
+
+fn report_and_tell(
+    context: &Context,
+    change: &Change,
+    receipt: &Receipt,
+    public: Option<&str>,
+) -> Result<(), CliError> {
     let Receipt {
         revision,
         hash,
@@ -287,6 +315,7 @@ pub(crate) fn report(context: &Context, change: &Change, receipt: &Receipt) -> R
         hash: hash.to_string(),
         changes: changes.iter().map(Into::into).collect(),
         exposed: exposed.iter().map(Into::into).collect(),
+        public,
     };
     let mut text = String::new();
     if *committed {
@@ -315,6 +344,9 @@ pub(crate) fn report(context: &Context, change: &Change, receipt: &Receipt) -> R
                 changed.environment, changed.path, changed.version
             );
         }
+    }
+    if let Some(public) = public {
+        let _ = writeln!(text, "{STRONG}public{STRONG:#} {}", public.trim_end());
     }
     context.output.answer(&json, &text)
 }

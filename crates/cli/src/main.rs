@@ -9,6 +9,7 @@ mod context;
 mod dotenv;
 mod editor;
 mod error;
+mod generated;
 mod material;
 mod moment;
 mod open;

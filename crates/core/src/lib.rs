@@ -51,6 +51,9 @@ pub mod policy;
 #[cfg(feature = "vault")]
 pub mod audit;
 
+#[cfg(feature = "generate")]
+pub mod rotation;
+
 #[cfg(feature = "vault")]
 pub mod vault;
 

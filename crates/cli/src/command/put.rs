@@ -6,12 +6,14 @@ use std::path::Path;
 use strongroom_core::config::Format;
 use strongroom_core::id::Version;
 use strongroom_core::name::CompartmentName;
+use strongroom_core::rotation::generate::Generator;
 use strongroom_core::snapshot::{Entry, Kind};
 use strongroom_core::vault::{Edit, Expect, Put};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::{Context, Target};
 use crate::error::CliError;
+use crate::generated;
 use crate::open;
 use crate::value::ValueOptions;
 
@@ -26,7 +28,9 @@ Examples:
   strongroom put prod web/tls.key --file ./tls.key -m 'new certificate'
   strongroom put prod web/app --kind config --file ./app.toml
   strongroom put prod web/new-ui --kind flag --file ./new-ui.json
-  strongroom put prod web/password --expect-version 3 < ./password";
+  strongroom put prod web/password --expect-version 3 < ./password
+  strongroom put prod web/password --generate password:length=40,classes=lower+digit
+  strongroom put prod web/tls --generate x509:dns=web.example.org,ca=ca/web";
 
 /// Put a value: a new entry, or a new version of one
 #[derive(Debug, clap::Args)]
@@ -36,6 +40,9 @@ pub(crate) struct Args {
     target: Target,
     #[command(flatten)]
     value: ValueOptions,
+    /// Make the value up: password, bytes, uuid, ssh-ed25519, age, x509 or x509-ca, with options
+    #[arg(long, value_name = "SPEC", conflicts_with_all = ["file", "value"])]
+    generate: Option<Generator>,
     #[command(flatten)]
     entry: EntryOptions,
     /// Only if there is no such entry yet
@@ -143,9 +150,26 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
     let seen = seen.as_deref();
     let own = seen.filter(|entry| entry.environment == environment);
     let kind = args.entry.kind(seen);
+    let format = args.entry.format(kind, seen, args.value.file.as_deref())?;
+    let (value, public) = match &args.generate {
+        None => (
+            args.value.read(&format!("Value of {environment} {path}: "))?,
+            None,
+        ),
+        Some(generator) if kind == Kind::Secret => {
+            let generated = generated::generate(generator, &snapshot, &environment)?;
+            (generated.value, generated.public)
+        }
+        Some(_) => {
+            return Err(
+                CliError::usage(format!("--generate makes secrets, and this is a {kind}"))
+                    .hint("give the value with --file"),
+            );
+        }
+    };
     let edit = Put {
         kind,
-        format: args.entry.format(kind, seen, args.value.file.as_deref())?,
+        format,
         labels: args.entry.labels(own)?,
         compartment: args.entry.compartment.clone(),
         expect: match (args.create, args.expect_version) {
@@ -153,10 +177,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
             (false, Some(version)) => Expect::Version(version),
             (false, None) => Expect::Any,
         },
-        value: args.value.read(&format!("Value of {environment} {path}: "))?,
+        value,
         environment,
         path,
     };
     let change = args.change.change(vec![Edit::Put(edit)]);
-    change::carry_out(context, &opened, &change, &args.change)
+    change::carry_out_and_tell(context, &opened, &change, &args.change, public.as_deref())
 }

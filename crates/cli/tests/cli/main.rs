@@ -18,6 +18,7 @@ mod docs;
 mod doctor;
 mod edit;
 mod entries;
+mod generate;
 mod history;
 mod identity;
 mod integrity;

@@ -13,7 +13,7 @@ use zeroize::{Zeroizing, zeroize_stack};
 
 use super::keyring::STACK;
 use super::sign::{SigningKey, VerifyKey};
-use crate::ambient::{Ambient, EntropyError};
+use crate::ambient::{Ambient, Entropy, EntropyError};
 use crate::secret::Secret;
 
 pub use super::identity_file::{IdentityError, is_passphrase_protected};
@@ -49,15 +49,7 @@ impl Identity {
     /// # Errors
     /// [`EntropyError`].
     pub fn generate(ambient: &Ambient) -> Result<Self, EntropyError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        ambient.entropy().fill(seed.as_mut_slice())?;
-        let mut text = Zeroizing::new(String::with_capacity(LINE));
-        // age takes its key as text only; neither step fails for 32 bytes
-        let age = encode(&mut text, AGE_KEY, seed.as_slice())
-            .ok()
-            .and_then(|()| parse_age(&text))
-            .ok_or(EntropyError)?;
-        zeroize_stack::<STACK>();
+        let (_, age) = new_age(ambient.entropy())?;
         Ok(Self::new(age, SigningKey::generate(ambient.entropy())?))
     }
 
@@ -112,6 +104,34 @@ impl Identity {
         zeroize_stack::<STACK>();
         Secret::new(std::mem::take(&mut *text).into_bytes())
     }
+}
+
+/// A new age identity for others to use, and its recipient.
+///
+/// # Errors
+/// [`EntropyError`].
+#[cfg(feature = "generate")]
+pub(crate) fn age_identity(entropy: &dyn Entropy) -> Result<(Secret, String), EntropyError> {
+    let (mut text, age) = new_age(entropy)?;
+    let recipient = age.to_public().to_string();
+    zeroize_stack::<STACK>();
+    // within the capacity: nothing is copied
+    text.push('\n');
+    Ok((Secret::new(std::mem::take(&mut *text).into_bytes()), recipient))
+}
+
+/// The text of a new age key, and the key.
+fn new_age(entropy: &dyn Entropy) -> Result<(Zeroizing<String>, Box<age::x25519::Identity>), EntropyError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    entropy.fill(seed.as_mut_slice())?;
+    let mut text = Zeroizing::new(String::with_capacity(LINE));
+    // age takes its key as text only; neither step fails for 32 bytes
+    let age = encode(&mut text, AGE_KEY, seed.as_slice())
+        .ok()
+        .and_then(|()| parse_age(&text))
+        .ok_or(EntropyError)?;
+    zeroize_stack::<STACK>();
+    Ok((text, age))
 }
 
 type Keys = (Box<age::x25519::Identity>, Box<Zeroizing<[u8; 32]>>);

@@ -50,7 +50,7 @@ impl SigningKey {
         Self { seed, public }
     }
 
-    pub(super) fn seed(&self) -> &[u8; 32] {
+    pub(crate) fn seed(&self) -> &[u8; 32] {
         &self.seed
     }
 
