@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use serde::Serialize;
 use strongroom_core::snapshot::{Action, Changed};
-use strongroom_core::vault::{Change, CommitError, Edit, Planned, Receipt};
+use strongroom_core::vault::{Change, CommitError, Edit, LabelEdit, Planned, Receipt, Relabel};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -191,6 +191,21 @@ fn describe(edit: &Edit) -> Option<String> {
     };
     Some(match edit {
         Edit::Put(_) | Edit::Delete { .. } => return None,
+        Edit::Label(LabelEdit {
+            environment,
+            path,
+            to,
+            ..
+        }) => {
+            let what = match to {
+                Relabel::Pending(_) => "make a new value the pending version of",
+                Relabel::Promote => "deliver the pending version of",
+                Relabel::TakeBack => "deliver the previous version again of",
+                Relabel::Drop => "drop the pending version of",
+                Relabel::Retire => "retire the previous version of",
+            };
+            format!("{what} {environment} {path}")
+        }
         Edit::AddEnvironment {
             name,
             parent,

@@ -147,6 +147,7 @@ impl From<ReadError> for CliError {
                 Some("`strongroom environment list` shows those there are"),
             ),
             ReadError::NoEntry { .. } => (Exit::Failed, Some("`strongroom list ENV` shows what it opens")),
+            ReadError::NoLabel { .. } => (Exit::Failed, Some("`strongroom show ENV PATH` shows what it has")),
             ReadError::Kind { .. } | ReadError::Document { .. } => (Exit::Failed, None),
             ReadError::Damaged { .. } => (Exit::Integrity, Some(RESTORE)),
         };

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use strongroom_core::ambient::{Ambient, Timestamp};
-use strongroom_core::commit::{AdminChange, Checkpoint, Commit, EntryChange, Link, Role, decode};
+use strongroom_core::commit::{AdminChange, Checkpoint, Commit, EntryChange, Labels, Link, Role, decode};
 use strongroom_core::crypto::identity::PublicIdentity;
 use strongroom_core::crypto::sign::{SigningKey, VerifyKey};
 use strongroom_core::id::{
@@ -62,7 +62,23 @@ fn admin() -> impl Strategy<Value = AdminChange> {
 }
 
 fn commit() -> impl Strategy<Value = Commit> {
-    let entry = (any::<[u8; 16]>(), any::<u32>(), hash(), prop::option::of(hash()));
+    let label = || prop::option::of((1..u32::MAX).prop_map(Version));
+    let labels = (any::<bool>(), label(), label(), prop::option::of(hash())).prop_map(
+        |(moves, pending, previous, rotation)| Labels {
+            moves,
+            pending,
+            previous,
+            rotation,
+        },
+    );
+    let labels = prop::option::weighted(0.3, labels);
+    let entry = (
+        any::<[u8; 16]>(),
+        any::<u32>(),
+        hash(),
+        prop::option::of(hash()),
+        labels,
+    );
     let entries = prop::collection::btree_map(any::<[u8; 16]>(), entry, 0..6);
     (
         any::<[u8; 16]>(),
@@ -90,12 +106,13 @@ fn commit() -> impl Strategy<Value = Commit> {
                 admin,
                 entries: entries
                     .into_iter()
-                    .map(|(id, (compartment, version, meta, value))| EntryChange {
+                    .map(|(id, (compartment, version, meta, value, labels))| EntryChange {
                         id: EntryId(id),
                         compartment: CompartmentId(compartment),
                         version: Version(version),
                         meta,
                         value,
+                        labels,
                     })
                     .collect(),
             },

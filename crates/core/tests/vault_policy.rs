@@ -396,6 +396,7 @@ impl<'a> Forger<'a> {
             version: Version(1),
             meta: self.seal(Purpose::Meta, compartment, 0, 0, &meta),
             value: Some(self.seal(Purpose::Value, compartment, 1, kind as u8, PERMIT_ALL.as_bytes())),
+            labels: None,
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{AdminChange, Commit, EntryChange, Link, Role};
+use super::change::{AdminChange, Commit, Link, Role};
+use super::entry::EntryChange;
 use super::error::Break;
-use super::state::Live;
+use super::live::Live;
 use crate::crypto::identity::PublicIdentity;
 use crate::id::{CompartmentId, EnvironmentId, Hash, MemberId, Term};
 
@@ -267,9 +268,10 @@ impl Admin {
         live: impl Fn(&EntryChange) -> Option<&'a Live>,
     ) -> Result<&MemberState, Break> {
         let author = self.members.get(&commit.author).ok_or(Break::Unauthorised)?;
-        // A rotator's is a new version of what is there: same metadata, so same name and kind.
+        // A rotator's is a new version of what is there, or its labels: same metadata, so same name
+        // and kind.
         let rotates = |change: &EntryChange| {
-            change.value.is_some() && live(change).is_some_and(|entry| entry.meta == change.meta)
+            !change.deletes() && live(change).is_some_and(|entry| entry.meta == change.meta)
         };
         let entry = |change: &EntryChange| {
             self.may_change(commit.author, change.compartment)

@@ -5,16 +5,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::codec::{Malformed, Reader, Writer};
+use super::entry::{self, EntryChange};
 use super::error::Break;
 use crate::ambient::Timestamp;
 use crate::crypto::identity::PublicIdentity;
 use crate::crypto::sign::{SIGNATURE, SigningKey, VerifyKey};
-use crate::id::{CompartmentId, EntryId, EnvironmentId, Hash, MemberId, Revision, StoreId, Term, Version};
+use crate::id::{CompartmentId, EnvironmentId, Hash, MemberId, Revision, StoreId, Term};
 
 /// The first bytes of every commit; also what keeps its signature from being one of another thing.
 pub(crate) const MAGIC: &[u8; 8] = b"SRCOMMIT";
-/// The newest format this program writes and reads.
-pub const FORMAT: u16 = 1;
+/// The newest format this program writes and reads. A commit that sets no labels is written in the
+/// first one, so that older programs read it.
+pub const FORMAT: u16 = 2;
+const WITHOUT_LABELS: u16 = 1;
 /// Longest sealed message, bytes.
 const MAX_MESSAGE: usize = 8192;
 
@@ -174,21 +177,6 @@ pub enum AdminChange {
     },
 }
 
-/// One change of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EntryChange {
-    /// The entry.
-    pub id: EntryId,
-    /// The compartment its records are sealed in.
-    pub compartment: CompartmentId,
-    /// The new version, or the last one of an entry that is deleted.
-    pub version: Version,
-    /// The record of its metadata.
-    pub meta: Hash,
-    /// The record of its value; `None` deletes the entry.
-    pub value: Option<Hash>,
-}
-
 impl Commit {
     /// The bytes that are stored: the canonical body and the signature over it.
     #[must_use]
@@ -202,7 +190,7 @@ impl Commit {
     fn body(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(256 + self.message.len() + 128 * self.entries.len());
         w.fixed(MAGIC);
-        w.u16(FORMAT);
+        w.u16(self.format());
         w.fixed(&self.store.0);
         w.u64(self.revision.0);
         w.fixed(&self.previous.0);
@@ -220,6 +208,15 @@ impl Commit {
             change.encode(&mut w);
         }
         w.finish()
+    }
+
+    /// The one format it is written in.
+    fn format(&self) -> u16 {
+        if self.entries.iter().any(|change| change.labels.is_some()) {
+            FORMAT
+        } else {
+            WITHOUT_LABELS
+        }
     }
 
     /// Whether it has administrative changes.
@@ -241,13 +238,17 @@ pub fn decode(stored: &[u8]) -> Result<(Commit, &[u8], &[u8]), Break> {
     if r.fixed::<8>() != Ok(*MAGIC) {
         return Err(Break::DamagedCommit);
     }
-    match r.u16() {
-        Ok(FORMAT) => {}
+    let format = match r.u16() {
+        Ok(known @ (WITHOUT_LABELS | FORMAT)) => known,
         Ok(newer) if newer > FORMAT => return Err(Break::NewerFormat),
         _ => return Err(Break::DamagedCommit),
-    }
+    };
     let commit = Commit::fields(r).map_err(|Malformed| Break::DamagedCommit)?;
-    Ok((commit, body, signature))
+    if commit.format() == format {
+        Ok((commit, body, signature))
+    } else {
+        Err(Break::DamagedCommit)
+    }
 }
 
 impl Commit {
@@ -268,7 +269,7 @@ impl Commit {
         let admin = (0..r.count(17)?)
             .map(|_| AdminChange::decode(&mut r))
             .collect::<Result<Vec<_>, _>>()?;
-        let entries = (0..r.count(69)?)
+        let entries = (0..r.count(entry::MIN)?)
             .map(|_| EntryChange::decode(&mut r))
             .collect::<Result<Vec<_>, _>>()?;
         r.end()?;
@@ -407,33 +408,5 @@ impl AdminChange {
             Self::KeyFile { file, .. } => Some(*file),
             Self::MemberRemove { .. } | Self::Grant { .. } => None,
         }
-    }
-}
-
-impl EntryChange {
-    fn encode(&self, w: &mut Writer) {
-        w.u8(if self.value.is_some() { 1 } else { 2 });
-        w.fixed(&self.id.0);
-        w.fixed(&self.compartment.0);
-        w.u32(self.version.0);
-        w.fixed(&self.meta.0);
-        if let Some(value) = self.value {
-            w.fixed(&value.0);
-        }
-    }
-
-    fn decode(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let put = match r.u8()? {
-            1 => true,
-            2 => false,
-            _ => return Err(Malformed),
-        };
-        Ok(Self {
-            id: EntryId(r.fixed()?),
-            compartment: CompartmentId(r.fixed()?),
-            version: Version(r.u32()?),
-            meta: Hash(r.fixed()?),
-            value: if put { Some(Hash(r.fixed()?)) } else { None },
-        })
     }
 }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use super::admin::Admin;
 use super::change::{Link, decode};
 use super::codec::{Malformed, Reader, Writer};
+use super::entry::{option, optional};
 use super::error::{Break, IntegrityError};
-use super::state::{Live, State, checked};
+use super::live::{Labelled, Live, Marks};
+use super::state::{State, checked};
 use crate::ambient::Timestamp;
 use crate::crypto::sign::{SIGNATURE, SigningKey};
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, Revision, StoreId, Version};
@@ -18,7 +20,9 @@ use crate::store::StoredCommit;
 use super::change::Role;
 
 const MAGIC: &[u8; 8] = b"SRCHECKP";
-const FORMAT: u16 = 1;
+/// The newest format. One without labels is written in the first, so that older programs use it.
+const FORMAT: u16 = 2;
+const WITHOUT_LABELS: u16 = 1;
 const ENTRY: usize = 16 + 16 + 4 + 8 + 32 + 32;
 
 /// A checkpoint as claimed by the storage: decoded, not verified.
@@ -48,9 +52,10 @@ fn signed(digest: Hash) -> [u8; 40] {
 #[must_use]
 pub fn encode(state: &State, signer: MemberId, key: &SigningKey) -> Vec<u8> {
     let entries = state.entries();
+    let format = format(state.entries().map(|(_, live)| &**live));
     let mut w = Writer::with_capacity(256 + ENTRY * entries.len());
     w.fixed(MAGIC);
-    w.u16(FORMAT);
+    w.u16(format);
     w.fixed(&state.store().0);
     w.fixed(&state.fingerprint().0);
     w.u64(state.revision().0);
@@ -67,11 +72,68 @@ pub fn encode(state: &State, signer: MemberId, key: &SigningKey) -> Vec<u8> {
         w.u64(live.revision.0);
         w.fixed(&live.meta.0);
         w.fixed(&live.value.0);
+        if format == FORMAT {
+            w.u32(live.last.0);
+            encode_marks(&mut w, live.marks.as_deref());
+        }
     }
     let mut bytes = w.finish();
     let signature = key.sign(&signed(Hash::of(&bytes)));
     bytes.extend_from_slice(&signature);
     bytes
+}
+
+/// The one format that says everything of these entries.
+fn format<'a>(mut entries: impl Iterator<Item = &'a Live>) -> u16 {
+    if entries.any(|live| live.marks.is_some() || live.last != live.version) {
+        FORMAT
+    } else {
+        WITHOUT_LABELS
+    }
+}
+
+fn encode_marks(w: &mut Writer, marks: Option<&Marks>) {
+    let Some(marks) = marks else {
+        return w.u8(0);
+    };
+    w.u8(1);
+    w.u64(marks.revision.0);
+    for labelled in [marks.pending, marks.previous] {
+        optional(w, labelled.map(|labelled| labelled.value));
+        if let Some(labelled) = labelled {
+            w.u32(labelled.version.0);
+            w.u64(labelled.revision.0);
+        }
+    }
+    optional(w, marks.rotation);
+}
+
+fn decode_marks(r: &mut Reader<'_>) -> Result<Option<Marks>, Malformed> {
+    match r.u8()? {
+        0 => return Ok(None),
+        1 => {}
+        _ => return Err(Malformed),
+    }
+    let labelled = |r: &mut Reader<'_>| match option(r)? {
+        None => Ok(None),
+        Some(value) => Ok(Some(Labelled {
+            value,
+            version: Version(r.u32()?),
+            revision: Revision(r.u64()?),
+        })),
+    };
+    let marks = Marks {
+        revision: Revision(r.u64()?),
+        pending: labelled(r)?,
+        previous: labelled(r)?,
+        rotation: option(r)?,
+    };
+    let is_marked = marks.pending.is_some() || marks.previous.is_some() || marks.rotation.is_some();
+    if is_marked {
+        Ok(Some(marks))
+    } else {
+        Err(Malformed)
+    }
 }
 
 impl Checkpoint {
@@ -87,18 +149,23 @@ impl Checkpoint {
         if r.fixed::<8>() != Ok(*MAGIC) {
             return Err(Break::Checkpoint);
         }
-        match r.u16() {
-            Ok(FORMAT) => {}
+        let format = match r.u16() {
+            Ok(known @ (WITHOUT_LABELS | FORMAT)) => known,
             Ok(newer) if newer > FORMAT => return Ok(None),
             _ => return Err(Break::Checkpoint),
-        }
+        };
         let signature = signature.try_into().map_err(|_| Break::Checkpoint)?;
-        Self::fields(r, Hash::of(body), signature)
+        Self::fields(r, format, Hash::of(body), signature)
             .map(Some)
             .map_err(|Malformed| Break::Checkpoint)
     }
 
-    fn fields(mut r: Reader<'_>, digest: Hash, signature: [u8; SIGNATURE]) -> Result<Self, Malformed> {
+    fn fields(
+        mut r: Reader<'_>,
+        written: u16,
+        digest: Hash,
+        signature: [u8; SIGNATURE],
+    ) -> Result<Self, Malformed> {
         let store = StoreId(r.fixed()?);
         let fingerprint = Hash(r.fixed()?);
         let link = Link {
@@ -119,16 +186,30 @@ impl Checkpoint {
                 return Err(Malformed);
             }
             last = Some(id);
-            let live = Live {
-                compartment: CompartmentId(r.fixed()?),
-                version: Version(r.u32()?),
+            let compartment = CompartmentId(r.fixed()?);
+            let version = Version(r.u32()?);
+            let mut live = Live {
+                compartment,
+                version,
+                last: version,
                 revision: Revision(r.u64()?),
                 meta: Hash(r.fixed()?),
                 value: Hash(r.fixed()?),
+                marks: None,
             };
+            if written == FORMAT {
+                live.last = Version(r.u32()?);
+                live.marks = decode_marks(&mut r)?.map(Arc::new);
+            }
+            if live.last < live.version {
+                return Err(Malformed);
+            }
             entries.insert(id, Arc::new(live));
         }
         r.end()?;
+        if format(entries.values().map(Arc::as_ref)) != written {
+            return Err(Malformed);
+        }
         Ok(Self {
             store,
             fingerprint,

@@ -6,21 +6,26 @@ mod admin;
 mod change;
 mod checkpoint;
 mod codec;
+mod entry;
 mod error;
+mod live;
 mod sealed;
 mod state;
 
 pub use admin::{Admin, CompartmentState, MemberState};
-pub use change::{AdminChange, Commit, EntryChange, FORMAT, Link, Role, RoleError, decode};
+pub use change::{AdminChange, Commit, FORMAT, Link, Role, RoleError, decode};
 pub use checkpoint::{Authority, Checkpoint, authority_of, encode as encode_checkpoint};
 pub(crate) use codec::{Malformed, Reader, Writer};
+pub use entry::{EntryChange, Labels};
 pub use error::{Break, IntegrityError};
+pub use live::{Labelled, Live, Marks};
 pub use sealed::{Checked, Sealed};
-pub use state::{Live, State};
+pub use state::State;
 
 use crate::id::Hash;
 
-/// The objects a stored commit refers to, in its order: names, key files, metadata and values.
+/// The objects a stored commit refers to, in its order: names, key files, metadata, values and
+/// records of rotations.
 /// For copying a store; nothing is verified.
 ///
 /// # Errors
@@ -28,10 +33,6 @@ use crate::id::Hash;
 pub fn referenced_objects(stored: &[u8]) -> Result<Vec<Hash>, Break> {
     let (commit, ..) = decode(stored)?;
     let admin = commit.admin.iter().filter_map(AdminChange::object);
-    let entries = commit
-        .entries
-        .iter()
-        .flat_map(|change| [Some(change.meta), change.value])
-        .flatten();
+    let entries = commit.entries.iter().flat_map(EntryChange::objects);
     Ok(admin.chain(entries).collect())
 }

@@ -5,26 +5,13 @@
 use std::sync::Arc;
 
 use super::admin::Admin;
-use super::change::{Commit, EntryChange, Link, Role, decode};
+use super::change::{Commit, Link, Role, decode};
+use super::entry::EntryChange;
 use super::error::{Break, IntegrityError};
+use super::live::Live;
 use crate::ambient::Timestamp;
-use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId, Version};
+use crate::id::{EntryId, Hash, Revision, StoreId};
 use crate::store::StoredCommit;
-
-/// A live entry: what its records are, not what is in them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Live {
-    /// The compartment its records are sealed in.
-    pub compartment: CompartmentId,
-    /// Its current version.
-    pub version: Version,
-    /// The revision that made this version.
-    pub revision: Revision,
-    /// The record of its metadata.
-    pub meta: Hash,
-    /// The record of its value.
-    pub value: Hash,
-}
 
 /// The verified state after one commit. Cloning shares almost everything.
 #[derive(Clone, Debug)]
@@ -207,37 +194,17 @@ impl State {
     }
 
     fn change(&mut self, change: &EntryChange) -> Result<(), Break> {
-        let before = self.entries.get(&change.id);
-        let holds = match (before, change.value) {
-            (None, Some(_)) => {
-                change.version == Version(1) && self.admin.compartments().contains_key(&change.compartment)
-            }
-            (Some(live), Some(_)) => {
-                change.version == live.version.next()
-                    && live.version.0 < u32::MAX
-                    && change.compartment == live.compartment
-            }
-            (Some(live), None) => {
-                change.version == live.version
-                    && change.compartment == live.compartment
-                    && change.meta == live.meta
-            }
-            (None, None) => false,
-        };
-        if !holds {
+        let before = self.entries.get(&change.id).map(Arc::as_ref);
+        let is_policy = change.compartment == self.admin.common();
+        let known = before.is_some() || self.admin.compartments().contains_key(&change.compartment);
+        // Policies are not rotated.
+        if !known || (is_policy && change.labels.is_some()) {
             return Err(Break::Contradiction);
         }
-        match change.value {
-            Some(value) => {
-                let live = Live {
-                    compartment: change.compartment,
-                    version: change.version,
-                    revision: self.link.revision,
-                    meta: change.meta,
-                    value,
-                };
+        match Live::after(before, change, self.link.revision)? {
+            Some(live) => {
                 let live = Arc::new(live);
-                if change.compartment == self.admin.common() {
+                if is_policy {
                     self.policies.insert(change.id, Arc::clone(&live));
                 }
                 self.entries.insert(change.id, live);

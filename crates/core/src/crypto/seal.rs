@@ -109,6 +109,8 @@ pub enum Purpose {
     Message = 4,
     /// The key that entry ids are made with.
     Index = 5,
+    /// What is known of a rotation that runs.
+    Rotation = 6,
 }
 
 /// Everything a record is bound to; a record opens only under exactly the context it was sealed in.

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::{mem, thread};
 
 use super::directory::{self, Directory};
-use super::fill::{Filling, Part, changed};
+use super::fill::{self, Filling, Part, changed};
 use super::{Changed, Snapshot};
 use crate::commit::{IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
@@ -93,7 +93,7 @@ impl Snapshot {
             let old = self.state.entry(*id).filter(opens);
             let new = next.state.entry(*id).filter(opens);
             match (old, new) {
-                (Some(old), Some(new)) if old.revision == new.revision => {}
+                (Some(old), Some(new)) if old == new => {}
                 (_, Some(new)) => parts.push(Part::new(*id, new, true)),
                 (Some(old), None) => parts.push(Part::new(*id, old, false)),
                 (None, None) => {}
@@ -116,8 +116,9 @@ impl Snapshot {
         // Stores keep what one commit brought side by side: in this order memory is walked, not
         // jumped through.
         parts.sort_unstable_by_key(Part::revision);
-        let wanted: Vec<_> = parts.iter().flat_map(Part::wanted).collect();
-        let mut filling = Filling::new(self, parts, &wanted, rotated, changes);
+        let mut wanted: Vec<_> = parts.iter().flat_map(Part::wanted).collect();
+        let marked = fill::marked(&mut parts, &mut wanted);
+        let mut filling = Filling::new(self, parts, &wanted, &marked, rotated, changes);
         if wanted.len() < SIDE_BY_SIDE || !side_by_side(&wanted, fetch, &mut filling)? {
             fetch.fetch(&wanted, &mut |hash, bytes| {
                 filling.take(hash, Sealed::check(hash, bytes))

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::label::MarkedRecords;
 use super::meta::Meta;
 use super::{Action, Changed, Entry, Snapshot};
 use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
@@ -21,17 +22,67 @@ pub(super) struct Part {
     is_placed: bool,
     meta: Option<Box<Meta>>,
     value: Option<Sealed>,
+    /// The records of what else has a label, and how many of them are to come.
+    marked: Option<Box<MarkedRecords>>,
+    missing: usize,
+}
+
+/// Which record of a part that has labels.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    Pending,
+    Previous,
+    Rotation,
+}
+
+/// Adds the records of what else has a label to those that are wanted; tells whose they are.
+pub(super) fn marked(parts: &mut [Part], wanted: &mut Vec<Hash>) -> Vec<(usize, Which)> {
+    let mut owners = Vec::new();
+    for (position, part) in parts.iter_mut().enumerate() {
+        let Some(marks) = part.live.marks.as_ref().filter(|_| part.stays) else {
+            continue;
+        };
+        let records = [
+            (marks.pending.map(|labelled| labelled.value), Which::Pending),
+            (marks.previous.map(|labelled| labelled.value), Which::Previous),
+            (marks.rotation, Which::Rotation),
+        ];
+        part.marked = Some(Box::default());
+        for (hash, which) in records {
+            if let Some(hash) = hash {
+                wanted.push(hash);
+                owners.push((position, which));
+                part.missing += 1;
+            }
+        }
+    }
+    owners
 }
 
 impl Part {
     pub(super) fn new(id: EntryId, live: &Live, stays: bool) -> Self {
         Self {
             id,
-            live: *live,
+            live: live.clone(),
             stays,
             is_placed: false,
             meta: None,
             value: None,
+            marked: None,
+            missing: 0,
+        }
+    }
+
+    /// Takes one of the records of what else has a label.
+    fn mark(&mut self, which: Which, sealed: Sealed) {
+        if let Some(marked) = &mut self.marked {
+            let slot = match which {
+                Which::Pending => &mut marked.pending,
+                Which::Previous => &mut marked.previous,
+                Which::Rotation => &mut marked.rotation,
+            };
+            *slot = Some(sealed);
+            self.missing = self.missing.saturating_sub(1);
         }
     }
 
@@ -41,7 +92,7 @@ impl Part {
 
     /// What has come, once and when it is all that placing needs: an entry that goes has no value.
     fn complete(&mut self) -> Option<(Box<Meta>, Option<Sealed>)> {
-        if self.is_placed || (self.stays && self.value.is_none()) {
+        if self.is_placed || self.missing > 0 || (self.stays && self.value.is_none()) {
             return None;
         }
         let meta = self.meta.take()?;
@@ -60,8 +111,9 @@ pub(super) struct Filling<'a> {
     next: &'a mut Snapshot,
     parts: Vec<Part>,
     /// What is wanted, metadata and value of each part in turn, is also what says whose a record
-    /// is.
+    /// is; whose the rest are, `marked` says.
     wanted: &'a [Hash],
+    marked: &'a [(usize, Which)],
     slots: HashIndex,
     /// Entries that must turn out to be secrets.
     rotated: &'a BTreeSet<EntryId>,
@@ -69,11 +121,12 @@ pub(super) struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    /// `wanted` are the records of all `parts` in turn; `changes` takes what changed.
+    /// `wanted` are the records of all `parts` in turn, then those of `marked`; `changes` takes what changed.
     pub(super) fn new(
         next: &'a mut Snapshot,
         parts: Vec<Part>,
         wanted: &'a [Hash],
+        marked: &'a [(usize, Which)],
         rotated: &'a BTreeSet<EntryId>,
         changes: Option<&'a mut Vec<Changed>>,
     ) -> Self {
@@ -85,6 +138,7 @@ impl<'a> Filling<'a> {
             next,
             parts,
             wanted,
+            marked,
             slots,
             rotated,
             changes,
@@ -95,9 +149,19 @@ impl<'a> Filling<'a> {
     pub(super) fn take(&mut self, hash: Hash, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
         let slot = self.slots.find(&hash, |position| at(self.wanted, position));
         let slot = slot.and_then(|slot| usize::try_from(slot).ok());
-        let Some((part, is_meta)) =
-            slot.and_then(|slot| Some((self.parts.get_mut(slot / 2)?, slot % 2 == 0)))
-        else {
+        let Some(slot) = slot else {
+            return Ok(());
+        };
+        // The first two of each part, then those of `marked`.
+        let (at, which) = match slot.checked_sub(2 * self.parts.len()) {
+            None => (slot / 2, None),
+            Some(rest) => match self.marked.get(rest) {
+                Some((at, which)) => (*at, Some(*which)),
+                None => return Ok(()),
+            },
+        };
+        let is_meta = which.is_none() && slot % 2 == 0;
+        let Some(part) = self.parts.get_mut(at) else {
             return Ok(());
         };
         let revision = part.live.revision;
@@ -110,6 +174,8 @@ impl<'a> Filling<'a> {
                 sealed.open(keyring, context)
             });
             part.meta = Some(Box::new(meta.map_err(fail)?));
+        } else if let Some(which) = which {
+            part.mark(which, sealed);
         } else {
             part.value = Some(sealed);
         }
@@ -117,7 +183,8 @@ impl<'a> Filling<'a> {
             return Ok(());
         };
         let only_secret = self.rotated.contains(&part.id);
-        let (before, after) = place(self.next, part, *meta, value, only_secret).map_err(fail)?;
+        let marked = part.marked.take();
+        let (before, after) = place(self.next, part, *meta, value, marked, only_secret).map_err(fail)?;
         if let Some(changes) = &mut self.changes {
             changes.extend(changed(before.as_ref(), after.as_ref()));
         }
@@ -146,10 +213,14 @@ fn place(
     part: &Part,
     meta: Meta,
     value: Option<Sealed>,
+    marked: Option<Box<MarkedRecords>>,
     only_secret: bool,
 ) -> Result<(Before, After), Break> {
     if only_secret && part.stays && meta.kind != Kind::Secret {
         return Err(Break::Unauthorised);
+    }
+    if marked.is_some() && meta.kind != Kind::Secret {
+        return Err(Break::Contradiction);
     }
     if part.stays && !is_in_place(meta.kind, part.live.compartment, next.state.admin()) {
         return Err(Break::Contradiction);
@@ -185,6 +256,8 @@ fn place(
         size: seal::plaintext_len(sealed.bytes().len()),
         sealed_in: part.live.compartment,
         sealed,
+        marks: part.live.marks.clone(),
+        marked,
     });
     if let Some(order) = space.order.get_mut() {
         order.insert(entry.path.clone(), Arc::clone(&entry));

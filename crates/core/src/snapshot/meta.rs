@@ -137,6 +137,18 @@ pub(crate) fn value_context(
     }
 }
 
+/// The context of the record of a rotation that runs.
+pub(crate) fn rotation_context(store: StoreId, compartment: CompartmentId, entry: EntryId) -> Context {
+    Context {
+        store,
+        purpose: Purpose::Rotation,
+        compartment,
+        subject: entry.0,
+        version: 0,
+        kind: 0,
+    }
+}
+
 /// The context of a name: of a member, a compartment or an environment, by its id.
 pub(crate) fn name_context(store: StoreId, common: CompartmentId, subject: [u8; 16]) -> Context {
     Context {

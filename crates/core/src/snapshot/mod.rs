@@ -4,6 +4,7 @@
 mod build;
 mod directory;
 mod fill;
+mod label;
 mod meta;
 mod read;
 
@@ -12,8 +13,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::ambient::Timestamp;
+use crate::commit::{Marks, Sealed, State};
 pub use crate::commit::{Role, RoleError};
-use crate::commit::{Sealed, State};
 use crate::config::{DocumentError, Format};
 use crate::crypto::identity::PublicIdentity;
 use crate::crypto::keyring::Keyring;
@@ -24,8 +25,10 @@ use crate::secret::Secret;
 pub(crate) use build::{Delta, Fetch, Take};
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
+pub use label::{Label, LabelError};
 pub(crate) use meta::{
-    EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, value_context,
+    EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, rotation_context,
+    value_context,
 };
 
 /// An entry as described by its opened metadata; its value stays sealed.
@@ -41,7 +44,7 @@ pub struct Entry {
     pub kind: Kind,
     /// Its current version.
     pub version: Version,
-    /// The revision that made this version.
+    /// The revision that made this version current.
     pub revision: Revision,
     /// The format of a config document; [`Format::Text`] for everything else.
     pub format: Format,
@@ -55,6 +58,10 @@ pub struct Entry {
     pub(crate) sealed_in: CompartmentId,
     /// Its value.
     pub(super) sealed: Sealed,
+    /// What else has a label.
+    pub(crate) marks: Option<Arc<Marks>>,
+    /// The records of what else has a label; few entries have that.
+    pub(super) marked: Option<Box<label::MarkedRecords>>,
 }
 
 /// An environment.
@@ -112,6 +119,16 @@ pub enum ReadError {
         environment: EnvironmentName,
         /// The path asked for.
         path: EntryPath,
+    },
+    /// The label points at no version.
+    #[error("{path:?} in {environment:?} has no {label} version")]
+    NoLabel {
+        /// The environment asked for.
+        environment: EnvironmentName,
+        /// The path asked for.
+        path: EntryPath,
+        /// The label asked for.
+        label: Label,
     },
     /// The entry is of another kind.
     #[error("{path:?} in {environment:?} is a {found}, not a {wanted}")]

@@ -30,7 +30,11 @@ impl Snapshot {
     }
 
     /// The environment's own entry at `path`, or the nearest inherited one.
-    fn nearest(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<&Arc<Entry>, ReadError> {
+    pub(super) fn nearest(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<&Arc<Entry>, ReadError> {
         self.find(environment, path.as_str())?
             .ok_or_else(|| no_entry(environment, path))
     }

@@ -73,7 +73,7 @@ impl Authored {
             id: change.id,
             compartment: change.compartment,
             before: before.entry(change.id).map(|live| live.meta),
-            after: change.value.map(|_| change.meta),
+            after: (!change.deletes()).then_some(change.meta),
         };
         if let Some(era) = self.eras.last_mut() {
             era.commits.push(Made {

@@ -42,6 +42,35 @@ pub struct Put {
     pub expect: Expect,
 }
 
+/// A new place for the labels of a secret.
+#[derive(Debug)]
+pub struct LabelEdit {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The path.
+    pub path: EntryPath,
+    /// What moves.
+    pub to: Relabel,
+    /// The precondition, of the current version.
+    pub expect: Expect,
+}
+
+/// How labels move.
+#[derive(Debug)]
+pub enum Relabel {
+    /// A new value becomes the pending version; there must be none.
+    Pending(Secret),
+    /// The pending version becomes the current one, which becomes the previous one; there must be
+    /// no previous one.
+    Promote,
+    /// The previous version becomes the current one again, which becomes the pending one.
+    TakeBack,
+    /// The pending version loses its label, for good.
+    Drop,
+    /// The previous version loses its label, for good.
+    Retire,
+}
+
 /// One edit of a change.
 #[derive(Debug)]
 pub enum Edit {
@@ -56,6 +85,8 @@ pub enum Edit {
         /// The precondition.
         expect: Expect,
     },
+    /// Move the labels of a secret.
+    Label(LabelEdit),
     /// Add an environment; without a compartment it gets one of its own name.
     AddEnvironment {
         /// Its name.

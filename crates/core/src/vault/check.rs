@@ -46,10 +46,7 @@ pub(super) fn put(put: &Put) -> Result<(), CommitError> {
 fn value(put: &Put) -> Result<(), CommitError> {
     let path = &put.path;
     if put.value.len() > seal::MAX_PLAINTEXT {
-        return Err(invalid(format!(
-            "the value for {path:?} has {} bytes; at most 1048576 (1 MiB) are allowed",
-            put.value.len()
-        )));
+        return Err(too_long(path, put.value.len()));
     }
     let checked = match put.kind {
         Kind::Config => put
@@ -102,6 +99,23 @@ pub(super) fn expect(
         path: path.clone(),
         found: found.map_or(Version(0), |found| found.version),
     })
+}
+
+pub(super) fn too_long(path: &EntryPath, length: usize) -> CommitError {
+    invalid(format!(
+        "the value for {path:?} has {length} bytes; at most 1048576 (1 MiB) are allowed"
+    ))
+}
+
+/// Whether an entry may be changed by others than the rotation that is at work on it.
+pub(super) fn at_rest(entry: Option<&Entry>) -> Result<(), CommitError> {
+    match entry.filter(|entry| entry.is_rotating()) {
+        Some(entry) => Err(invalid(format!(
+            "{:?} in {:?} is being rotated: resume or abort the rotation first",
+            entry.path, entry.environment
+        ))),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn invalid(problem: impl Into<String>) -> CommitError {

@@ -41,9 +41,9 @@ pub(super) struct Draft<'a> {
     pub(super) exposed: Vec<Changed>,
     /// When it is made, by this clock.
     time: Timestamp,
-    guard: Guard<'a>,
+    pub(super) guard: Guard<'a>,
     objects: Vec<StoredObject>,
-    entries: BTreeMap<EntryId, EntryChange>,
+    pub(super) entries: BTreeMap<EntryId, EntryChange>,
     planned: Vec<Planned>,
 }
 
@@ -96,6 +96,7 @@ impl<'a> Draft<'a> {
                     path,
                     expect,
                 } => draft.delete(environment, path, *expect)?,
+                Edit::Label(label) => draft.label(label)?,
                 administrative => draft.administer(administrative)?,
             }
         }
@@ -206,6 +207,7 @@ impl<'a> Draft<'a> {
         let old = self.base.own(&put.environment, &put.path).cloned();
         let found = old.as_ref().map_or(Version(0), |old| old.version);
         check::expect(put.expect, old.as_deref(), &put.environment, &put.path)?;
+        check::at_rest(old.as_deref())?;
         if old.is_none() && self.base.state().entry(id).is_some() {
             return Err(denied("the path is taken by an entry it does not open"));
         }
@@ -238,7 +240,10 @@ impl<'a> Draft<'a> {
             Some(old) if same_meta => self.base.is_value(old, &put.value)?,
             _ => false,
         };
-        let version = if unchanged { found } else { found.next() };
+        let live = self.base.state().entry(id);
+        let next = live.map_or(Some(Version(1)), |live| live.next_version());
+        let version = if unchanged { Some(found) } else { next };
+        let version = version.ok_or_else(|| invalid(format!("{:?} has no version left", put.path)))?;
         self.planned.push(Planned {
             change: Changed {
                 environment: put.environment.clone(),
@@ -271,7 +276,6 @@ impl<'a> Draft<'a> {
             only_value: same_meta,
         };
         self.guard.check(self.base, &put.path, &asked)?;
-        let live = self.base.state().entry(id);
         let meta = match live.filter(|_| same_meta) {
             Some(live) => live.meta,
             None => {
@@ -290,6 +294,7 @@ impl<'a> Draft<'a> {
                 version,
                 meta,
                 value: Some(value),
+                labels: None,
             },
         );
         Ok(())
@@ -365,6 +370,7 @@ impl<'a> Draft<'a> {
                 path: path.clone(),
             }));
         };
+        check::at_rest(Some(old))?;
         if self.role == Role::Rotator || !self.admin.may_change(self.me, live.compartment) {
             return Err(denied(format!(
                 "as {} it may not delete entries of that compartment",
@@ -395,12 +401,13 @@ impl<'a> Draft<'a> {
             version: live.version,
             meta: live.meta,
             value: None,
+            labels: None,
         };
         self.entries.insert(id, change);
         Ok(())
     }
 
-    fn once(&self, id: EntryId) -> Result<(), CommitError> {
+    pub(super) fn once(&self, id: EntryId) -> Result<(), CommitError> {
         if self.entries.contains_key(&id) {
             Err(invalid("the change names one entry twice"))
         } else {
@@ -408,7 +415,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn environment(&self, name: &EnvironmentName) -> Result<&crate::snapshot::EnvironmentInfo, CommitError> {
+    pub(super) fn environment(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<&crate::snapshot::EnvironmentInfo, CommitError> {
         self.directory.environments.get(name).ok_or_else(|| {
             CommitError::Read(ReadError::NoEnvironment {
                 environment: name.clone(),

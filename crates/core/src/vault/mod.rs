@@ -15,6 +15,7 @@ mod follow;
 mod genesis;
 mod guard;
 mod known;
+mod label;
 mod load;
 mod past;
 mod trust;
@@ -27,7 +28,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
 pub use crate::commit::{Break, IntegrityError};
-pub use change::{Change, Edit, Expect, Planned, Put, Receipt};
+pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel};
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
 pub use past::Past;

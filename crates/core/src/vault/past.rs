@@ -159,15 +159,19 @@ impl Vault {
             return Err(Break::MissingObject.at(revision).into());
         }
         let changed = |change: &EntryChange| {
+            // Nothing was delivered: the labels besides the current version moved.
+            if change.labels.is_some_and(|labels| !labels.moves) {
+                return None;
+            }
             let meta = metas.get(&change.meta)?;
             Some(Changed {
                 environment: now.directory().environment_names.get(&meta.environment)?.clone(),
                 path: meta.path.clone(),
                 kind: meta.kind,
-                action: match (change.value, change.version) {
-                    (None, _) => Action::Deleted,
-                    (Some(_), Version(1)) => Action::Created,
-                    (Some(_), _) => Action::Updated,
+                action: match change.version {
+                    _ if change.deletes() => Action::Deleted,
+                    Version(1) if change.labels.is_none() => Action::Created,
+                    _ => Action::Updated,
                 },
                 version: change.version,
             })

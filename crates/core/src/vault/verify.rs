@@ -16,7 +16,8 @@ use crate::crypto::seal::Context;
 use crate::id::{CompartmentId, EntryId, Hash, Revision};
 use crate::kind::Kind;
 use crate::snapshot::{
-    Fetch, Snapshot, index_context, is_in_place, message_context, name_context, value_context,
+    Fetch, Snapshot, index_context, is_in_place, message_context, name_context, rotation_context,
+    value_context,
 };
 
 /// What `verify` checked.
@@ -125,6 +126,14 @@ fn same(walked: &State, claimed: &State, otherwise: Break) -> Result<(), Integri
     }
 }
 
+/// A record that a commit lists for an entry besides its metadata.
+struct Value {
+    change: EntryChange,
+    role: Role,
+    /// What is known of a rotation, and not a value.
+    is_rotation: bool,
+}
+
 /// What a verification has checked so far.
 struct Tally<'a> {
     now: &'a Snapshot,
@@ -157,7 +166,7 @@ impl<'a> Tally<'a> {
         let common = state.admin().common();
         let mut others: HashMap<Hash, (Option<Context>, Revision)> = HashMap::new();
         let mut metas: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
-        let mut values: HashMap<Hash, ((EntryChange, Role), Revision)> = HashMap::new();
+        let mut values: HashMap<Hash, (Value, Revision)> = HashMap::new();
         for (commit, role) in commits {
             if !commit.message.is_empty() && self.keyring.opens(common) {
                 let context = message_context(store, common, commit.revision);
@@ -185,8 +194,15 @@ impl<'a> Tally<'a> {
                     // A record describes one entry.
                     Some(_) => return Err(Break::Contradiction.at(commit.revision).into()),
                 }
-                if let Some(value) = change.value {
-                    values.insert(value, ((*change, *role), commit.revision));
+                let rotation = change.labels.and_then(|labels| labels.rotation);
+                let listed = change.value.map(|value| (value, false));
+                for (value, is_rotation) in listed.into_iter().chain(rotation.map(|record| (record, true))) {
+                    let sealed = Value {
+                        change: *change,
+                        role: *role,
+                        is_rotation,
+                    };
+                    values.insert(value, (sealed, commit.revision));
                 }
             }
         }
@@ -211,14 +227,26 @@ impl<'a> Tally<'a> {
             }
             Ok(())
         })?;
-        self.each(vault, &mut values, |tally, ((change, role), _), _, sealed| {
+        self.each(vault, &mut values, |tally, (value, _), _, sealed| {
+            let change = &value.change;
             let Some(kind) = tally.kinds.get(&change.meta).copied() else {
                 return Ok(());
             };
-            if *role == Role::Rotator && kind != Kind::Secret {
+            if value.role == Role::Rotator && kind != Kind::Secret {
                 return Err(Break::Unauthorised);
             }
-            let context = value_context(store, change.compartment, change.id, change.version, kind);
+            if change.labels.is_some() && kind != Kind::Secret {
+                return Err(Break::Contradiction);
+            }
+            let version = change
+                .labels
+                .map_or(Some(change.version), |labels| labels.pending);
+            let context = if value.is_rotation {
+                rotation_context(store, change.compartment, change.id)
+            } else {
+                let version = version.unwrap_or_default();
+                value_context(store, change.compartment, change.id, version, kind)
+            };
             tally.open(sealed, &context).map(|_| ())
         })
     }

@@ -156,9 +156,10 @@ impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Self {
         let message = error.to_string();
         match error {
-            ReadError::NoEnvironment { .. } | ReadError::NoEntry { .. } | ReadError::Kind { .. } => {
-                Self::not_found(message)
-            }
+            ReadError::NoEnvironment { .. }
+            | ReadError::NoEntry { .. }
+            | ReadError::NoLabel { .. }
+            | ReadError::Kind { .. } => Self::not_found(message),
             ReadError::Damaged { .. } | ReadError::Document { .. } => Self::internal(message),
         }
     }

@@ -1,0 +1,134 @@
+//! Labels of versions: owns their words, and reading what they point at.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::{Entry, ReadError, Reading, Snapshot};
+use crate::commit::{Labelled, Sealed};
+use crate::crypto::seal;
+use crate::id::Version;
+use crate::name::{EntryPath, EnvironmentName};
+
+/// A label that points at a version of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Label {
+    /// What is delivered.
+    Current,
+    /// What was made and is not delivered yet.
+    Pending,
+    /// What was current before and is kept.
+    Previous,
+}
+
+impl Label {
+    const ALL: [Self; 3] = [Self::Current, Self::Pending, Self::Previous];
+
+    /// The word used in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Pending => "pending",
+            Self::Previous => "previous",
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word is not a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a label is one of current, pending, previous")]
+pub struct LabelError;
+
+impl FromStr for Label {
+    type Err = LabelError;
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        Self::ALL
+            .into_iter()
+            .find(|label| label.as_str() == text)
+            .ok_or(LabelError)
+    }
+}
+
+/// The sealed records of an entry besides that of its current value.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MarkedRecords {
+    pub(super) pending: Option<Sealed>,
+    pub(super) previous: Option<Sealed>,
+    pub(super) rotation: Option<Sealed>,
+}
+
+impl Entry {
+    /// The version a label points at.
+    #[must_use]
+    pub fn labelled(&self, label: Label) -> Option<Version> {
+        match label {
+            Label::Current => Some(self.version),
+            other => self.mark(other).map(|labelled| labelled.version),
+        }
+    }
+
+    /// True while a rotation is at work on it.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.marks.as_ref().is_some_and(|marks| marks.rotation.is_some())
+    }
+
+    fn mark(&self, label: Label) -> Option<Labelled> {
+        let marks = self.marks.as_ref()?;
+        match label {
+            Label::Current => None,
+            Label::Pending => marks.pending,
+            Label::Previous => marks.previous,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Opens the version of a secret that `label` points at; `entry` of the answer is as if that
+    /// version were the current one.
+    ///
+    /// # Errors
+    /// [`ReadError::NoLabel`] and those of [`Snapshot::read`].
+    pub fn labelled(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+        label: Label,
+    ) -> Result<Reading, ReadError> {
+        if label == Label::Current {
+            return self.read(environment, path);
+        }
+        let current = self.nearest(environment, path)?;
+        let record = current.marked.as_ref().and_then(|marked| match label {
+            Label::Current => None,
+            Label::Pending => marked.pending.as_ref(),
+            Label::Previous => marked.previous.as_ref(),
+        });
+        let (Some(labelled), Some(record)) = (current.mark(label), record) else {
+            return Err(ReadError::NoLabel {
+                environment: environment.clone(),
+                path: path.clone(),
+                label,
+            });
+        };
+        let entry = Entry {
+            version: labelled.version,
+            revision: labelled.revision,
+            size: seal::plaintext_len(record.bytes().len()),
+            sealed: record.clone(),
+            ..Entry::clone(current)
+        };
+        Ok(Reading {
+            value: self.own_value(&entry)?,
+            layers: vec![entry.environment.clone()],
+            entry: Arc::new(entry),
+        })
+    }
+}
