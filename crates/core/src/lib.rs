@@ -51,7 +51,7 @@ pub mod policy;
 #[cfg(feature = "vault")]
 pub mod audit;
 
-#[cfg(feature = "generate")]
+#[cfg(feature = "vault")]
 pub mod rotation;
 
 #[cfg(feature = "vault")]

@@ -1,4 +1,10 @@
 //! Rotation: owns how a secret gets a new value (`docs/rotation.md`). It must not know stores, nor
-//! do anything at a target itself.
+//! do anything at a target itself: what is to be done is returned.
 
+#[cfg(feature = "generate")]
 pub mod generate;
+mod machine;
+mod phase;
+
+pub use machine::{Effect, Machine, Next, Refused};
+pub use phase::{Move, Outcome, Phase, Step, Strategy, StrategyError};
