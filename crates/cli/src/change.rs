@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use serde::Serialize;
 use strongroom_core::snapshot::{Action, Changed};
-use strongroom_core::vault::{Change, CommitError, Edit, LabelEdit, Planned, Receipt, Relabel};
+use strongroom_core::vault::{
+    Change, CommitError, Edit, LabelEdit, Planned, Receipt, Relabel, Rotate, RotationEdit,
+};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -205,6 +207,19 @@ fn describe(edit: &Edit) -> Option<String> {
                 Relabel::Retire => "retire the previous version of",
             };
             format!("{what} {environment} {path}")
+        }
+        Edit::Rotate(RotationEdit {
+            environment,
+            path,
+            to,
+            ..
+        }) => {
+            let what = match to {
+                Rotate::Begin { .. } => "begin the rotation",
+                Rotate::Advance { .. } => "go on with the rotation",
+                Rotate::TakeOver { .. } => "take over the rotation",
+            };
+            format!("{what} of {environment} {path}")
         }
         Edit::AddEnvironment {
             name,

@@ -170,6 +170,9 @@ impl From<CommitError> for CliError {
                 Exit::Failed,
                 Some("`strongroom history ENV PATH` shows who was first; nothing was committed"),
             ),
+            CommitError::Rotating { .. } | CommitError::NotRotating { .. } => {
+                (Exit::Failed, Some("nothing was committed"))
+            }
             CommitError::Denied { .. } => (
                 Exit::Denied,
                 Some(

@@ -5,6 +5,8 @@
 pub mod generate;
 mod machine;
 mod phase;
+mod record;
 
 pub use machine::{Effect, Machine, Next, Refused};
 pub use phase::{Move, Outcome, Phase, Step, Strategy, StrategyError};
+pub use record::Running;

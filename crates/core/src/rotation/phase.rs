@@ -77,6 +77,14 @@ pub enum Phase {
 }
 
 impl Phase {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Applying,
+        Self::Delivering,
+        Self::Retiring,
+        Self::Undoing,
+        Self::Returning,
+    ];
+
     /// The word used in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::meta::rotation_context;
 use super::{Entry, ReadError, Reading, Snapshot};
 use crate::commit::{Labelled, Sealed};
 use crate::crypto::seal;
 use crate::id::Version;
 use crate::name::{EntryPath, EnvironmentName};
+use crate::secret::Secret;
 
 /// A label that points at a version of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,5 +132,20 @@ impl Snapshot {
             layers: vec![entry.environment.clone()],
             entry: Arc::new(entry),
         })
+    }
+
+    /// What is stored of the rotation of the environment's own secret, if one runs.
+    pub(crate) fn rotation_record(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Option<Secret>, ReadError> {
+        let entry = self.nearest(environment, path)?;
+        let record = entry.marked.as_ref().and_then(|marked| marked.rotation.as_ref());
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let context = rotation_context(self.state.store(), entry.sealed_in, entry.id);
+        self.open_as(entry, record, &context).map(Some)
     }
 }

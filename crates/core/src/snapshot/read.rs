@@ -7,7 +7,9 @@ use zeroize::Zeroizing;
 
 use super::meta::value_context;
 use super::{Entry, ReadError, Reading, Snapshot, Space};
+use crate::commit::Sealed;
 use crate::config;
+use crate::crypto::seal::Context;
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 use crate::secret::Secret;
@@ -238,9 +240,18 @@ impl Snapshot {
             entry.version,
             entry.kind,
         );
-        entry
-            .sealed
-            .open(&self.keyring, &context)
+        self.open_as(entry, &entry.sealed, &context)
+    }
+
+    /// Opens one of the records of `entry`.
+    pub(super) fn open_as(
+        &self,
+        entry: &Entry,
+        record: &Sealed,
+        context: &Context,
+    ) -> Result<Secret, ReadError> {
+        record
+            .open(&self.keyring, context)
             .map_err(|_| ReadError::Damaged {
                 environment: entry.environment.clone(),
                 path: entry.path.clone(),

@@ -1,5 +1,6 @@
 //! What can be asked of a vault: owns the words of a change and of its outcome.
 
+use super::rotation::RotationEdit;
 use crate::config::Format;
 use crate::crypto::identity::PublicIdentity;
 use crate::id::{Hash, Revision, Version};
@@ -87,6 +88,8 @@ pub enum Edit {
     },
     /// Move the labels of a secret.
     Label(LabelEdit),
+    /// Begin a rotation, or go on with one.
+    Rotate(RotationEdit),
     /// Add an environment; without a compartment it gets one of its own name.
     AddEnvironment {
         /// Its name.

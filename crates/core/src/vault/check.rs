@@ -107,17 +107,6 @@ pub(super) fn too_long(path: &EntryPath, length: usize) -> CommitError {
     ))
 }
 
-/// Whether an entry may be changed by others than the rotation that is at work on it.
-pub(super) fn at_rest(entry: Option<&Entry>) -> Result<(), CommitError> {
-    match entry.filter(|entry| entry.is_rotating()) {
-        Some(entry) => Err(invalid(format!(
-            "{:?} in {:?} is being rotated: resume or abort the rotation first",
-            entry.path, entry.environment
-        ))),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn invalid(problem: impl Into<String>) -> CommitError {
     CommitError::Invalid {
         problem: problem.into(),

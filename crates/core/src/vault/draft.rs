@@ -9,6 +9,7 @@ use super::check::{self, denied, invalid};
 use super::error::{CommitError, OpenError};
 use super::guard::{Asked, Guard};
 use super::known::Known;
+use super::rotation;
 use crate::ambient::{Ambient, Timestamp};
 use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
 use crate::config::Format;
@@ -40,7 +41,7 @@ pub(super) struct Draft<'a> {
     pub(super) changes: Vec<AdminChange>,
     pub(super) exposed: Vec<Changed>,
     /// When it is made, by this clock.
-    time: Timestamp,
+    pub(super) time: Timestamp,
     pub(super) guard: Guard<'a>,
     objects: Vec<StoredObject>,
     pub(super) entries: BTreeMap<EntryId, EntryChange>,
@@ -97,6 +98,7 @@ impl<'a> Draft<'a> {
                     expect,
                 } => draft.delete(environment, path, *expect)?,
                 Edit::Label(label) => draft.label(label)?,
+                Edit::Rotate(rotation) => draft.rotate(rotation)?,
                 administrative => draft.administer(administrative)?,
             }
         }
@@ -207,7 +209,7 @@ impl<'a> Draft<'a> {
         let old = self.base.own(&put.environment, &put.path).cloned();
         let found = old.as_ref().map_or(Version(0), |old| old.version);
         check::expect(put.expect, old.as_deref(), &put.environment, &put.path)?;
-        check::at_rest(old.as_deref())?;
+        rotation::at_rest(self.base, old.as_deref())?;
         if old.is_none() && self.base.state().entry(id).is_some() {
             return Err(denied("the path is taken by an entry it does not open"));
         }
@@ -370,7 +372,7 @@ impl<'a> Draft<'a> {
                 path: path.clone(),
             }));
         };
-        check::at_rest(Some(old))?;
+        rotation::at_rest(self.base, Some(old))?;
         if self.role == Role::Rotator || !self.admin.may_change(self.me, live.compartment) {
             return Err(denied(format!(
                 "as {} it may not delete entries of that compartment",

@@ -1,11 +1,12 @@
 //! Why a vault refuses: owns the errors of opening, refreshing and committing.
 
-use crate::ambient::EntropyError;
+use crate::ambient::{EntropyError, Timestamp};
 use crate::commit::IntegrityError;
 use crate::crypto::seal::SealError;
 use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::policy::PolicyError;
+use crate::rotation::Phase;
 use crate::snapshot::ReadError;
 use crate::store::StoreError;
 
@@ -53,6 +54,32 @@ pub enum CommitError {
         path: EntryPath,
         /// The version that is there; 0 when absent.
         found: Version,
+    },
+    /// A rotation is at work on the entry, and it is not for this program to go on with it.
+    #[error(
+        "{path:?} in {environment:?} is being rotated by {by:?} since {since} ({phase}): resume or abort that first; other members can from {until} on"
+    )]
+    Rotating {
+        /// The environment.
+        environment: EnvironmentName,
+        /// The path.
+        path: EntryPath,
+        /// Who runs it, by name, or the id of a removed member.
+        by: String,
+        /// Where it is.
+        phase: Phase,
+        /// When it began.
+        since: Timestamp,
+        /// Until when its program may be at work at the target.
+        until: Timestamp,
+    },
+    /// No rotation is at work on the entry.
+    #[error("{path:?} in {environment:?} is not being rotated: the rotation has ended, or none began")]
+    NotRotating {
+        /// The environment.
+        environment: EnvironmentName,
+        /// The path.
+        path: EntryPath,
     },
     /// The storage failed in a way that leaves open whether the commit is in.
     #[error(

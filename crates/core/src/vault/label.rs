@@ -6,11 +6,14 @@ use super::check::{self, denied, invalid};
 use super::draft::Draft;
 use super::error::CommitError;
 use super::guard::Asked;
-use crate::commit::{EntryChange, Labels, Role};
+use super::rotation;
+use crate::commit::{EntryChange, Labels, Live, Role};
 use crate::crypto::seal;
-use crate::id::Version;
+use crate::id::{Hash, Version};
 use crate::kind::Kind;
+use crate::name::{EntryPath, EnvironmentName};
 use crate::policy::Resource;
+use crate::rotation::Move;
 use crate::secret::Secret;
 use crate::snapshot::{Entry, Label, ReadError, value_context};
 
@@ -31,34 +34,35 @@ impl Pointers {
         }
     }
 
-    /// The labels after an edit; `next` is the number of a new version. `None` where a label that
+    /// The labels after a move; `next` is the number of a new version. `None` where a label that
     /// it takes is not there, or one that it gives is.
-    fn after(self, to: &Relabel, next: Version) -> Option<Self> {
+    fn after(self, moves: Move, next: Version) -> Option<Self> {
         let Self {
             current,
             pending,
             previous,
         } = self;
-        match (to, pending, previous) {
-            (Relabel::Pending(_), None, _) => Some(Self {
+        match (moves, pending, previous) {
+            (Move::Stay, _, _) => Some(self),
+            (Move::Pending, None, _) => Some(Self {
                 pending: Some(next),
                 ..self
             }),
-            (Relabel::Promote, Some(pending), None) => Some(Self {
+            (Move::Promote, Some(pending), None) => Some(Self {
                 current: pending,
                 pending: None,
                 previous: Some(current),
             }),
-            (Relabel::TakeBack, None, Some(previous)) => Some(Self {
+            (Move::TakeBack, None, Some(previous)) => Some(Self {
                 current: previous,
                 pending: Some(current),
                 previous: None,
             }),
-            (Relabel::Drop, Some(_), _) => Some(Self {
+            (Move::Drop, Some(_), _) => Some(Self {
                 pending: None,
                 ..self
             }),
-            (Relabel::Retire, _, Some(_)) => Some(Self {
+            (Move::Retire, _, Some(_)) => Some(Self {
                 previous: None,
                 ..self
             }),
@@ -67,54 +71,84 @@ impl Pointers {
     }
 }
 
-impl Draft<'_> {
+impl Relabel {
+    fn moves(&self) -> (Move, Option<&Secret>) {
+        match self {
+            Self::Pending(value) => (Move::Pending, Some(value)),
+            Self::Promote => (Move::Promote, None),
+            Self::TakeBack => (Move::TakeBack, None),
+            Self::Drop => (Move::Drop, None),
+            Self::Retire => (Move::Retire, None),
+        }
+    }
+}
+
+impl<'a> Draft<'a> {
     /// Takes one edit of labels.
     pub(super) fn label(&mut self, edit: &LabelEdit) -> Result<(), CommitError> {
-        let environment = self.environment(&edit.environment)?.id;
-        let id = self.directory.entry_id(environment, &edit.path);
+        let found = self.base.own(&edit.environment, &edit.path);
+        let found = found.map(AsRef::as_ref);
+        check::expect(edit.expect, found, &edit.environment, &edit.path)?;
+        let (entry, live) = self.secret(&edit.environment, &edit.path)?;
+        rotation::at_rest(self.base, Some(entry))?;
+        let (moves, value) = edit.to.moves();
+        self.relabel(entry, live, moves, value, None)
+    }
+
+    /// The secret whose labels are to move, if the author may move them.
+    pub(super) fn secret(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<(&'a Entry, &'a Live), CommitError> {
+        let id = self.directory.entry_id(self.environment(environment)?.id, path);
         self.once(id)?;
         let base = self.base;
-        let found = base.own(&edit.environment, &edit.path);
-        check::expect(
-            edit.expect,
-            found.map(AsRef::as_ref),
-            &edit.environment,
-            &edit.path,
-        )?;
-        let (Some(entry), Some(live)) = (found, base.state().entry(id)) else {
+        let (Some(entry), Some(live)) = (base.own(environment, path), base.state().entry(id)) else {
             return Err(CommitError::Read(ReadError::NoEntry {
-                environment: edit.environment.clone(),
-                path: edit.path.clone(),
+                environment: environment.clone(),
+                path: path.clone(),
             }));
         };
         self.may_label(entry)?;
-        check::at_rest(Some(entry))?;
+        Ok((entry, live))
+    }
+
+    /// Moves the labels of an entry; `rotation` is the record that it has afterwards.
+    pub(super) fn relabel(
+        &mut self,
+        entry: &Entry,
+        live: &Live,
+        moves: Move,
+        value: Option<&Secret>,
+        rotation: Option<Hash>,
+    ) -> Result<(), CommitError> {
         let next = live
             .next_version()
-            .ok_or_else(|| invalid(format!("{:?} has no version left", edit.path)))?;
+            .ok_or_else(|| invalid(format!("{:?} has no version left", entry.path)))?;
         let before = Pointers::of(entry);
         let after = before
-            .after(&edit.to, next)
-            .ok_or_else(|| out_of_place(entry, &edit.to))?;
-        let value = match &edit.to {
-            Relabel::Pending(value) => Some(self.pending(entry, value, next)?),
-            Relabel::Promote | Relabel::TakeBack | Relabel::Drop | Relabel::Retire => None,
+            .after(moves, next)
+            .ok_or_else(|| out_of_place(entry, moves))?;
+        let value = match value {
+            None => None,
+            Some(value) => Some(self.pending(entry, value, next)?),
         };
         let labels = Labels {
             moves: after.current != before.current,
             pending: after.pending,
             previous: after.previous,
-            rotation: None,
+            rotation,
         };
         let change = EntryChange {
-            id,
+            id: entry.id,
             compartment: live.compartment,
             version: after.current,
             meta: live.meta,
             value,
             labels: Some(labels),
         };
-        self.entries.insert(id, change);
+        self.entries.insert(entry.id, change);
         Ok(())
     }
 
@@ -141,12 +175,7 @@ impl Draft<'_> {
         self.guard.check(self.base, &entry.path, &asked)
     }
 
-    fn pending(
-        &mut self,
-        entry: &Entry,
-        value: &Secret,
-        version: Version,
-    ) -> Result<crate::id::Hash, CommitError> {
+    fn pending(&mut self, entry: &Entry, value: &Secret, version: Version) -> Result<Hash, CommitError> {
         if value.len() > seal::MAX_PLAINTEXT {
             return Err(check::too_long(&entry.path, value.len()));
         }
@@ -156,15 +185,17 @@ impl Draft<'_> {
     }
 }
 
-fn out_of_place(entry: &Entry, to: &Relabel) -> CommitError {
-    let problem = match to {
-        Relabel::Pending(_) => "has a pending version already: promote or drop it first",
-        Relabel::Promote if entry.labelled(Label::Pending).is_none() => "has no pending version",
-        Relabel::Promote => "still has a previous version: retire it first",
-        Relabel::TakeBack if entry.labelled(Label::Previous).is_none() => "has no previous version",
-        Relabel::TakeBack => "has a pending version: drop it first",
-        Relabel::Drop => "has no pending version",
-        Relabel::Retire => "has no previous version",
+/// Why a move cannot be made.
+pub(super) fn out_of_place(entry: &Entry, moves: Move) -> CommitError {
+    let problem = match moves {
+        Move::Pending => "has a pending version already: promote or drop it first",
+        Move::Promote if entry.labelled(Label::Previous).is_some() => {
+            "still has a previous version: retire it first"
+        }
+        Move::Promote | Move::Drop => "has no pending version",
+        Move::TakeBack if entry.labelled(Label::Pending).is_some() => "has a pending version: drop it first",
+        Move::TakeBack | Move::Retire => "has no previous version",
+        Move::Stay => "has labels that stay where they are",
     };
     invalid(format!("{:?} in {:?} {problem}", entry.path, entry.environment))
 }

@@ -18,6 +18,8 @@ mod known;
 mod label;
 mod load;
 mod past;
+mod rotate;
+mod rotation;
 mod trust;
 mod verify;
 
@@ -32,6 +34,7 @@ pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
 pub use past::Past;
+pub use rotation::{Rotate, Rotation, RotationEdit};
 pub use trust::{OpenOptions, Trust, TrustError};
 pub use verify::Verification;
 

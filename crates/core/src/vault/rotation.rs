@@ -1,0 +1,190 @@
+//! Rotations of this store: owns what can be asked of one and what is told of it. It must not know
+//! targets; whoever drives a rotation asks its machine and commits what that decides.
+
+use super::Vault;
+use super::change::{Change, Edit};
+use super::error::CommitError;
+use crate::ambient::Timestamp;
+use crate::id::Revision;
+use crate::name::{EntryPath, EnvironmentName};
+use crate::rotation::{Machine, Phase, Running, Step, Strategy};
+use crate::secret::Secret;
+use crate::snapshot::{Entry, ReadError, Snapshot};
+
+/// One commit of a rotation.
+#[derive(Debug)]
+pub struct RotationEdit {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The path of the secret.
+    pub path: EntryPath,
+    /// What is decided.
+    pub to: Rotate,
+}
+
+/// What a commit of a rotation decides. `lease` is how long, in milliseconds, its program may be at
+/// work at the target afterwards: it ends by itself what is not done by then.
+#[derive(Debug)]
+pub enum Rotate {
+    /// It begins; no other one runs.
+    Begin {
+        /// How the target goes from one credential to the next.
+        strategy: Strategy,
+        /// What is done at the target, kept until the end; at most 64 KiB.
+        plan: Vec<u8>,
+        /// The new value.
+        value: Secret,
+        /// See above.
+        lease: u64,
+    },
+    /// It goes on, by who runs it.
+    Advance {
+        /// The revision of the step before: nobody else went on.
+        at: Revision,
+        /// What was decided.
+        step: Step,
+        /// See above.
+        lease: u64,
+    },
+    /// Another program runs it from here on, in the phase it is in.
+    TakeOver {
+        /// The revision of the step before: nobody else took it over.
+        at: Revision,
+        /// See above.
+        lease: u64,
+        /// Before the other one's lease has ended: only when that program is known to have ended.
+        force: bool,
+    },
+}
+
+/// A rotation that runs, as its last commit left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The path of the secret.
+    pub path: EntryPath,
+    /// The revision of its last step.
+    pub at: Revision,
+    /// Who runs it, by name, or the id of a removed member.
+    pub runner: String,
+    /// True when that is the member who looks.
+    pub is_own: bool,
+    /// What is stored.
+    pub running: Running,
+}
+
+impl Rotation {
+    /// The rotation that is at work on an entry of `snapshot`.
+    pub(super) fn of(snapshot: &Snapshot, entry: &Entry) -> Result<Option<Self>, ReadError> {
+        let Some(marks) = entry.marks.as_ref() else {
+            return Ok(None);
+        };
+        let Some(record) = snapshot.rotation_record(&entry.environment, &entry.path)? else {
+            return Ok(None);
+        };
+        let running = record.expose(Running::decode).map_err(|_| ReadError::Damaged {
+            environment: entry.environment.clone(),
+            path: entry.path.clone(),
+        })?;
+        let runner = match snapshot.directory().members.get(&running.runner) {
+            Some(name) => name.to_string(),
+            None => running.runner.to_string(),
+        };
+        Ok(Some(Self {
+            environment: entry.environment.clone(),
+            path: entry.path.clone(),
+            at: marks.revision,
+            runner,
+            is_own: running.runner == snapshot.me(),
+            running,
+        }))
+    }
+
+    /// The machine that says what comes next.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine::resume(self.running.strategy, self.running.phase)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.running.phase
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.running.since
+    }
+
+    /// What whoever may not go on with it is told.
+    pub(super) fn in_the_way(self) -> CommitError {
+        CommitError::Rotating {
+            environment: self.environment,
+            path: self.path,
+            by: self.runner,
+            phase: self.running.phase,
+            since: self.running.since,
+            until: self.running.until,
+        }
+    }
+}
+
+/// Whether an entry may be changed by others than the rotation that is at work on it.
+pub(super) fn at_rest(snapshot: &Snapshot, entry: Option<&Entry>) -> Result<(), CommitError> {
+    match entry
+        .map(|entry| Rotation::of(snapshot, entry))
+        .transpose()?
+        .flatten()
+    {
+        Some(rotation) => Err(rotation.in_the_way()),
+        None => Ok(()),
+    }
+}
+
+impl Vault {
+    /// The rotation that is at work on a secret of the current snapshot.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn rotation(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Option<Rotation>, ReadError> {
+        let snapshot = self.snapshot();
+        Rotation::of(&snapshot, &*snapshot.entry(environment, path)?)
+    }
+
+    /// All rotations of the current snapshot, by environment and path.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn rotations(&self) -> Result<Vec<Rotation>, ReadError> {
+        let snapshot = self.snapshot();
+        let mut all = Vec::new();
+        for entry in snapshot.all_entries().filter(|entry| entry.is_rotating()) {
+            all.extend(Rotation::of(&snapshot, entry)?);
+        }
+        all.sort_by(|a, b| (&a.environment, &a.path).cmp(&(&b.environment, &b.path)));
+        Ok(all)
+    }
+
+    /// Commits one decision of a rotation; tells the rotation after it, nothing when it has ended.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`CommitError::Rotating`] when another one runs it, [`CommitError::NotRotating`] when it has
+    /// ended, and those of [`Vault::commit`].
+    pub fn rotate(&self, edit: RotationEdit, message: &str) -> Result<Option<Rotation>, CommitError> {
+        let (environment, path) = (edit.environment.clone(), edit.path.clone());
+        let change = Change {
+            message: message.to_owned(),
+            edits: vec![Edit::Rotate(edit)],
+        };
+        self.commit(&change)?;
+        Ok(self.rotation(&environment, &path)?)
+    }
+}
