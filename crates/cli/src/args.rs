@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Diff(command::diff::Args),
     Rollback(command::rollback::Args),
     Delete(command::delete::Args),
+    #[command(subcommand)]
+    Label(command::label::Command),
     Import(command::import::Args),
     Export(command::export::Args),
     Run(command::run::Args),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use strongroom_core::id::{Revision, Version};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Action, Entry, Reading, Snapshot};
+use strongroom_core::snapshot::{Action, Entry, Label, Reading, Snapshot};
 
 use crate::context::{Context, Target};
 use crate::error::CliError;
@@ -23,7 +23,8 @@ merged with those of the parent environments; --version prints one version as it
 Examples:
   strongroom get prod web/database/password
   strongroom get prod web/database/password --version 2
-  strongroom get prod web/app --at 17 --json";
+  strongroom get prod web/app --at 17 --json
+  strongroom get prod web/database/password --label previous";
 
 /// Print the value of an entry
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Print the value as it was at this revision
     #[arg(long, value_name = "REV")]
     at: Option<Revision>,
+    /// Print the version that is current, pending or previous: those there are while it is rotated
+    #[arg(long, value_name = "LABEL", conflicts_with = "version")]
+    label: Option<Label>,
 }
 
 /// A value as JSON: the same members as the socket's answer.
@@ -60,8 +64,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let opened = open::reader(&context.settings)?;
     let (reading, revision) = match (args.version, args.at) {
         (Some(version), _) => read_version(&opened, &environment, &path, version)?,
-        (None, Some(revision)) => read(&opened, &opened.at(revision)?, &environment, &path)?,
-        (None, None) => read(&opened, &opened.vault.snapshot(), &environment, &path)?,
+        (None, Some(revision)) => read(&opened, &opened.at(revision)?, &environment, &path, args.label)?,
+        (None, None) => read(&opened, &opened.vault.snapshot(), &environment, &path, args.label)?,
     };
     if context.output.json {
         return print_json(context, &environment, &reading, revision);
@@ -126,10 +130,20 @@ fn read(
     snapshot: &Snapshot,
     environment: &EnvironmentName,
     path: &EntryPath,
+    label: Option<Label>,
 ) -> Result<(Reading, Revision), CliError> {
     let (entry, revision) = (snapshot.entry(environment, path)?, snapshot.revision());
-    opened.record((environment, revision), [&*entry], GET)?;
-    Ok((snapshot.read(environment, path)?, revision))
+    let what = match label {
+        None | Some(Label::Current) => GET,
+        Some(Label::Pending) => "get the pending version",
+        Some(Label::Previous) => "get the previous version",
+    };
+    opened.record((environment, revision), [&*entry], what)?;
+    let reading = match label {
+        Some(label) => snapshot.labelled(environment, path, label)?,
+        None => snapshot.read(environment, path)?,
+    };
+    Ok((reading, revision))
 }
 
 /// One version of an entry's own value, without layers, and the revision that made it.

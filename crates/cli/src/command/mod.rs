@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod label;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod member;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Diff(args) => diff::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
         Command::Delete(args) => delete::run(&args, &context),
+        Command::Label(command) => label::run(command, &context),
         Command::Import(args) => import::run(&args, &context),
         Command::Export(args) => export::run(&args, &context),
         Command::Render(args) => render::run(&args, &context),

@@ -8,7 +8,7 @@ use strongroom_core::id::Version;
 use strongroom_core::name::CompartmentName;
 use strongroom_core::rotation::generate::Generator;
 use strongroom_core::snapshot::{Entry, Kind};
-use strongroom_core::vault::{Edit, Expect, Put};
+use strongroom_core::vault::{Edit, Expect, LabelEdit, Put, Relabel};
 
 use crate::change::{self, ChangeOptions};
 use crate::context::{Context, Target};
@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Make the value up: password, bytes, uuid, ssh-ed25519, age, x509 or x509-ca, with options
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["file", "value"])]
     generate: Option<Generator>,
+    /// Deliver it to nobody yet: a pending version of a secret, for `strongroom label promote`
+    #[arg(long, conflicts_with_all = ["create", "labels", "compartment", "format"])]
+    pending: bool,
     #[command(flatten)]
     entry: EntryOptions,
     /// Only if there is no such entry yet
@@ -167,20 +170,30 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
             );
         }
     };
-    let edit = Put {
-        kind,
-        format,
-        labels: args.entry.labels(own)?,
-        compartment: args.entry.compartment.clone(),
-        expect: match (args.create, args.expect_version) {
-            (true, _) => Expect::Absent,
-            (false, Some(version)) => Expect::Version(version),
-            (false, None) => Expect::Any,
-        },
-        value,
-        environment,
-        path,
+    let expect = match (args.create, args.expect_version) {
+        (true, _) => Expect::Absent,
+        (false, Some(version)) => Expect::Version(version),
+        (false, None) => Expect::Any,
     };
-    let change = args.change.change(vec![Edit::Put(edit)]);
+    let edit = if args.pending {
+        Edit::Label(LabelEdit {
+            environment,
+            path,
+            to: Relabel::Pending(value),
+            expect,
+        })
+    } else {
+        Edit::Put(Put {
+            kind,
+            format,
+            labels: args.entry.labels(own)?,
+            compartment: args.entry.compartment.clone(),
+            expect,
+            value,
+            environment,
+            path,
+        })
+    };
+    let change = args.change.change(vec![edit]);
     change::carry_out_and_tell(context, &opened, &change, &args.change, public.as_deref())
 }

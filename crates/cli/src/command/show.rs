@@ -1,7 +1,7 @@
 //! `show`: everything about an entry but its value.
 
 use serde::Serialize;
-use strongroom_core::snapshot::Kind;
+use strongroom_core::snapshot::{Kind, Label};
 
 use super::list::EntryJson;
 use crate::context::{Context, Target};
@@ -25,6 +25,11 @@ pub(crate) struct Args {
 struct ShowJson {
     #[serde(flatten)]
     entry: EntryJson,
+    /// Versions under other labels than `current`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<u32>,
     /// The environments that the entry can come from, nearest first.
     layers: Vec<String>,
     changed_at: Option<String>,
@@ -49,6 +54,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .next();
     let show = ShowJson {
         entry: EntryJson::from(&*entry),
+        pending: entry.labelled(Label::Pending).map(|version| version.0),
+        previous: entry.labelled(Label::Previous).map(|version| version.0),
         layers: layers.iter().map(ToString::to_string).collect(),
         changed_at: last.as_ref().map(|past| past.at.to_string()),
         author: last.as_ref().map(|past| past.author.clone()),
@@ -63,6 +70,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         ("bytes", show.entry.size.to_string()),
         ("compartment", show.entry.compartment.clone()),
     ];
+    for (name, version) in [("pending", show.pending), ("previous", show.previous)] {
+        lines.extend(version.map(|version| (name, version.to_string())));
+    }
     if entry.kind == Kind::Config {
         lines.push(("format", show.entry.format.to_owned()));
         lines.push(("layers", show.layers.join(", ")));

@@ -22,6 +22,7 @@ mod generate;
 mod history;
 mod identity;
 mod integrity;
+mod label;
 mod leaks;
 mod names;
 mod policy;
