@@ -10,7 +10,7 @@ use strongroom_core::audit::{Decision, Name, Record, RequestId};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::policy::{self, Action, Decisions};
-use strongroom_core::snapshot::Entry;
+use strongroom_core::snapshot::{Entry, Label};
 
 use crate::asker::Asker;
 use crate::audit::{Attempt, AuditError, Pending, Sink, Written};
@@ -324,7 +324,11 @@ impl Question<'_> {
             } else {
                 Decision::Deny
             },
-            reason: None,
+            reason: match entry.label() {
+                Label::Current => None,
+                Label::Pending => Some("the pending version"),
+                Label::Previous => Some("the previous version"),
+            },
             policies: decision.map_or(&*SETTINGS, |decision| &decision.policies),
             request: self.request,
         }

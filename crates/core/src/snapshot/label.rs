@@ -82,6 +82,28 @@ impl Entry {
         self.marks.as_ref().is_some_and(|marks| marks.rotation.is_some())
     }
 
+    /// The label that points at the version that is described: `current`, but for what
+    /// [`Snapshot::labelled_entry`] answers.
+    #[must_use]
+    pub fn label(&self) -> Label {
+        let is = |label: &&Label| {
+            self.mark(**label)
+                .is_some_and(|mark| mark.version == self.version)
+        };
+        let others = [Label::Pending, Label::Previous];
+        others.iter().find(is).copied().unwrap_or(Label::Current)
+    }
+
+    /// The record of the version that `label` points at.
+    fn record(&self, label: Label) -> Option<&Sealed> {
+        let marked = self.marked.as_ref();
+        match label {
+            Label::Current => Some(&self.sealed),
+            Label::Pending => marked?.pending.as_ref(),
+            Label::Previous => marked?.previous.as_ref(),
+        }
+    }
+
     fn mark(&self, label: Label) -> Option<Labelled> {
         let marks = self.marks.as_ref()?;
         match label {
@@ -93,6 +115,37 @@ impl Entry {
 }
 
 impl Snapshot {
+    /// The version of a secret that `label` points at, described as if it were the current one;
+    /// [`Snapshot::expose`] opens it.
+    ///
+    /// # Errors
+    /// [`ReadError::NoLabel`], and those of [`Snapshot::entry`].
+    pub fn labelled_entry(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+        label: Label,
+    ) -> Result<Arc<Entry>, ReadError> {
+        let current = self.nearest(environment, path)?;
+        if label == Label::Current {
+            return Ok(Arc::clone(current));
+        }
+        let (Some(labelled), Some(record)) = (current.mark(label), current.record(label)) else {
+            return Err(ReadError::NoLabel {
+                environment: environment.clone(),
+                path: path.clone(),
+                label,
+            });
+        };
+        Ok(Arc::new(Entry {
+            version: labelled.version,
+            revision: labelled.revision,
+            size: seal::plaintext_len(record.bytes().len()),
+            sealed: record.clone(),
+            ..Entry::clone(current)
+        }))
+    }
+
     /// Opens the version of a secret that `label` points at; `entry` of the answer is as if that
     /// version were the current one.
     ///
@@ -107,30 +160,11 @@ impl Snapshot {
         if label == Label::Current {
             return self.read(environment, path);
         }
-        let current = self.nearest(environment, path)?;
-        let record = current.marked.as_ref().and_then(|marked| match label {
-            Label::Current => None,
-            Label::Pending => marked.pending.as_ref(),
-            Label::Previous => marked.previous.as_ref(),
-        });
-        let (Some(labelled), Some(record)) = (current.mark(label), record) else {
-            return Err(ReadError::NoLabel {
-                environment: environment.clone(),
-                path: path.clone(),
-                label,
-            });
-        };
-        let entry = Entry {
-            version: labelled.version,
-            revision: labelled.revision,
-            size: seal::plaintext_len(record.bytes().len()),
-            sealed: record.clone(),
-            ..Entry::clone(current)
-        };
+        let entry = self.labelled_entry(environment, path, label)?;
         Ok(Reading {
             value: self.own_value(&entry)?,
             layers: vec![entry.environment.clone()],
-            entry: Arc::new(entry),
+            entry,
         })
     }
 

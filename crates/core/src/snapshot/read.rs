@@ -213,7 +213,7 @@ impl Snapshot {
             .map_err(document)
     }
 
-    /// Opens exactly this entry's own value, without layers.
+    /// Opens exactly this entry's own value, without layers, of the version it describes.
     pub(crate) fn own_value(&self, entry: &Entry) -> Result<Secret, ReadError> {
         self.open(entry)
     }

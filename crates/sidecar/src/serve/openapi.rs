@@ -43,6 +43,7 @@ described! {
         params(
             ("path" = String, Path, description = "The entry's path; its slashes may stay as they are", example = "web/database/password"),
             ("at" = Option<u64>, Query, description = "Read at this revision"),
+            ("label" = Option<String>, Query, description = "The version that this label points at: `current`, `pending` or `previous`"),
             ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the value is still that one"),
         ),
         responses(

@@ -7,6 +7,7 @@ use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::policy::Action;
+use strongroom_core::snapshot::Label;
 
 use super::answer::Refusal;
 
@@ -102,6 +103,7 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
+            Self::Entry(Kind::Secret, _) => &["at", "label"],
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
@@ -127,6 +129,12 @@ impl<'a> Route<'a> {
             let value = decode(value)?;
             match name {
                 "at" => out.at = Some(revision(&value)?),
+                "label" => {
+                    let label = value
+                        .parse()
+                        .map_err(|error| Refusal::bad(format!("label: {error}")))?;
+                    out.label = Some(label);
+                }
                 "prefix" => {
                     let prefix =
                         EntryPath::new(&value).map_err(|error| Refusal::bad(format!("prefix: {error}")))?;
@@ -173,4 +181,6 @@ pub struct Query {
     pub prefix: Option<EntryPath>,
     /// Only entries of this kind.
     pub kind: Option<Kind>,
+    /// The version that this label points at.
+    pub label: Option<Label>,
 }

@@ -12,7 +12,7 @@ use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::Action;
-use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
+use strongroom_core::snapshot::{Entry, Label, ReadError, Snapshot};
 use strongroom_core::workload::{Kernel, Workload};
 
 use super::answer::{self, Refusal};
@@ -210,9 +210,14 @@ impl Service {
         let gate = self.state.gate();
         let wanted = match route {
             Route::Entry(kind, path) => {
-                let entry = value::found(asked, snapshot, path)?;
+                let mut entry = value::found(asked, snapshot, path)?;
                 if entry.kind != kind {
                     return Err(self.mistaken(&question, entry, kind));
+                }
+                let labelled;
+                if let Some(label) = query.label {
+                    labelled = self.labelled(&question, snapshot, entry, label)?;
+                    entry = &labelled;
                 }
                 let verdict = gate.ask(&question, entry);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
@@ -242,6 +247,25 @@ impl Service {
             snapshot: Arc::clone(snapshot),
             wanted,
         }))
+    }
+
+    /// The version of an entry that a label points at; that there is none is told to those who may
+    /// know of the entry.
+    fn labelled(
+        &self,
+        question: &Question<'_>,
+        snapshot: &Snapshot,
+        entry: &Entry,
+        label: Label,
+    ) -> Result<Arc<Entry>, Refusal> {
+        let found = snapshot.labelled_entry(&entry.environment, &entry.path, label);
+        found.map_err(|error| {
+            if question.allows(Action::Describe, entry) {
+                error.into()
+            } else {
+                hidden(self.state.gate().refuse(question, entry), question, entry)
+            }
+        })
     }
 
     /// What is told when an entry is asked for as something else.

@@ -31,6 +31,7 @@ mod grant;
 mod hardening;
 mod hostile;
 mod inject;
+mod labels;
 mod lifecycle;
 mod offline;
 mod openapi;
