@@ -21,7 +21,7 @@ pub struct Running {
     pub since: Timestamp,
     /// Until when its runner may be at work at the target; nobody else goes on before.
     pub until: Timestamp,
-    /// The plan as it was when it began.
+    /// Which plan it goes by, as whoever began it says.
     pub plan: Vec<u8>,
 }
 

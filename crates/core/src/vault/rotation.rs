@@ -30,7 +30,8 @@ pub enum Rotate {
     Begin {
         /// How the target goes from one credential to the next.
         strategy: Strategy,
-        /// What is done at the target, kept until the end; at most 64 KiB.
+        /// Which plan it goes by, for whoever goes on with it; at most 64 KiB. It is the word of whoever
+        /// begins: it should name a version of an entry that they may not change.
         plan: Vec<u8>,
         /// The new value.
         value: Secret,
