@@ -1,8 +1,9 @@
 //! The last updates: owns what a watcher at some place gets next, and from where a resume goes
 //! on. It must not know who watches.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use strongroom_core::ambient::Timestamp;
@@ -17,7 +18,8 @@ use crate::change::Change;
 /// Updates kept for watchers that resume or are behind.
 const KEPT: usize = 256;
 
-/// One step from a revision to another; its event is written once and shared by every watcher.
+/// One step from a revision to another; its events are written once and shared by the watchers that
+/// see the same of it.
 #[derive(Debug)]
 pub struct Update {
     /// The revision that is served since.
@@ -28,7 +30,6 @@ pub struct Update {
     pub changes: Option<Vec<Change>>,
     decisions: Arc<Decisions>,
     at: Timestamp,
-    whole: OnceLock<Event>,
     parts: Mutex<HashMap<Part, Event>>,
 }
 
@@ -58,20 +59,18 @@ impl Update {
             changes: (changes.len() <= MOST_CHANGES).then_some(changes),
             decisions,
             at,
-            whole: OnceLock::new(),
             parts: Mutex::default(),
         }
     }
 
+    /// Whom policies judge; nobody where what is built in lets everybody see everything.
+    fn viewer<'a>(&self, view: &'a View) -> Option<&'a Prepared> {
+        let viewer = view.asker.principal();
+        viewer.filter(|_| !self.decisions.policies().is_default())
+    }
+
     fn event(&self, view: &View) -> Event {
-        // who is judged by what is built in sees everything
-        let viewer = view
-            .asker
-            .principal()
-            .filter(|_| !self.decisions.policies().is_default());
-        if viewer.is_none() && view.prefix.is_none() {
-            return self.whole.get_or_init(|| event::step(self, |_| true)).clone();
-        }
+        let viewer = self.viewer(view);
         let sees = |change: &Change| {
             view.prefix
                 .as_ref()
@@ -105,13 +104,31 @@ pub struct View {
     pub asker: Arc<Asker>,
 }
 
+/// An update, and the event of those who see all of it, in memory of one worker's own: thousands
+/// of watchers count its users.
+#[derive(Debug)]
+struct Kept {
+    update: Arc<Update>,
+    whole: OnceCell<Event>,
+}
+
+impl Kept {
+    fn event(&self, view: &View) -> Event {
+        if view.prefix.is_some() || self.update.viewer(view).is_some() {
+            return self.update.event(view);
+        }
+        let whole = self.whole.get_or_init(|| event::step(&self.update, |_| true));
+        whole.clone()
+    }
+}
+
 /// The last updates.
 #[derive(Debug)]
 pub(super) struct Ring {
     /// The newest revision.
     revision: u64,
     /// Oldest first.
-    updates: VecDeque<Arc<Update>>,
+    updates: VecDeque<Kept>,
     /// The number of the update after the last one.
     next: u64,
     /// How many signs of life there were.
@@ -147,7 +164,10 @@ impl Ring {
             self.updates.pop_front();
         }
         self.revision = update.revision;
-        self.updates.push_back(update);
+        self.updates.push_back(Kept {
+            update,
+            whole: OnceCell::new(),
+        });
         self.next = self.next.wrapping_add(1);
     }
 
@@ -166,7 +186,7 @@ impl Ring {
         let missed = last.and_then(|last| {
             self.updates
                 .iter()
-                .position(|update| update.from <= last && last < update.revision)
+                .position(|Kept { update, .. }| update.from <= last && last < update.revision)
         });
         // what was decided by other policies, or at another time, does not hold for who comes now
         let missed = missed.filter(|position| self.still_holds(*position));
@@ -180,11 +200,11 @@ impl Ring {
 
     /// True when the updates from `position` on were decided as they would be now.
     fn still_holds(&self, position: usize) -> bool {
-        let Some(newest) = self.updates.back().map(|update| update.decisions.policies()) else {
+        let Some(newest) = self.updates.back().map(|kept| kept.update.decisions.policies()) else {
             return true;
         };
         let mut policies = self.updates.iter().skip(position);
-        let same = policies.all(|update| Arc::ptr_eq(update.decisions.policies(), newest));
+        let same = policies.all(|kept| Arc::ptr_eq(kept.update.decisions.policies(), newest));
         same && !newest.is_timed(Action::Watch)
     }
 
@@ -199,10 +219,10 @@ impl Ring {
         }
         if behind > 0 {
             let position = usize::try_from(kept.wrapping_sub(behind)).unwrap_or(usize::MAX);
-            if let Some(update) = self.updates.get(position) {
+            if let Some(kept) = self.updates.get(position) {
                 place.next = place.next.wrapping_add(1);
                 place.beats = self.beats;
-                return Poll::Ready(Some(update.event(&place.view)));
+                return Poll::Ready(Some(kept.event(&place.view)));
             }
         }
         if self.closed {
