@@ -1,5 +1,5 @@
 //! The socket's figures: reads, one change to many watchers, commit to consumer, the sidecar at
-//! rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|consumers|rest]`.
+//! rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|slow|consumers|rest]`.
 //!
 //! The real sidecar, each control and this load generator are processes of their own; a control
 //! is measured by turns with what it is a limit of. Read the ratios, not the times.
@@ -23,6 +23,7 @@ mod kit;
 mod process;
 mod reads;
 mod rest;
+mod slow;
 #[path = "../../../crates/core/tests/vault_kit/mod.rs"]
 mod vault_kit;
 mod world;
@@ -36,9 +37,10 @@ fn main() {
         ["bare-fanout", socket, count] => return bare::fanout(socket, count.parse().unwrap()),
         _ => {}
     }
-    let all: [(&str, fn()); 4] = [
+    let all: [(&str, fn()); 5] = [
         ("reads", reads::run),
         ("fanout", fanout::run),
+        ("slow", slow::run),
         ("consumers", consumers::run),
         ("rest", rest::run),
     ];

@@ -74,7 +74,7 @@ fn latency(world: &World) {
 }
 
 /// A server under load, and its figures of every round.
-struct Loaded {
+pub(super) struct Loaded {
     cpu: Box<dyn Fn() -> Duration>,
     connections: Vec<Connection>,
     rates: Vec<f64>,
@@ -93,12 +93,12 @@ impl Loaded {
         }
     }
 
-    fn of(sidecar: Sidecar) -> Self {
+    pub(super) fn of(sidecar: Sidecar) -> Self {
         let socket = sidecar.socket.clone();
         Self::new(&socket, move || sidecar.process.cpu())
     }
 
-    fn round(&mut self) {
+    pub(super) fn round(&mut self) {
         let before = (self.cpu)();
         let (mut answers, time) = client::busy(&mut self.connections, Duration::from_millis(1_000));
         let cost = (self.cpu)() - before;
@@ -108,7 +108,7 @@ impl Loaded {
     }
 
     /// Answers a second, processor time of each, and the time that 99 of 100 have.
-    fn median(&mut self) -> (f64, Duration, Duration) {
+    pub(super) fn median(&mut self) -> (f64, Duration, Duration) {
         self.rates.sort_by(f64::total_cmp);
         let rate = self.rates[self.rates.len() / 2];
         (
