@@ -82,9 +82,8 @@ fn many_threads_write_while_files_rotate() {
             requests.into_iter().collect::<BTreeSet<_>>().len() as u64,
             4 * each
         );
-        if durability == Durability::Written {
-            assert!(report.files > 5, "{}", report.files);
-        }
+        // how many, is the affair of the thread that changes them
+        assert!(report.files > 1, "{}", report.files);
     }
 }
 
