@@ -175,30 +175,50 @@ fn a_certificate_signs_itself_and_is_for_its_names() {
     }
 }
 
+/// A certificate and key that the entry `authority` signs, as an entry keeps it.
+fn below(what: &str, authority: &str) -> String {
+    let authority = Secret::new(authority.as_bytes().to_vec());
+    text(
+        &spec(what)
+            .generate(&Ambient::system(), Some(&authority))
+            .unwrap()
+            .value,
+    )
+}
+
 #[test]
-fn a_ca_signs_through_an_intermediate_and_only_what_is_missing_is_shown() {
-    let ambient = Ambient::system();
-    let root = generate("x509-ca:name=Root").value;
-    let middle = spec("x509-ca:name=Middle,ca=ca/root");
-    assert_eq!(middle.authority().unwrap().as_str(), "ca/root");
-    let middle = middle.generate(&ambient, Some(&root)).unwrap();
-    assert_eq!(blocks(&text(&middle.value)).len(), 2, "a root is shown to nobody");
-    let root_certificate = blocks(&text(&root)).remove(1);
-    // As it is kept: key, certificate, and those above it.
-    let root_text = text(&root);
-    let above = &root_text[root_text.find("-----BEGIN CERT").unwrap()..];
-    let kept = format!("{}{above}", text(&middle.value));
-    let leaf = spec("x509:dns=web.test,ca=ca/middle")
-        .generate(&ambient, Some(&Secret::new(kept.into_bytes())))
-        .unwrap();
-    let blocks_of_leaf = blocks(&text(&leaf.value));
-    assert_eq!(blocks_of_leaf.len(), 3, "key, certificate, intermediate");
-    let leaf = blocks_of_leaf[1].parse_x509().unwrap();
-    let middle = blocks_of_leaf[2].parse_x509().unwrap();
-    let root = root_certificate.parse_x509().unwrap();
-    leaf.verify_signature(Some(middle.public_key())).unwrap();
-    middle.verify_signature(Some(root.public_key())).unwrap();
-    assert!(leaf.verify_signature(Some(root.public_key())).is_err());
+fn a_leaf_comes_with_every_certificate_up_to_its_root() {
+    assert_eq!(
+        spec("x509-ca:name=Middle,ca=ca/root")
+            .authority()
+            .unwrap()
+            .as_str(),
+        "ca/root"
+    );
+    let root = value("x509-ca:name=Root");
+    let middle = below("x509-ca:name=Middle,ca=ca/root", &root);
+    let lower = below("x509-ca:name=Lower,ca=ca/middle", &middle);
+    let above = &root[root.find("-----BEGIN CERT").unwrap()..];
+    for (authority, names) in [
+        (root.clone(), vec!["CN=web.test"]),
+        (middle.clone(), vec!["CN=web.test", "CN=Middle"]),
+        // As somebody may have put it, with the root.
+        (format!("{middle}{above}"), vec!["CN=web.test", "CN=Middle"]),
+        (lower, vec!["CN=web.test", "CN=Lower", "CN=Middle"]),
+    ] {
+        let leaf = blocks(&below("x509:dns=web.test,ca=ca", &authority));
+        let root = blocks(&root).remove(1);
+        let mut chain: Vec<_> = leaf[1..]
+            .iter()
+            .map(|block| block.parse_x509().unwrap())
+            .collect();
+        let shown: Vec<_> = chain.iter().map(|each| each.subject().to_string()).collect();
+        assert_eq!(shown, names, "a root is shown to nobody, and all else is");
+        chain.push(root.parse_x509().unwrap());
+        for pair in chain.windows(2) {
+            pair[0].verify_signature(Some(pair[1].public_key())).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -162,8 +162,8 @@ impl KeyKind {
     }
 }
 
-/// The certificate and what of the CA's chain a server has to show: all but its last one, which
-/// who checks has already.
+/// The certificate and what of the CA's chain a server has to show: all but the root, which who
+/// checks has already. An entry below a root holds no root, so that none is looked for by place.
 fn signed_by(
     params: &CertificateParams,
     key: &KeyPair,
@@ -180,11 +180,21 @@ fn signed_by(
     let signed = issue(params, key, first, &signing, now);
     signing.zeroize();
     let mut out = signed?;
-    for shown in chain.iter().take(chain.len().saturating_sub(1)) {
-        out.push_str(shown);
-        out.push('\n');
+    for shown in chain {
+        if !is_root(shown)? {
+            out.push_str(shown);
+            out.push('\n');
+        }
     }
     Ok(out)
+}
+
+/// Whether a certificate is its own issuer.
+fn is_root(certificate: &str) -> Result<bool, GenerateError> {
+    let unreadable = || unable("a certificate of its chain does not parse");
+    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()).map_err(|_| unreadable())?;
+    let certificate = pem.parse_x509().map_err(|_| unreadable())?;
+    Ok(certificate.issuer().as_raw() == certificate.subject().as_raw())
 }
 
 fn issue(
