@@ -15,15 +15,19 @@ impl HashIndex {
     }
 
     /// Adds `position`, at which `hash` lies; `at` shows the hash at any position. The first
-    /// position of a hash is kept.
-    pub(crate) fn insert<'a>(&mut self, hash: &Hash, position: u32, at: impl Fn(u32) -> Option<&'a Hash>) {
-        self.0
-            .entry(
-                prefix(hash),
-                |other| at(*other) == Some(hash),
-                |other| at(*other).map_or(0, prefix),
-            )
-            .or_insert(position);
+    /// position of a hash is kept; tells which that is.
+    pub(crate) fn insert<'a>(
+        &mut self,
+        hash: &Hash,
+        position: u32,
+        at: impl Fn(u32) -> Option<&'a Hash>,
+    ) -> u32 {
+        let entry = self.0.entry(
+            prefix(hash),
+            |other| at(*other) == Some(hash),
+            |other| at(*other).map_or(0, prefix),
+        );
+        *entry.or_insert(position).get()
     }
 
     /// The position of `hash`.

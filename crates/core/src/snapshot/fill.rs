@@ -1,7 +1,7 @@
 //! From records to entries: owns the step in which records that arrive in any order are opened,
 //! and their entries inserted or removed. It must not know where records come from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::label::MarkedRecords;
@@ -81,8 +81,9 @@ impl Part {
                 Which::Previous => &mut marked.previous,
                 Which::Rotation => &mut marked.rotation,
             };
-            *slot = Some(sealed);
-            self.missing = self.missing.saturating_sub(1);
+            if slot.replace(sealed).is_none() {
+                self.missing = self.missing.saturating_sub(1);
+            }
         }
     }
 
@@ -114,7 +115,10 @@ pub(super) struct Filling<'a> {
     /// is; whose the rest are, `marked` says.
     wanted: &'a [Hash],
     marked: &'a [(usize, Which)],
+    /// The first position of each hash in `wanted`.
     slots: HashIndex,
+    /// The other ones: of a record that is listed more than once, which no vault makes.
+    twins: HashMap<Hash, Vec<u32>>,
     /// Entries that must turn out to be secrets.
     rotated: &'a BTreeSet<EntryId>,
     changes: Option<&'a mut Vec<Changed>>,
@@ -131,8 +135,11 @@ impl<'a> Filling<'a> {
         changes: Option<&'a mut Vec<Changed>>,
     ) -> Self {
         let mut slots = HashIndex::with_capacity(wanted.len());
+        let mut twins: HashMap<_, Vec<_>> = HashMap::new();
         for (position, hash) in (0..).zip(wanted) {
-            slots.insert(hash, position, |position| at(wanted, position));
+            if slots.insert(hash, position, |position| at(wanted, position)) != position {
+                twins.entry(*hash).or_default().push(position);
+            }
         }
         Self {
             next,
@@ -140,16 +147,27 @@ impl<'a> Filling<'a> {
             wanted,
             marked,
             slots,
+            twins,
             rotated,
             changes,
         }
     }
 
-    /// Takes one record that was wanted; when it is an entry's last, the entry is placed.
+    /// Takes one record that was wanted, for all whose it is: what it is to one of them says
+    /// nothing of the others.
     pub(super) fn take(&mut self, hash: Hash, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
-        let slot = self.slots.find(&hash, |position| at(self.wanted, position));
-        let slot = slot.and_then(|slot| usize::try_from(slot).ok());
-        let Some(slot) = slot else {
+        let Some(first) = self.slots.find(&hash, |position| at(self.wanted, position)) else {
+            return Ok(());
+        };
+        for other in self.twins.remove(&hash).unwrap_or_default() {
+            self.give(other, sealed.clone())?;
+        }
+        self.give(first, sealed)
+    }
+
+    /// Gives a record to the one at `slot`; when it is an entry's last, the entry is placed.
+    fn give(&mut self, slot: u32, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
+        let Ok(slot) = usize::try_from(slot) else {
             return Ok(());
         };
         // The first two of each part, then those of `marked`.

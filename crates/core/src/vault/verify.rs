@@ -13,7 +13,7 @@ use crate::commit::{
 };
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Context;
-use crate::id::{CompartmentId, EntryId, Hash, Revision};
+use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId};
 use crate::kind::Kind;
 use crate::snapshot::{
     Fetch, Snapshot, index_context, is_in_place, message_context, name_context, rotation_context,
@@ -166,7 +166,7 @@ impl<'a> Tally<'a> {
         let common = state.admin().common();
         let mut others: HashMap<Hash, (Option<Context>, Revision)> = HashMap::new();
         let mut metas: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
-        let mut values: HashMap<Hash, (Value, Revision)> = HashMap::new();
+        let mut values: HashMap<Hash, (Vec<Value>, Revision)> = HashMap::new();
         for (commit, role) in commits {
             if !commit.message.is_empty() && self.keyring.opens(common) {
                 let context = message_context(store, common, commit.revision);
@@ -202,7 +202,11 @@ impl<'a> Tally<'a> {
                         role: *role,
                         is_rotation,
                     };
-                    values.insert(value, (sealed, commit.revision));
+                    // A record may be listed more than once: it has to be right each time.
+                    let listed = values
+                        .entry(value)
+                        .or_insert_with(|| (Vec::new(), commit.revision));
+                    listed.0.push(sealed);
                 }
             }
         }
@@ -227,28 +231,35 @@ impl<'a> Tally<'a> {
             }
             Ok(())
         })?;
-        self.each(vault, &mut values, |tally, (value, _), _, sealed| {
-            let change = &value.change;
-            let Some(kind) = tally.kinds.get(&change.meta).copied() else {
-                return Ok(());
-            };
-            if value.role == Role::Rotator && kind != Kind::Secret {
-                return Err(Break::Unauthorised);
-            }
-            if change.labels.is_some() && kind != Kind::Secret {
-                return Err(Break::Contradiction);
-            }
-            let version = change
-                .labels
-                .map_or(Some(change.version), |labels| labels.pending);
-            let context = if value.is_rotation {
-                rotation_context(store, change.compartment, change.id)
-            } else {
-                let version = version.unwrap_or_default();
-                value_context(store, change.compartment, change.id, version, kind)
-            };
-            tally.open(sealed, &context).map(|_| ())
+        self.each(vault, &mut values, |tally, (listed, _), _, sealed| {
+            listed
+                .iter()
+                .try_for_each(|value| tally.value(store, value, sealed))
         })
+    }
+
+    /// Checks a record as what one change lists it for.
+    fn value(&mut self, store: StoreId, value: &Value, sealed: Checked<'_>) -> Result<(), Break> {
+        let change = &value.change;
+        let Some(kind) = self.kinds.get(&change.meta).copied() else {
+            return Ok(());
+        };
+        if value.role == Role::Rotator && kind != Kind::Secret {
+            return Err(Break::Unauthorised);
+        }
+        if change.labels.is_some() && kind != Kind::Secret {
+            return Err(Break::Contradiction);
+        }
+        let version = change
+            .labels
+            .map_or(Some(change.version), |labels| labels.pending);
+        let context = if value.is_rotation {
+            rotation_context(store, change.compartment, change.id)
+        } else {
+            let version = version.unwrap_or_default();
+            value_context(store, change.compartment, change.id, version, kind)
+        };
+        self.open(sealed, &context).map(|_| ())
     }
 
     /// Opens a record if its compartment is open to this identity.
