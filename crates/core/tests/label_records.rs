@@ -12,10 +12,12 @@ mod vault_kit;
 
 use strongroom_core::Vault;
 use strongroom_core::commit::{EntryChange, Labels, decode};
+use strongroom_core::config::Format;
 use strongroom_core::crypto::seal::{Context, Purpose};
 use strongroom_core::id::{Hash, Version};
-use strongroom_core::snapshot::{Kind, ReadError};
-use strongroom_core::vault::{Break, OpenError};
+use strongroom_core::secret::Secret;
+use strongroom_core::snapshot::{Kind, ReadError, Role};
+use strongroom_core::vault::{Break, Edit, Expect, LabelEdit, OpenError, Relabel};
 use vault_kit::{World, env, path, secret};
 
 const NONE: Labels = Labels {
@@ -189,4 +191,163 @@ fn verify_checks_a_record_as_all_it_is_listed_for() {
     assert_eq!(world.get("prod", "a").unwrap(), b"two");
     let entry = world.vault.snapshot().entry(&env("prod"), &path("a")).unwrap();
     assert_eq!(entry.version, Version(2));
+}
+
+/// A document, whose labels are moved by somebody's own program, and how it was put.
+fn document(world: &World) -> EntryChange {
+    let edit = vault_kit::put("prod", "app", Kind::Config, Format::Text, b"one");
+    world.commit(vec![edit]).unwrap();
+    last(world)
+}
+
+#[test]
+fn what_is_no_secret_never_had_labels_whatever_follows() {
+    let dropped: fn(EntryChange) -> EntryChange = |put| EntryChange {
+        value: None,
+        labels: Some(NONE),
+        ..put
+    };
+    let deleted = |put| EntryChange { value: None, ..put };
+    for (tried, follows) in [("dropped", dropped), ("deleted", deleted)] {
+        let world = World::new();
+        let put = document(&world);
+        let labels = Labels {
+            pending: Some(Version(2)),
+            ..NONE
+        };
+        let context = context(&world, &put, Purpose::Value, 2, Kind::Config as u8);
+        let value = forge::plant(&world.store, &world.identity, &context, b"two");
+        let labelled = EntryChange {
+            value: Some(value),
+            labels: Some(labels),
+            ..put
+        };
+        append(&world, vec![labelled]);
+        append(&world, vec![follows(put)]);
+        assert_eq!(end(&world), Some(Break::Contradiction), "{tried}");
+        let verified = what(world.vault.verify(&mut |_, _| {}));
+        assert_eq!(verified, Some(Break::Contradiction), "{tried}");
+    }
+}
+
+#[test]
+fn what_a_rotator_changed_was_a_secret_whatever_follows() {
+    let world = World::new();
+    let put = document(&world);
+    let rotator = world.member("rot", Role::Rotator, &["prod"]);
+    let id = forge::newest_member(&*world.store);
+    world.vault.refresh().unwrap();
+    for (version, signer, author) in [(2, &rotator, Some(id)), (3, &world.identity, None)] {
+        let context = context(&world, &put, Purpose::Value, version, Kind::Config as u8);
+        let value = forge::plant(&world.store, &world.identity, &context, b"two");
+        let admin = decode(&forge::commits(&*world.store)[0].bytes).unwrap().0.author;
+        forge::append(&*world.store, signer, |commit| {
+            commit.author = author.unwrap_or(admin);
+            commit.entries = vec![EntryChange {
+                version: Version(version),
+                value: Some(value),
+                ..put
+            }];
+        });
+    }
+    assert_eq!(end(&world), Some(Break::Unauthorised));
+}
+
+#[test]
+fn a_secret_that_had_labels_may_become_something_else() {
+    let world = World::new();
+    let rotator = world.member("rot", Role::Rotator, &["prod"]);
+    let follower = world.open(&world.identity).unwrap();
+    world.put("prod", "app", b"one");
+    let edit = Edit::Label(LabelEdit {
+        environment: env("prod"),
+        path: path("app"),
+        to: Relabel::Pending(Secret::new(b"two".to_vec())),
+        expect: Expect::Any,
+    });
+    let rotator = world.open(&rotator).unwrap();
+    rotator.commit(&vault_kit::change(vec![edit])).unwrap();
+    world.commit(vec![vault_kit::delete("prod", "app")]).unwrap();
+    let edit = vault_kit::put("prod", "app", Kind::Config, Format::Text, b"three");
+    world.commit(vec![edit]).unwrap();
+    assert_eq!(end(&world), None);
+    follower.refresh().unwrap();
+    follower.verify(&mut |_, _| {}).unwrap();
+}
+
+#[test]
+fn the_record_of_a_rotation_opens_or_its_commit_is_refused() {
+    for dropped in [false, true] {
+        let (world, [a, b]) = two();
+        let reader = world.member("web", Role::Reader, &[]);
+        let labels = Labels {
+            rotation: b.value,
+            ..NONE
+        };
+        let change = EntryChange { value: None, ..a };
+        let begun = EntryChange {
+            labels: Some(labels),
+            ..change
+        };
+        let ended = EntryChange {
+            labels: Some(NONE),
+            ..change
+        };
+        append_by_admin(&world, begun);
+        if dropped {
+            append_by_admin(&world, ended);
+        }
+        assert_eq!(end(&world), Some(Break::Record), "dropped: {dropped}");
+        world.open(&reader).unwrap();
+    }
+    let (world, [a, _]) = two();
+    let context = context(&world, &a, Purpose::Rotation, 0, 0);
+    let record = forge::plant(&world.store, &world.identity, &context, b"of another format");
+    let labels = Labels {
+        rotation: Some(record),
+        ..NONE
+    };
+    let change = EntryChange { value: None, ..a };
+    append_by_admin(
+        &world,
+        EntryChange {
+            labels: Some(labels),
+            ..change
+        },
+    );
+    assert_eq!(
+        end(&world),
+        None,
+        "it opens: what it says is not for everyone to know"
+    );
+}
+
+fn append_by_admin(world: &World, change: EntryChange) {
+    let admin = decode(&forge::commits(&*world.store)[0].bytes).unwrap().0.author;
+    forge::append(&*world.store, &world.identity, |commit| {
+        commit.author = admin;
+        commit.entries = vec![change];
+    });
+}
+
+#[test]
+fn a_break_is_said_of_the_revision_that_moved_the_labels() {
+    let (world, [a, _]) = two();
+    let labels = Labels {
+        pending: Some(Version(2)),
+        ..NONE
+    };
+    append(
+        &world,
+        vec![EntryChange {
+            value: Some(Hash::of(b"nothing")),
+            labels: Some(labels),
+            ..a
+        }],
+    );
+    let at = forge::commits(&*world.store).last().unwrap().head.revision;
+    let Err(OpenError::Integrity(error)) = world.open(&world.identity).map(|_| ()) else {
+        panic!("not refused")
+    };
+    assert_eq!((error.what, error.revision), (Break::MissingObject, at));
 }

@@ -3,16 +3,17 @@
 //! A full build is the same step from the empty snapshot.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 use std::{mem, thread};
 
+use super::delta::Delta;
 use super::directory::{self, Directory};
 use super::fill::{self, Filling, Part, changed};
 use super::{Changed, Snapshot};
 use crate::commit::{IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
-use crate::id::{EntryId, Hash, MemberId, PersistentMap};
+use crate::id::{Hash, MemberId, PersistentMap};
 
 /// Records from which on a second thread is worth its start.
 const SIDE_BY_SIDE: usize = 4096;
@@ -30,22 +31,14 @@ pub(crate) trait Fetch<E> {
     fn fetch(&mut self, wanted: &[Hash], each: Take<'_>) -> Result<(), E>;
 }
 
-/// The entries that commits passed over.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Delta {
-    /// All of them.
-    pub(crate) touched: BTreeSet<EntryId>,
-    /// Those a rotator gave a new version to: they must turn out to be secrets.
-    pub(crate) rotated: BTreeSet<EntryId>,
-}
-
 impl Snapshot {
-    /// The whole of `state`, with what `keyring` opens.
+    /// The whole of `state`, with what `keyring` opens; `delta` is what led to it, as far as it is
+    /// still to be checked.
     pub(crate) fn build<E: From<IntegrityError>>(
         state: State,
         me: MemberId,
         keyring: Arc<Keyring>,
-        rotated: &BTreeSet<EntryId>,
+        delta: &Delta,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<Self, E> {
         let mut next = Self {
@@ -61,7 +54,7 @@ impl Snapshot {
             .filter(|(_, live)| next.keyring.opens(live.compartment))
             .map(|(id, live)| Part::new(*id, live, true))
             .collect();
-        next.fill(parts, rotated, None, fetch)?;
+        next.fill(parts, delta, None, fetch)?;
         Ok(next)
     }
 
@@ -77,7 +70,7 @@ impl Snapshot {
         let mut compartments = self.state.admin().compartments().keys();
         if compartments.any(|id| keyring.opens(*id) && !self.keyring.opens(*id)) {
             // A grant shows what was there before.
-            let next = Self::build(state, self.me, keyring, &delta.rotated, fetch)?;
+            let next = Self::build(state, self.me, keyring, delta, fetch)?;
             let changes = next.changes_since(self);
             return Ok((next, changes));
         }
@@ -100,7 +93,7 @@ impl Snapshot {
             }
         }
         let mut changes = Vec::new();
-        next.fill(parts, &delta.rotated, Some(&mut changes), fetch)?;
+        next.fill(parts, delta, Some(&mut changes), fetch)?;
         changes.sort_by(by_name);
         Ok((next, changes))
     }
@@ -109,7 +102,7 @@ impl Snapshot {
     fn fill<E: From<IntegrityError>>(
         &mut self,
         mut parts: Vec<Part>,
-        rotated: &BTreeSet<EntryId>,
+        delta: &Delta,
         changes: Option<&mut Vec<Changed>>,
         fetch: &mut dyn Fetch<E>,
     ) -> Result<(), E> {
@@ -118,7 +111,8 @@ impl Snapshot {
         parts.sort_unstable_by_key(Part::revision);
         let mut wanted: Vec<_> = parts.iter().flat_map(Part::wanted).collect();
         let marked = fill::marked(&mut parts, &mut wanted);
-        let mut filling = Filling::new(self, parts, &wanted, &marked, rotated, changes);
+        let due = fill::due(&mut parts, delta, &self.keyring, &mut wanted);
+        let mut filling = Filling::new(self, parts, &wanted, &marked, due, changes);
         if wanted.len() < SIDE_BY_SIDE || !side_by_side(&wanted, fetch, &mut filling)? {
             fetch.fetch(&wanted, &mut |hash, bytes| {
                 filling.take(hash, Sealed::check(hash, bytes))

@@ -1,13 +1,15 @@
 //! From records to entries: owns the step in which records that arrive in any order are opened,
 //! and their entries inserted or removed. It must not know where records come from.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::delta::{Delta, Due, What};
 use super::label::MarkedRecords;
-use super::meta::Meta;
+use super::meta::{Meta, rotation_context};
 use super::{Action, Changed, Entry, Snapshot};
 use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
+use crate::crypto::keyring::Keyring;
 use crate::crypto::seal;
 use crate::id::{CompartmentId, EntryId, Hash, Revision};
 use crate::kind::Kind;
@@ -25,6 +27,8 @@ pub(super) struct Part {
     /// The records of what else has a label, and how many of them are to come.
     marked: Option<Box<MarkedRecords>>,
     missing: usize,
+    /// Why it must turn out to be a secret.
+    secret: Option<Due>,
 }
 
 /// Which record of a part that has labels.
@@ -59,6 +63,28 @@ pub(super) fn marked(parts: &mut [Part], wanted: &mut Vec<Hash>) -> Vec<(usize, 
     owners
 }
 
+/// Adds the records that are due and that no part has by now to those that are wanted.
+pub(super) fn due(
+    parts: &mut [Part],
+    delta: &Delta,
+    keyring: &Keyring,
+    wanted: &mut Vec<Hash>,
+) -> BTreeMap<usize, Due> {
+    let mut due = delta.due.clone();
+    due.retain(|_, due| keyring.opens(due.compartment));
+    if !due.is_empty() {
+        for part in parts {
+            part.secret = due.remove(&(part.id, part.live.meta, What::Secret));
+            if let Some(record) = part.live.rotation().filter(|_| part.stays) {
+                due.remove(&(part.id, record, What::Rotation));
+            }
+        }
+    }
+    let from = wanted.len();
+    wanted.extend(due.values().map(|due| due.record));
+    (from..).zip(due.into_values()).collect()
+}
+
 impl Part {
     pub(super) fn new(id: EntryId, live: &Live, stays: bool) -> Self {
         Self {
@@ -70,6 +96,25 @@ impl Part {
             value: None,
             marked: None,
             missing: 0,
+            secret: None,
+        }
+    }
+
+    /// The revision that listed one of its records.
+    fn listed(&self, which: Option<Which>) -> Revision {
+        match (&self.live.marks, which) {
+            (Some(marks), Some(_)) => marks.revision,
+            _ => self.live.revision,
+        }
+    }
+
+    /// Whether it may be of that kind.
+    fn may_be(&self, kind: Kind) -> Result<(), IntegrityError> {
+        match (&self.secret, &self.live.marks) {
+            _ if kind == Kind::Secret => Ok(()),
+            (Some(due), _) => Err(due.otherwise.at(due.revision)),
+            (None, Some(marks)) if self.stays => Err(Break::Contradiction.at(marks.revision)),
+            (None, _) => Ok(()),
         }
     }
 
@@ -119,19 +164,20 @@ pub(super) struct Filling<'a> {
     slots: HashIndex,
     /// The other ones: of a record that is listed more than once, which no vault makes.
     twins: HashMap<Hash, Vec<u32>>,
-    /// Entries that must turn out to be secrets.
-    rotated: &'a BTreeSet<EntryId>,
+    /// What is due, by its position in `wanted`, and did not come yet.
+    due: BTreeMap<usize, Due>,
     changes: Option<&'a mut Vec<Changed>>,
 }
 
 impl<'a> Filling<'a> {
-    /// `wanted` are the records of all `parts` in turn, then those of `marked`; `changes` takes what changed.
+    /// `wanted` are the records of all `parts` in turn, then those of `marked`, then those of `due`;
+    /// `changes` takes what changed.
     pub(super) fn new(
         next: &'a mut Snapshot,
         parts: Vec<Part>,
         wanted: &'a [Hash],
         marked: &'a [(usize, Which)],
-        rotated: &'a BTreeSet<EntryId>,
+        due: BTreeMap<usize, Due>,
         changes: Option<&'a mut Vec<Changed>>,
     ) -> Self {
         let mut slots = HashIndex::with_capacity(wanted.len());
@@ -148,7 +194,7 @@ impl<'a> Filling<'a> {
             marked,
             slots,
             twins,
-            rotated,
+            due,
             changes,
         }
     }
@@ -170,6 +216,10 @@ impl<'a> Filling<'a> {
         let Ok(slot) = usize::try_from(slot) else {
             return Ok(());
         };
+        if let Some(due) = self.due.remove(&slot) {
+            let checked = sealed.and_then(|sealed| self.check(&due, &sealed));
+            return checked.map_err(|what| what.at(due.revision));
+        }
         // The first two of each part, then those of `marked`.
         let (at, which) = match slot.checked_sub(2 * self.parts.len()) {
             None => (slot / 2, None),
@@ -182,7 +232,7 @@ impl<'a> Filling<'a> {
         let Some(part) = self.parts.get_mut(at) else {
             return Ok(());
         };
-        let revision = part.live.revision;
+        let revision = part.listed(which);
         let fail = |what: Break| what.at(revision);
         let sealed = sealed.map_err(fail)?;
         if is_meta {
@@ -191,8 +241,15 @@ impl<'a> Filling<'a> {
             let meta = directory.description(store, part.live.compartment, part.id, |context| {
                 sealed.open(keyring, context)
             });
-            part.meta = Some(Box::new(meta.map_err(fail)?));
+            let meta = meta.map_err(fail)?;
+            part.may_be(meta.kind)?;
+            part.meta = Some(Box::new(meta));
         } else if let Some(which) = which {
+            if matches!(which, Which::Rotation) {
+                // No value, and needed by whoever goes on with it.
+                let context = rotation_context(self.next.state.store(), part.live.compartment, part.id);
+                sealed.open(&self.next.keyring, &context).map_err(fail)?;
+            }
             part.mark(which, sealed);
         } else {
             part.value = Some(sealed);
@@ -200,19 +257,44 @@ impl<'a> Filling<'a> {
         let Some((meta, value)) = part.complete() else {
             return Ok(());
         };
-        let only_secret = self.rotated.contains(&part.id);
         let marked = part.marked.take();
-        let (before, after) = place(self.next, part, *meta, value, marked, only_secret).map_err(fail)?;
+        let (before, after) =
+            place(self.next, part, *meta, value, marked).map_err(|what| what.at(part.live.revision))?;
         if let Some(changes) = &mut self.changes {
             changes.extend(changed(before.as_ref(), after.as_ref()));
         }
         Ok(())
     }
 
+    /// Whether a record that no entry has any more was what it had to be.
+    fn check(&self, due: &Due, sealed: &Sealed) -> Result<(), Break> {
+        let (store, keyring) = (self.next.state.store(), &self.next.keyring);
+        match due.what {
+            What::Rotation => {
+                let context = rotation_context(store, due.compartment, due.entry);
+                sealed.open(keyring, &context).map(drop)
+            }
+            What::Secret => {
+                let directory = &self.next.directory;
+                let open = |context: &_| sealed.open(keyring, context);
+                let meta = directory.description(store, due.compartment, due.entry, open)?;
+                if meta.kind == Kind::Secret {
+                    Ok(())
+                } else {
+                    Err(due.otherwise)
+                }
+            }
+        }
+    }
+
     /// Refuses when an entry's records did not all come.
     pub(super) fn end(self) -> Result<(), IntegrityError> {
-        match self.parts.iter().find(|part| !part.is_placed) {
-            Some(part) => Err(Break::MissingObject.at(part.live.revision)),
+        if let Some(part) = self.parts.iter().find(|part| !part.is_placed) {
+            let which = (part.missing > 0).then_some(Which::Pending);
+            return Err(Break::MissingObject.at(part.listed(which)));
+        }
+        match self.due.values().next() {
+            Some(due) => Err(Break::MissingObject.at(due.revision)),
             None => Ok(()),
         }
     }
@@ -232,14 +314,7 @@ fn place(
     meta: Meta,
     value: Option<Sealed>,
     marked: Option<Box<MarkedRecords>>,
-    only_secret: bool,
 ) -> Result<(Before, After), Break> {
-    if only_secret && part.stays && meta.kind != Kind::Secret {
-        return Err(Break::Unauthorised);
-    }
-    if marked.is_some() && meta.kind != Kind::Secret {
-        return Err(Break::Contradiction);
-    }
     if part.stays && !is_in_place(meta.kind, part.live.compartment, next.state.admin()) {
         return Err(Break::Contradiction);
     }

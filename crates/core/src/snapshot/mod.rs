@@ -2,6 +2,7 @@
 //! opening. It must not know stores; it is built from verified commits and checked objects.
 
 mod build;
+mod delta;
 mod directory;
 mod fill;
 mod label;
@@ -22,7 +23,8 @@ use crate::id::{CompartmentId, EntryId, Hash, MemberId, PersistentMap, Revision,
 pub use crate::kind::{Kind, KindError};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-pub(crate) use build::{Delta, Fetch, Take};
+pub(crate) use build::{Fetch, Take};
+pub(crate) use delta::Delta;
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
 pub use label::{Label, LabelError};

@@ -3,7 +3,7 @@
 //! writes to the storage around the vault's own check is refused here. It must not know what
 //! policies say.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::OpenError;
@@ -17,7 +17,7 @@ use crate::crypto::seal::Context;
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, Revision};
 use crate::name::CompartmentName;
 use crate::policy::{PolicyError, Resource};
-use crate::snapshot::{Directory, Fetch, Meta, Snapshot};
+use crate::snapshot::{Delta, Directory, Fetch, Meta, Snapshot};
 
 /// What members changed whom policies may hold back, in order. Admins are not among them: they
 /// make the policies.
@@ -102,7 +102,7 @@ impl Authored {
             let base = match old.filter(|old| era.state.governs_like(old.state())) {
                 Some(old) => old,
                 None => {
-                    let (state, none) = (era.state.clone(), BTreeSet::new());
+                    let (state, none) = (era.state.clone(), Delta::default());
                     built = Snapshot::build(state, me, Arc::clone(keyring), &none, fetch)?;
                     &built
                 }

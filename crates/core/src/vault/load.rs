@@ -57,14 +57,7 @@ impl Walk {
         let (next, commit) = self.state.advance(stored)?;
         let author = self.state.admin().members().get(&commit.author);
         let rotator = author.is_some_and(|member| member.role == Role::Rotator);
-        for change in &commit.entries {
-            self.delta.touched.insert(change.id);
-            if rotator {
-                self.delta.rotated.insert(change.id);
-            } else {
-                self.delta.rotated.remove(&change.id);
-            }
-        }
+        self.delta.note(&commit, rotator);
         if !self.is_again {
             self.authored.note(&self.state, &commit);
         }
@@ -115,7 +108,7 @@ pub(super) fn open(
     let keyring = open_keys(&walk.state, me, identity, &Keyring::default(), &mut fetch)?;
     let keyring = Arc::new(keyring);
     walk.authored.check(me, &keyring, &mut fetch, known, None)?;
-    let snapshot = Snapshot::build(walk.state.clone(), me, keyring, &walk.delta.rotated, &mut fetch)?;
+    let snapshot = Snapshot::build(walk.state.clone(), me, keyring, &walk.delta, &mut fetch)?;
     Ok((snapshot, walk.passed))
 }
 

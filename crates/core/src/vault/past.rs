@@ -71,7 +71,7 @@ impl Vault {
         let mut fetch = Objects::of(&*self.store);
         // The keys of now open what was sealed then.
         let keyring = Arc::clone(now.keyring());
-        Snapshot::build(walk.state, now.me(), keyring, &walk.delta.rotated, &mut fetch)
+        Snapshot::build(walk.state, now.me(), keyring, &walk.delta, &mut fetch)
     }
 
     /// Commits, newest first, at most `limit`, each with what it did to entries this identity

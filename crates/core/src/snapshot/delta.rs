@@ -1,0 +1,68 @@
+//! What commits passed over: owns the entries they changed, and what records that they listed have
+//! to be, whatever a later commit lists instead. It must not know how records are opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commit::{Break, Commit};
+use crate::id::{CompartmentId, EntryId, Hash, Revision};
+
+/// The entries that commits passed over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delta {
+    /// All of them.
+    pub(crate) touched: BTreeSet<EntryId>,
+    /// What was listed of them and has to be checked. Nothing of it is ever taken back: a later
+    /// commit that lists something else does not make the one before it right.
+    pub(super) due: BTreeMap<(EntryId, Hash, What), Due>,
+}
+
+/// What a record has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// The description of a secret: rotators change nothing else, and nothing else has labels.
+    Secret,
+    /// What is stored of a rotation.
+    Rotation,
+}
+
+/// A record that was listed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) what: What,
+    pub(super) record: Hash,
+    pub(super) entry: EntryId,
+    pub(super) compartment: CompartmentId,
+    /// The revision that listed it first.
+    pub(super) revision: Revision,
+    /// What it breaks by opening as something else.
+    pub(super) otherwise: Break,
+}
+
+impl Delta {
+    /// Notes a verified commit.
+    pub(crate) fn note(&mut self, commit: &Commit, by_rotator: bool) {
+        for change in &commit.entries {
+            self.touched.insert(change.id);
+            let mut note = |record, what, otherwise| {
+                let due = Due {
+                    what,
+                    record,
+                    entry: change.id,
+                    compartment: change.compartment,
+                    revision: commit.revision,
+                    otherwise,
+                };
+                self.due.entry((change.id, record, what)).or_insert(due);
+            };
+            if by_rotator {
+                note(change.meta, What::Secret, Break::Unauthorised);
+            }
+            if let Some(labels) = change.labels {
+                note(change.meta, What::Secret, Break::Contradiction);
+                if let Some(record) = labels.rotation {
+                    note(record, What::Rotation, Break::Record);
+                }
+            }
+        }
+    }
+}
