@@ -15,9 +15,10 @@ use strongroom_core::commit::{EntryChange, Labels, decode};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::seal::{Context, Purpose};
 use strongroom_core::id::{Hash, Version};
+use strongroom_core::rotation::Strategy;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Kind, ReadError, Role};
-use strongroom_core::vault::{Break, Edit, Expect, LabelEdit, OpenError, Relabel};
+use strongroom_core::vault::{Break, Edit, Expect, LabelEdit, OpenError, Relabel, Rotate, RotationEdit};
 use vault_kit::{World, env, path, secret};
 
 const NONE: Labels = Labels {
@@ -350,4 +351,41 @@ fn a_break_is_said_of_the_revision_that_moved_the_labels() {
         panic!("not refused")
     };
     assert_eq!((error.what, error.revision), (Break::MissingObject, at));
+}
+
+#[test]
+fn a_rotation_that_nobody_can_read_hides_no_other() {
+    let (world, [a, _]) = two();
+    let context = context(&world, &a, Purpose::Rotation, 0, 0);
+    let record = forge::plant(&world.store, &world.identity, &context, b"of another format");
+    let labels = Labels {
+        rotation: Some(record),
+        ..NONE
+    };
+    append_by_admin(
+        &world,
+        EntryChange {
+            value: None,
+            labels: Some(labels),
+            ..a
+        },
+    );
+    world.vault.refresh().unwrap();
+    let to = Rotate::Begin {
+        strategy: Strategy::Overlap,
+        plan: Vec::new(),
+        value: Secret::new(b"two".to_vec()),
+        lease: 0,
+    };
+    let begun = RotationEdit {
+        environment: env("prod"),
+        path: path("b"),
+        to,
+    };
+    world.vault.rotate(begun, "a rotation").unwrap();
+    let all = world.vault.rotations();
+    let [Err(ReadError::Damaged { path: at, .. }), Ok(rotation)] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!((at, &rotation.path), (&path("a"), &path("b")));
 }

@@ -159,18 +159,20 @@ impl Vault {
         Rotation::of(&snapshot, &*snapshot.entry(environment, path)?)
     }
 
-    /// All rotations of the current snapshot, by environment and path.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn rotations(&self) -> Result<Vec<Rotation>, ReadError> {
+    /// All rotations of the current snapshot, by environment and path; [`ReadError::Damaged`] for
+    /// one whose record is none, which says nothing of the others.
+    #[must_use]
+    pub fn rotations(&self) -> Vec<Result<Rotation, ReadError>> {
         let snapshot = self.snapshot();
-        let mut all = Vec::new();
-        for entry in snapshot.all_entries().filter(|entry| entry.is_rotating()) {
-            all.extend(Rotation::of(&snapshot, entry)?);
-        }
-        all.sort_by(|a, b| (&a.environment, &a.path).cmp(&(&b.environment, &b.path)));
-        Ok(all)
+        let mut rotating: Vec<_> = snapshot
+            .all_entries()
+            .filter(|entry| entry.is_rotating())
+            .collect();
+        rotating.sort_by_key(|entry| (&entry.environment, &entry.path));
+        rotating
+            .into_iter()
+            .filter_map(|entry| Rotation::of(&snapshot, entry).transpose())
+            .collect()
     }
 
     /// Commits one decision of a rotation; tells the rotation after it, nothing when it has ended.
