@@ -221,6 +221,85 @@ fn a_leaf_comes_with_every_certificate_up_to_its_root() {
     }
 }
 
+/// A CA as another program makes one: certificate first, then the key.
+fn foreign(make: impl FnOnce(&mut rcgen::CertificateParams)) -> (String, String) {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    make(&mut params);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+fn refused_by(what: &str, authority: &str) -> String {
+    let authority = Secret::new(authority.as_bytes().to_vec());
+    let error = spec(what).generate(&Ambient::system(), Some(&authority));
+    error.unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_is_valid_for_longer_than_what_signed_it() {
+    let root = value("x509-ca:name=Root,days=20");
+    let middle = below("x509-ca:name=Middle,days=10,ca=ca/root", &root);
+    let lower = below("x509-ca:name=Lower,ca=ca/middle", &middle);
+    let end = |text: &str| {
+        let certificate = &blocks(text)[1];
+        certificate.parse_x509().unwrap().validity().not_after.timestamp()
+    };
+    for authority in [&middle, &lower] {
+        let long = below("x509:dns=web.test,days=90,ca=ca", authority);
+        assert_eq!(end(&long), end(&middle));
+        let short = below("x509:dns=web.test,days=5,ca=ca", authority);
+        assert!(end(&short) < end(&middle));
+    }
+}
+
+#[test]
+fn a_ca_signs_what_its_certificate_allows() {
+    let leaf = "x509:dns=web.test,ca=ca";
+    let another = "x509-ca:name=Sub,ca=ca";
+    let (certificate, key) = foreign(|params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    });
+    let last = format!("{certificate}{key}");
+    below(leaf, &last);
+    assert!(refused_by(another, &last).contains("another CA below it"));
+    let (certificate, key) = foreign(|params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1));
+    });
+    let sub = below(another, &format!("{certificate}{key}"));
+    let kept = format!("{sub}{certificate}");
+    below(leaf, &kept);
+    assert!(refused_by(another, &kept).contains("another CA below it"));
+    let (certificate, key) = foreign(|params| {
+        params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    });
+    assert!(refused_by(leaf, &format!("{key}{certificate}")).contains("sign certificates"));
+}
+
+#[test]
+fn a_key_is_found_wherever_it_stands_or_it_is_said_what_it_is() {
+    let leaf = "x509:dns=web.test,ca=ca";
+    let (certificate, key) = foreign(|_| {});
+    below(leaf, &format!("{certificate}{key}"));
+    below(leaf, &format!("{key}{certificate}"));
+    for (label, says) in [
+        ("EC ", "older form"),
+        ("RSA ", "older form"),
+        ("ENCRYPTED ", "passphrase"),
+    ] {
+        let other = key.replace("PRIVATE KEY", &format!("{label}PRIVATE KEY"));
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        for text in [
+            format!("{certificate}{other}"),
+            format!("{parameters}{other}{certificate}"),
+        ] {
+            let error = refused_by(leaf, &text);
+            assert!(error.contains(says), "{label}: {error}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_sign_is_refused_by_its_reason() {
     let ambient = Ambient::system();

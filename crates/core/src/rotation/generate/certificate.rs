@@ -10,6 +10,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::pem::Pem;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{GenerateError, Generated};
@@ -26,8 +27,8 @@ const ED25519: [u8; 16] = [
 ];
 /// Keys drawn before one is below the curve's order; all but one in 2^32 are.
 const ATTEMPTS: usize = 8;
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
+/// The label of a certificate in a PEM text.
+const CERTIFICATE: &str = "CERTIFICATE";
 
 /// A private key and a certificate for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Certificate {
                 .map(|certificate| certificate.pem())
                 .map_err(|_| failed()),
             (Some(_), Some(authority)) => {
-                authority.expose(|text| signed_by(&params, &key, text, now(ambient)))
+                authority.expose(|text| signed_by(params, &key, text, now(ambient)))
             }
             (Some(_), None) => Err(unable("its entry was not read")),
         };
@@ -165,36 +166,44 @@ impl KeyKind {
 /// The certificate and what of the CA's chain a server has to show: all but the root, which who
 /// checks has already. An entry below a root holds no root, so that none is looked for by place.
 fn signed_by(
-    params: &CertificateParams,
+    mut params: CertificateParams,
     key: &KeyPair,
     authority: &[u8],
     now: OffsetDateTime,
 ) -> Result<String, GenerateError> {
     let text = std::str::from_utf8(authority).map_err(|_| unable("its entry is no PEM text"))?;
-    let chain = certificates(text);
-    let first = *chain
+    let unreadable = || unable("a certificate of its entry does not parse");
+    let shown = blocks(text, CERTIFICATE);
+    let first = *shown
         .first()
         .ok_or_else(|| unable("its entry has no certificate"))?;
-    let mut signing = KeyPair::from_pem(text)
+    let pems: Vec<_> = shown
+        .iter()
+        .map(|text| x509_parser::pem::parse_x509_pem(text.as_bytes()).map(|(_, pem)| pem))
+        .collect::<Result<_, _>>()
+        .map_err(|_| unreadable())?;
+    let chain: Vec<_> = pems
+        .iter()
+        .map(Pem::parse_x509)
+        .collect::<Result<_, _>>()
+        .map_err(|_| unreadable())?;
+    let mut signing = KeyPair::from_pem(private_key(text)?)
         .map_err(|_| unable("its entry has no private key that can be used: P-256, P-384, Ed25519 or RSA"))?;
-    let signed = issue(params, key, first, &signing, now);
+    let checked = chain
+        .first()
+        .map_or(Ok(()), |certificate| check(certificate, &signing, now));
+    let signed = checked
+        .and_then(|()| limit(&mut params, &chain))
+        .and_then(|()| issue(&params, key, first, &signing));
     signing.zeroize();
     let mut out = signed?;
-    for shown in chain {
-        if !is_root(shown)? {
-            out.push_str(shown);
+    for (text, certificate) in shown.iter().zip(&chain) {
+        if certificate.issuer().as_raw() != certificate.subject().as_raw() {
+            out.push_str(text);
             out.push('\n');
         }
     }
     Ok(out)
-}
-
-/// Whether a certificate is its own issuer.
-fn is_root(certificate: &str) -> Result<bool, GenerateError> {
-    let unreadable = || unable("a certificate of its chain does not parse");
-    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()).map_err(|_| unreadable())?;
-    let certificate = pem.parse_x509().map_err(|_| unreadable())?;
-    Ok(certificate.issuer().as_raw() == certificate.subject().as_raw())
 }
 
 fn issue(
@@ -202,12 +211,9 @@ fn issue(
     key: &KeyPair,
     authority: &str,
     signing: &KeyPair,
-    now: OffsetDateTime,
 ) -> Result<String, GenerateError> {
-    let unreadable = || unable("its certificate does not parse");
-    let (_, pem) = x509_parser::pem::parse_x509_pem(authority.as_bytes()).map_err(|_| unreadable())?;
-    check(&pem.parse_x509().map_err(|_| unreadable())?, signing, now)?;
-    let issuer = Issuer::from_ca_cert_pem(authority, signing).map_err(|_| unreadable())?;
+    let issuer = Issuer::from_ca_cert_pem(authority, signing)
+        .map_err(|_| unable("a certificate of its entry does not parse"))?;
     params
         .signed_by(key, &issuer)
         .map(|certificate| certificate.pem())
@@ -217,6 +223,14 @@ fn issue(
 fn check(certificate: &X509Certificate<'_>, key: &KeyPair, now: OffsetDateTime) -> Result<(), GenerateError> {
     if !certificate.is_ca() {
         return Err(unable("its certificate is none of a CA"));
+    }
+    let usage = certificate
+        .key_usage()
+        .map_err(|_| unable("its certificate says more than once what its key is for"))?;
+    if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
+        return Err(unable(
+            "its certificate does not allow its key to sign certificates",
+        ));
     }
     if certificate.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
         return Err(unable("its certificate does not match its private key"));
@@ -229,15 +243,51 @@ fn check(certificate: &X509Certificate<'_>, key: &KeyPair, now: OffsetDateTime) 
     Ok(())
 }
 
-/// The certificates of a PEM text, each from its first line to its last.
-fn certificates(text: &str) -> Vec<&str> {
+/// What the certificates above allow: no more CAs below them than they say, and nothing is valid
+/// for longer than they are, so that whoever looks at the new one alone sees when it ends.
+fn limit(params: &mut CertificateParams, chain: &[X509Certificate<'_>]) -> Result<(), GenerateError> {
+    let own = u32::from(matches!(params.is_ca, IsCa::Ca(_)));
+    for (below, certificate) in (own..).zip(chain) {
+        let constraints = certificate.basic_constraints().ok().flatten();
+        let allowed = constraints.and_then(|constraints| constraints.value.path_len_constraint);
+        if allowed.is_some_and(|allowed| allowed < below) {
+            return Err(unable("its chain does not allow another CA below it"));
+        }
+        let end = certificate.validity().not_after.timestamp();
+        let end = OffsetDateTime::from_unix_timestamp(end).unwrap_or(params.not_after);
+        params.not_after = params.not_after.min(end);
+    }
+    Ok(())
+}
+
+/// The private key of a PEM text, wherever in it that is.
+fn private_key(text: &str) -> Result<&str, GenerateError> {
+    if let Some(key) = blocks(text, "PRIVATE KEY").first() {
+        return Ok(key);
+    }
+    let has = |label: &str| !blocks(text, label).is_empty();
+    Err(unable(if has("ENCRYPTED PRIVATE KEY") {
+        "its private key has a passphrase: put it without one"
+    } else if has("EC PRIVATE KEY") || has("RSA PRIVATE KEY") {
+        "its private key is of an older form: put what `openssl pkcs8 -topk8 -nodes` makes of it"
+    } else {
+        "its entry has no private key"
+    }))
+}
+
+/// The blocks of a PEM text that have that label, each from its first line to its last.
+fn blocks<'t>(text: &'t str, label: &str) -> Vec<&'t str> {
+    let (begin, end) = (
+        format!("-----BEGIN {label}-----"),
+        format!("-----END {label}-----"),
+    );
     let mut all = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(BEGIN) {
+    while let Some(at) = rest.find(&begin) {
         let from = rest.get(at..).unwrap_or_default();
-        let Some(end) = from.find(END) else { break };
-        let (certificate, after) = from.split_at(end + END.len());
-        all.push(certificate);
+        let Some(last) = from.find(&end) else { break };
+        let (block, after) = from.split_at(last + end.len());
+        all.push(block);
         rest = after;
     }
     all
