@@ -146,6 +146,23 @@ fn rotators_move_labels_of_their_secrets_and_readers_none() {
 }
 
 #[test]
+fn a_member_who_is_removed_knew_what_is_not_delivered_too() {
+    let world = World::new();
+    world.put("prod", AT, b"one");
+    for to in [pending(b"two"), Relabel::Promote, pending(b"three")] {
+        world.vault.commit(&relabel(to)).unwrap();
+    }
+    world.member("web", Role::Reader, &["prod"]);
+    let removed = world.commit(vec![Edit::RemoveMember {
+        name: vault_kit::name("web"),
+    }]);
+    let exposed = removed.unwrap().exposed;
+    let versions: Vec<_> = exposed.iter().map(|each| each.version.0).collect();
+    assert_eq!(versions, [1, 2, 3]);
+    assert!(exposed.iter().all(|each| each.path == path(AT)));
+}
+
+#[test]
 fn history_tells_what_was_delivered() {
     let world = World::new();
     world.put("prod", AT, b"one");

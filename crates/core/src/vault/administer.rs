@@ -13,7 +13,7 @@ use crate::crypto::seal::Kek;
 use crate::id::{CompartmentId, EnvironmentId, MemberId, Term};
 use crate::name::{CompartmentName, EnvironmentName, MemberName};
 use crate::snapshot::{
-    Action, Changed, EnvironmentInfo, EnvironmentRecord, Kind, MAX_DEPTH, ReadError, name_context,
+    Action, Changed, EnvironmentInfo, EnvironmentRecord, Kind, Label, MAX_DEPTH, ReadError, name_context,
 };
 
 impl Draft<'_> {
@@ -191,15 +191,21 @@ impl Draft<'_> {
         }
         let entries = self.base.all_entries();
         let exposed = entries.filter(|entry| entry.kind == Kind::Secret && opened.contains(&entry.sealed_in));
-        self.exposed.extend(exposed.map(|entry| Changed {
+        // The target takes a previous version still, and a pending one perhaps already.
+        let versions = exposed.flat_map(|entry| {
+            let labels = [Label::Current, Label::Pending, Label::Previous];
+            let versions = labels.into_iter().filter_map(|label| entry.labelled(label));
+            versions.map(move |version| (entry, version))
+        });
+        self.exposed.extend(versions.map(|(entry, version)| Changed {
             environment: entry.environment.clone(),
             path: entry.path.clone(),
             kind: entry.kind,
             action: Action::Updated,
-            version: entry.version,
+            version,
         }));
         self.exposed
-            .sort_by(|a, b| (&a.environment, &a.path).cmp(&(&b.environment, &b.path)));
+            .sort_by(|a, b| (&a.environment, &a.path, a.version).cmp(&(&b.environment, &b.path, b.version)));
         self.exposed.dedup();
         Ok(())
     }
