@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hyper::header::HeaderValue;
 use strongroom_core::config::Format;
-use strongroom_core::id::{EntryId, Revision};
+use strongroom_core::id::{EntryId, Revision, Version};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::{Entry, Snapshot};
@@ -27,6 +27,8 @@ pub(super) struct Heads {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Of {
     entry: EntryId,
+    /// Two labels may point at versions of one revision.
+    version: Version,
     version_of: Revision,
     revision: Revision,
     raw: bool,
@@ -52,6 +54,7 @@ impl Told {
     ) -> Heads {
         let of = Of {
             entry: entry.id,
+            version: entry.version,
             version_of: entry.revision,
             revision: snapshot.revision(),
             raw,
@@ -70,24 +73,85 @@ impl Told {
     }
 }
 
-/// The revisions of the version and, where a document is merged, of every layer; then the form,
-/// because JSON and bytes are two representations.
+/// The version and its revision, which another life of its path has not, and, where a document is
+/// merged, the revisions of every layer; then the form, because JSON and bytes are two
+/// representations.
 fn etag(environment: &EnvironmentName, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
     let form = if raw { "r\"" } else { "j\"" };
     if entry.kind != Kind::Config || entry.format == Format::Text {
         let mut text = Text::default();
         text.push(b"\"");
+        text.push_number(entry.version.0.into());
+        text.push(b"-");
         text.push_number(entry.revision.0);
         text.push(form.as_bytes());
         return text.header();
     }
-    let mut out = format!("\"{}", entry.revision.0);
+    let mut out = format!("\"{}-{}", entry.version.0, entry.revision.0);
     let layers = change::layer_revisions(snapshot, environment, &entry.path);
     // the nearest is the entry itself; a farther one may be of the same revision, and counts
     for layer in layers.into_iter().skip(1) {
         let _ = write!(out, ".{layer}");
     }
     out.push_str(form);
-    // digits, dots and quotes are legal in a header
+    // digits, dots, hyphens and quotes are legal in a header
     HeaderValue::from_str(&out).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use strongroom_core::Vault;
+    use strongroom_core::ambient::Ambient;
+    use strongroom_core::crypto::identity::Identity;
+    use strongroom_core::name::{EntryPath, MemberName};
+    use strongroom_core::secret::Secret;
+    use strongroom_core::store::MemoryStore;
+    use strongroom_core::vault::{Change, Edit, Expect, Put};
+
+    use super::*;
+
+    #[test]
+    fn no_two_versions_share_a_tag() {
+        let identity = Arc::new(Identity::generate(&Ambient::system()).unwrap());
+        let name = MemberName::new("alice").unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let vault = Vault::create(store, &name, identity, Ambient::system()).unwrap();
+        let environment = EnvironmentName::new("prod").unwrap();
+        let path = EntryPath::new("web/token").unwrap();
+        let added = Edit::AddEnvironment {
+            name: environment.clone(),
+            parent: None,
+            compartment: None,
+        };
+        let put = Edit::Put(Put {
+            environment: environment.clone(),
+            path: path.clone(),
+            kind: Kind::Secret,
+            value: Secret::new(b"one".to_vec()),
+            format: Format::Text,
+            labels: None,
+            compartment: None,
+            expect: Expect::Any,
+        });
+        for edit in [added, put] {
+            let change = Change {
+                message: String::new(),
+                edits: vec![edit],
+            };
+            vault.commit(&change).unwrap();
+        }
+        let snapshot = vault.snapshot();
+        let one = snapshot.entry(&environment, &path).unwrap();
+        // As two labels may point at versions that one commit put in their place.
+        let mut other = Entry::clone(&one);
+        other.version = Version(u32::MAX);
+        let told = Told::default();
+        let heads = |entry: &Entry| told.heads(&environment, &snapshot, entry, true);
+        let (one, other) = (heads(&one), heads(&other));
+        assert_ne!(one.etag, other.etag);
+        assert_ne!(one.version, other.version);
+    }
 }

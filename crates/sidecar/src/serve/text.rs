@@ -3,14 +3,23 @@
 
 use hyper::header::HeaderValue;
 
-/// Bytes of the longest: a number in quotes, with a letter.
-const MOST: usize = 32;
+/// Bytes of the longest: a version and a revision in quotes, with a letter.
+const MOST: usize = 40;
 
 /// A short text.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Text {
     bytes: [u8; MOST],
     length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            bytes: [0; MOST],
+            length: 0,
+        }
+    }
 }
 
 impl Text {
@@ -88,9 +97,9 @@ mod tests {
     #[test]
     fn what_has_no_room_is_left_out_whole() {
         let mut text = Text::number(u64::MAX);
-        text.push(&[b'x'; 13]);
+        text.push(&[b'x'; MOST - 19]);
         assert_eq!(text.as_bytes(), b"18446744073709551615");
-        text.push(&[b'x'; 12]);
+        text.push(&[b'x'; MOST - 20]);
         assert_eq!(text.as_bytes().len(), MOST);
         text.push(b"y");
         assert_eq!(text.as_bytes().len(), MOST);
