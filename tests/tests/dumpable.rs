@@ -2,6 +2,9 @@
 //! no core dump. The sidecar and strongroom-run run as a user of their own, who then looks at them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../crates/core/tests/copied/mod.rs"]
+mod copied;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -53,7 +56,7 @@ fn give_away(path: &Path) {
 /// A copy that anybody may read: the kernel protects what is not readable by itself.
 fn readable(scene: &Scene, name: &str) -> PathBuf {
     let copy = scene.file(name);
-    fs::copy(program::path(name), &copy).unwrap();
+    copied::copy(program::path(name), &copy);
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }

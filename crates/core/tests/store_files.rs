@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod copied;
 #[path = "root/mod.rs"]
 mod root;
 mod store_support;
@@ -212,7 +213,7 @@ fn follow_with_read_permission_only(directory_mode: u32) {
         true => {
             let copy = directory.path().join("test-binary");
             if !copy.exists() {
-                fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+                copied::copy(std::env::current_exe().unwrap(), &copy);
                 set_mode(&copy, 0o755);
             }
             Job::start_as(STRANGER, "child", "read and follow", &path, &copy)
@@ -266,7 +267,7 @@ fn a_reader_that_cannot_read_a_companion_is_told_which() {
     let (directory, path, store) = store();
     set_mode(directory.path(), 0o777);
     let copy = directory.path().join("test-binary");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    copied::copy(std::env::current_exe().unwrap(), &copy);
     set_mode(&copy, 0o755);
     let open = || {
         let job = Job::start_as(STRANGER, "child", "open", &path, &copy);

@@ -8,6 +8,8 @@
     clippy::print_stderr
 )]
 
+#[path = "../../../core/tests/copied/mod.rs"]
+mod copied;
 mod follow;
 mod scratch;
 mod stage;

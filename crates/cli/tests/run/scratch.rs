@@ -9,6 +9,7 @@ use strongroom_tests::component;
 use strongroom_tests::program;
 use strongroom_tests::sidecar::Sidecar;
 
+use crate::copied;
 use crate::stage::{Ran, Stage};
 
 /// A root with nothing in it but the program and the sidecar's directory; unmounted when dropped.
@@ -24,7 +25,7 @@ impl Root {
             sidecar.directory().to_str().unwrap(),
             at("run").to_str().unwrap(),
         ]);
-        fs::copy(program::static_run(), at("strongroom-run")).unwrap();
+        copied::copy(program::static_run(), &at("strongroom-run"));
         fs::create_dir(at("secrets")).unwrap();
         mount(&[
             "-t",

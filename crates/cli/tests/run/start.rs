@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use strongroom_tests::component;
 use strongroom_tests::sidecar::Sidecar;
 
+use crate::copied;
 use crate::stage::{CANARY, Ran, Stage};
 
 fn lines(text: &str) -> Vec<&str> {
@@ -279,7 +280,7 @@ fn another_user_is_denied_with_code_3() {
     }
     fs::set_permissions(sidecar.socket(), fs::Permissions::from_mode(0o666)).unwrap();
     let program = stage.file("strongroom-run");
-    fs::copy(env!("CARGO_BIN_EXE_strongroom-run"), &program).unwrap();
+    copied::copy(env!("CARGO_BIN_EXE_strongroom-run"), &program);
     let run_as = |id: u32| {
         let mut command = stage.scene.command(&program);
         command.args([

@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+#[path = "../copied/mod.rs"]
+mod copied;
 #[path = "../root/mod.rs"]
 pub mod root;
 
@@ -84,7 +86,7 @@ pub fn as_user(id: u32, test: &str, directory: &Path) {
     let copy = tempfile::tempdir().unwrap();
     std::fs::set_permissions(copy.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let program = copy.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copied::copy(std::env::current_exe().unwrap(), &program);
     let output = Command::new(program)
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env("INJECT_DIRECTORY", directory)

@@ -11,6 +11,8 @@
 
 #[path = "../../../core/tests/between/mod.rs"]
 mod between;
+#[path = "../../../core/tests/copied/mod.rs"]
+mod copied;
 #[path = "../../../core/tests/forge/mod.rs"]
 mod forge;
 #[path = "../../../core/tests/group/mod.rs"]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_core::attest::{Lost, Process};
 use strongroom_sidecar::peer::{Attestor, Hold, NotAttested, Peer};
 
+use crate::copied;
 use crate::process::until;
 
 /// Runs a shell at `path`, which goes on as what is there by then when it gets a line.
@@ -25,7 +26,7 @@ fn at(path: &Path) -> Child {
 fn copy(program: &str, path: &Path) {
     let found = ["/usr/bin", "/bin"].map(|directory| Path::new(directory).join(program));
     let new = path.with_extension("new");
-    std::fs::copy(found.iter().find(|path| path.exists()).unwrap(), &new).unwrap();
+    copied::copy(found.iter().find(|path| path.exists()).unwrap(), &new);
     std::fs::rename(new, path).unwrap();
 }
 
