@@ -126,7 +126,7 @@ impl Snapshot {
             return self.read_config(environment, path, entry);
         }
         Ok(Reading {
-            value: self.open(entry)?,
+            value: self.own_value(entry)?,
             layers: vec![entry.environment.clone()],
             entry: Arc::clone(entry),
         })
@@ -146,7 +146,9 @@ impl Snapshot {
             .collect();
         entries.truncate(config::merged_layers(entries.iter().map(|entry| entry.format)));
         let copy = |entry: &&Arc<Entry>| {
-            let bytes = self.open(entry)?.expose(|bytes| Zeroizing::new(bytes.to_vec()));
+            let bytes = self
+                .own_value(entry)?
+                .expose(|bytes| Zeroizing::new(bytes.to_vec()));
             Ok((entry.format, bytes))
         };
         let opened = entries.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
@@ -181,7 +183,7 @@ impl Snapshot {
                 wanted: Kind::Secret,
             });
         }
-        self.open(entry)
+        self.own_value(entry)
     }
 
     /// A config document, merged and deserialised.
@@ -213,26 +215,22 @@ impl Snapshot {
             .map_err(document)
     }
 
-    /// Opens exactly this entry's own value, without layers, of the version it describes.
-    pub(crate) fn own_value(&self, entry: &Entry) -> Result<Secret, ReadError> {
-        self.open(entry)
-    }
-
     /// Opens exactly this entry's own value, without layers, and lends it to `f`. An entry of an
     /// earlier snapshot of the same store has the value of its version.
     ///
     /// # Errors
     /// [`ReadError::Damaged`].
     pub fn expose<R>(&self, entry: &Entry, f: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError> {
-        Ok(self.open(entry)?.expose(f))
+        Ok(self.own_value(entry)?.expose(f))
     }
 
     /// Whether the entry's own value equals `value`, in constant time.
     pub(crate) fn is_value(&self, entry: &Entry, value: &Secret) -> Result<bool, ReadError> {
-        Ok(entry.size == value.len() && self.open(entry)?.same_as(value))
+        Ok(entry.size == value.len() && self.own_value(entry)?.same_as(value))
     }
 
-    fn open(&self, entry: &Entry) -> Result<Secret, ReadError> {
+    /// Opens exactly this entry's own value, without layers, of the version it describes.
+    pub(crate) fn own_value(&self, entry: &Entry) -> Result<Secret, ReadError> {
         let context = value_context(
             self.state.store(),
             entry.sealed_in,
