@@ -133,15 +133,15 @@ where
             .map_or(Poll::Pending, |watching| Poll::Ready(Ok(GivenUp::To(watching))))
     });
     let given_up = given_up.await?;
-    if matches!(given_up, GivenUp::Ended) {
-        return Ok(Served::Ended);
-    }
-    let parts = served.into_parts();
-    let mut stream = parts.io.into_inner();
     Ok(match given_up {
         GivenUp::Ended => Served::Ended,
-        GivenUp::To(watching) => Served::Alone(Alone { stream, watching }),
+        GivenUp::To(watching) => Served::Alone(Alone {
+            stream: served.into_parts().io.into_inner(),
+            watching,
+        }),
         GivenUp::Resting => {
+            let parts = served.into_parts();
+            let mut stream = parts.io.into_inner();
             stream.unread(parts.read_buf);
             Served::Resting(stream, parts.service)
         }

@@ -40,19 +40,8 @@ impl Text {
     }
 
     /// Appends a number in decimal.
-    pub(super) fn push_number(&mut self, mut number: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        for digit in digits.iter_mut().rev() {
-            // the remainder of ten fits a byte
-            *digit = b'0'.wrapping_add(u8::try_from(number % 10).unwrap_or_default());
-            number /= 10;
-            at = at.saturating_sub(1);
-            if number == 0 {
-                break;
-            }
-        }
-        self.push(digits.get(at..).unwrap_or_default());
+    pub(super) fn push_number(&mut self, number: u64) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Appends a number in 16 hexadecimal digits.
