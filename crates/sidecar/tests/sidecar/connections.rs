@@ -105,18 +105,21 @@ fn connections_that_rest_have_no_buffers_and_end_with_the_sidecar() {
     let scene = Scene::with_token();
     let sidecar = Sidecar::start(&scene, "[limits]\nconnections = 2000\nconnections_per_uid = 2000");
     let before = sidecar.resident();
-    let mut clients: Vec<Client> = (0..400)
-        .map(|_| Client::connect(&sidecar.socket).unwrap())
-        .collect();
-    for client in &mut clients {
-        let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
-        assert_eq!(answer.status, 200);
-        // so that the first rest before the last are served, on any machine
-        std::thread::sleep(Duration::from_millis(2));
+    let mut clients = Vec::new();
+    // some rest before others come, which then take the same memory: few have buffers at a time,
+    // also on a machine on which the sidecar looks late
+    for _ in 0..8 {
+        for _ in 0..100 {
+            let mut client = Client::connect(&sidecar.socket).unwrap();
+            let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
+            assert_eq!(answer.status, 200);
+            clients.push(client);
+        }
+        std::thread::sleep(REST);
     }
     let each = sidecar.resident().saturating_sub(before) / clients.len() as u64;
-    // two buffers of HTTP alone would be 16 KiB
-    assert!(each < 14 * 1024, "{each} bytes each");
+    // with its two buffers each has 20 KiB
+    assert!(each < 15 * 1024, "{each} bytes each");
     sidecar.terminate();
     assert!(clients.iter_mut().all(Client::is_closed));
 }
