@@ -7,8 +7,7 @@ static IS_WIPED: AtomicBool = AtomicBool::new(false);
 
 /// Says that this program's global allocator wipes what is freed, as those of Strongroom's own
 /// programs do. Key schedules of ring, which cannot be wiped otherwise, are then kept for as long
-/// as their keys are, which makes a read a third faster; else they are made for each use, on a
-/// stack that is wiped after it.
+/// as their keys are; else they are made for each use, on a stack that is wiped after it.
 pub fn is_wiped_when_freed() {
     IS_WIPED.store(true, Ordering::Relaxed);
 }
