@@ -218,6 +218,7 @@ fn describe(edit: &Edit) -> Option<String> {
                 Rotate::Begin { .. } => "begin the rotation",
                 Rotate::Advance { .. } => "go on with the rotation",
                 Rotate::TakeOver { .. } => "take over the rotation",
+                Rotate::Clear => "clear the record of the rotation",
             };
             format!("{what} of {environment} {path}")
         }

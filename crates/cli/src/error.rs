@@ -149,6 +149,7 @@ impl From<ReadError> for CliError {
             ReadError::NoEntry { .. } => (Exit::Failed, Some("`strongroom list ENV` shows what it opens")),
             ReadError::NoLabel { .. } => (Exit::Failed, Some("`strongroom show ENV PATH` shows what it has")),
             ReadError::Kind { .. } | ReadError::Document { .. } => (Exit::Failed, None),
+            ReadError::Rotation { .. } => (Exit::Failed, None),
             ReadError::Damaged { .. } => (Exit::Integrity, Some(RESTORE)),
         };
         Self::new(exit, error.to_string()).maybe_hint(hint)

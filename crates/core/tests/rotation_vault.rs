@@ -12,11 +12,11 @@ use std::sync::{Arc, Barrier};
 use proptest::prelude::*;
 use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Clock, Entropy, EntropyError, Timestamp};
-use strongroom_core::commit::{EntryChange, decode};
+use strongroom_core::commit::{EntryChange, Labels, decode};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::rotation::{Effect, Machine, Next, Outcome, Phase, Step, Strategy as Plan};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Label, Role};
+use strongroom_core::snapshot::{Label, ReadError, Role};
 use strongroom_core::vault::{
     Break, CommitError, Edit, Expect, LabelEdit, OpenOptions, Relabel, Rotate, Rotation, RotationEdit,
 };
@@ -335,6 +335,62 @@ fn readers_see_a_rotation_and_cannot_touch_it() {
     );
     let refused = take_over(&reader, true);
     assert!(matches!(refused, Err(CommitError::Denied { .. })), "{refused:?}");
+}
+
+#[test]
+fn an_admin_clears_a_record_that_nobody_can_read() {
+    let scene = Scene::new();
+    let (rot, tor) = (scene.program(0), scene.program(1));
+    begin(&rot, Plan::Overlap, b"two").unwrap();
+    // Around the vault: the record is something else that is in the store.
+    let all = forge::commits(&*scene.world.store);
+    let last = decode(&all.last().unwrap().bytes).unwrap().0.entries[0];
+    forge::append(&*scene.world.store, &scene.identities[0], |commit| {
+        let labels = last.labels.map(|labels| Labels {
+            rotation: Some(last.meta),
+            ..labels
+        });
+        commit.entries = vec![EntryChange {
+            value: None,
+            labels,
+            ..last
+        }];
+    });
+    let admin = &scene.world.vault;
+    for vault in [&rot, &tor, admin] {
+        vault.refresh().unwrap();
+        let unreadable = vault.rotation(&env("prod"), &path(AT));
+        assert!(
+            matches!(unreadable, Err(ReadError::Rotation { .. })),
+            "{unreadable:?}"
+        );
+    }
+    let put = scene.world.commit(vec![secret("prod", AT, b"three")]);
+    assert!(put.unwrap_err().to_string().contains("an admin clears it"));
+    let own = commit(&tor, Rotate::Clear);
+    assert!(matches!(own, Err(CommitError::Denied { .. })), "{own:?}");
+    assert_eq!(commit(admin, Rotate::Clear).unwrap(), None);
+    // What has a label keeps it: the admin looks at the target, then drops or promotes.
+    assert_eq!(labelled(admin, Label::Pending).unwrap(), b"two");
+    let edit = LabelEdit {
+        environment: env("prod"),
+        path: path(AT),
+        to: Relabel::Drop,
+        expect: Expect::Any,
+    };
+    scene.world.commit(vec![Edit::Label(edit)]).unwrap();
+    scene.world.put("prod", AT, b"three");
+    admin.verify(&mut |_, _| {}).unwrap();
+}
+
+#[test]
+fn a_rotation_that_can_be_read_is_not_cleared() {
+    let scene = Scene::new();
+    let none = commit(&scene.world.vault, Rotate::Clear);
+    assert!(matches!(none, Err(CommitError::NotRotating { .. })), "{none:?}");
+    begin(&scene.program(0), Plan::Overlap, b"two").unwrap();
+    scene.world.vault.refresh().unwrap();
+    assert_eq!(runner(commit(&scene.world.vault, Rotate::Clear)).0, "rot");
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -152,6 +152,16 @@ pub enum ReadError {
         /// The path asked for.
         path: EntryPath,
     },
+    /// The record of the rotation that is at work on it cannot be read.
+    #[error(
+        "{path:?} in {environment:?}: the record of its rotation cannot be read: an admin clears it, and looks at the target"
+    )]
+    Rotation {
+        /// The environment asked for.
+        environment: EnvironmentName,
+        /// The path asked for.
+        path: EntryPath,
+    },
     /// A layer of a config document does not parse, or does not fit the type asked for.
     #[error("{path:?} in {environment:?}: {problem}")]
     Document {

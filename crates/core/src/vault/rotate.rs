@@ -1,7 +1,7 @@
 //! Drafting the commits of a rotation: owns who may go on with one, and the record it leaves. It
 //! must not know what comes next: that was decided by who commits.
 
-use super::check::invalid;
+use super::check::{denied, invalid};
 use super::draft::Draft;
 use super::error::CommitError;
 use super::label::out_of_place;
@@ -10,7 +10,7 @@ use crate::ambient::Timestamp;
 use crate::id::Hash;
 use crate::rotation::{Move, Phase, Running, Step};
 use crate::secret::Secret;
-use crate::snapshot::{Entry, Label, rotation_context};
+use crate::snapshot::{Entry, Label, ReadError, Role, rotation_context};
 
 /// Longest plan, bytes.
 const MAX_PLAN: usize = 64 << 10;
@@ -27,6 +27,10 @@ impl Draft<'_> {
     /// Takes one commit of a rotation.
     pub(super) fn rotate(&mut self, edit: &RotationEdit) -> Result<(), CommitError> {
         let (entry, live) = self.secret(&edit.environment, &edit.path)?;
+        if matches!(edit.to, Rotate::Clear) {
+            self.may_clear(edit, entry)?;
+            return self.relabel(entry, live, Move::Stay, None, None);
+        }
         let decided = self.decided(edit, entry, Rotation::of(self.base, entry)?)?;
         let rotation = match &decided.running {
             None => None,
@@ -75,10 +79,9 @@ impl Draft<'_> {
                 })
             }
             (Rotate::Begin { .. }, Some(found)) => Err(found.in_the_way()),
-            (Rotate::Advance { .. } | Rotate::TakeOver { .. }, None) => Err(CommitError::NotRotating {
-                environment: edit.environment.clone(),
-                path: edit.path.clone(),
-            }),
+            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::Clear, None) => {
+                Err(not_rotating(edit))
+            }
             (Rotate::Advance { at, step, lease }, Some(found)) if found.at == *at && found.is_own => {
                 let before = found.running;
                 let (phase, moves) = step.from(before.strategy, Some(before.phase)).ok_or_else(|| {
@@ -114,7 +117,23 @@ impl Draft<'_> {
                     value: None,
                 })
             }
-            (Rotate::Advance { .. } | Rotate::TakeOver { .. }, Some(found)) => Err(found.in_the_way()),
+            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::Clear, Some(found)) => {
+                Err(found.in_the_way())
+            }
+        }
+    }
+
+    /// Whether the record is one that only an admin can get out of the way: who runs a rotation writes
+    /// its record, and could write one that nobody reads.
+    fn may_clear(&self, edit: &RotationEdit, entry: &Entry) -> Result<(), CommitError> {
+        if self.role != Role::Admin {
+            return Err(denied("only admins clear the record of a rotation"));
+        }
+        match Rotation::of(self.base, entry) {
+            Err(ReadError::Rotation { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(Some(found)) => Err(found.in_the_way()),
+            Ok(None) => Err(not_rotating(edit)),
         }
     }
 
@@ -123,5 +142,12 @@ impl Draft<'_> {
         let context = rotation_context(self.store, entry.sealed_in, entry.id);
         let record = self.record(&context, &running.encode())?;
         Ok(self.object(record))
+    }
+}
+
+fn not_rotating(edit: &RotationEdit) -> CommitError {
+    CommitError::NotRotating {
+        environment: edit.environment.clone(),
+        path: edit.path.clone(),
     }
 }

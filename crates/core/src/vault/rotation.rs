@@ -56,6 +56,8 @@ pub enum Rotate {
         /// Before the other one's lease has ended: only when that program is known to have ended.
         force: bool,
     },
+    /// It is given up, by an admin, since its record cannot be read. The labels stay where they are.
+    Clear,
 }
 
 /// A rotation that runs, as its last commit left it.
@@ -81,13 +83,17 @@ impl Rotation {
         let Some(marks) = entry.marks.as_ref() else {
             return Ok(None);
         };
-        let Some(record) = snapshot.rotation_record(&entry.environment, &entry.path)? else {
-            return Ok(None);
-        };
-        let running = record.expose(Running::decode).map_err(|_| ReadError::Damaged {
+        let unreadable = || ReadError::Rotation {
             environment: entry.environment.clone(),
             path: entry.path.clone(),
-        })?;
+        };
+        let record = match snapshot.rotation_record(&entry.environment, &entry.path) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            Err(ReadError::Damaged { .. }) => return Err(unreadable()),
+            Err(error) => return Err(error),
+        };
+        let running = record.expose(Running::decode).map_err(|_| unreadable())?;
         let runner = match snapshot.directory().members.get(&running.runner) {
             Some(name) => name.to_string(),
             None => running.runner.to_string(),
