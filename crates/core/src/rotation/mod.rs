@@ -5,6 +5,8 @@
 pub mod generate;
 mod machine;
 mod phase;
+#[cfg(feature = "generate")]
+pub mod plan;
 mod record;
 
 pub use machine::{Effect, Machine, Next, Refused};

@@ -1,0 +1,166 @@
+//! The plan of a rotation: owns the grammar of its document (`docs/rotation.md`, "Plans"). It must not
+//! know where plans are stored nor how a target is reached.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::generate::Generator;
+use super::phase::Strategy;
+
+mod keys;
+
+use keys::Keys;
+
+/// How a secret is rotated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the target goes from one credential to the next.
+    pub strategy: Strategy,
+    /// What makes new values.
+    pub generator: Generator,
+    /// The two accounts that take turns, with [`Strategy::Alternate`].
+    pub accounts: Option<[String; 2]>,
+    /// How old a value becomes.
+    pub every: Option<Duration>,
+    /// Up to how much later each secret is due, so that not all are at once.
+    pub jitter: Duration,
+    /// How long consumers have where nobody knows what they have.
+    pub settle: Duration,
+    /// How long consumers are waited for.
+    pub deadline: Duration,
+    /// The program that knows the target.
+    pub target: ExecPlan,
+}
+
+/// A program that knows a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecPlan {
+    /// Its path, absolute.
+    pub program: String,
+    /// Its first arguments.
+    pub arguments: Vec<String>,
+    /// The names of variables that it gets.
+    pub variables: Vec<String>,
+    /// How long one call may take.
+    pub limit: Duration,
+    /// How long a target that says "later" is asked again.
+    pub retry: Duration,
+}
+
+/// What is wrong with a plan: all of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct PlanError(pub Vec<String>);
+
+impl FromStr for Plan {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let mut keys = Keys::of(text)?;
+        let strategy = keys.word("strategy", Strategy::from_str);
+        let generator = keys.word("generator", Generator::from_str);
+        let accounts = keys.list("accounts");
+        let every = keys.duration("every");
+        let jitter = keys.duration("jitter");
+        let settle = keys.duration("settle").unwrap_or(Duration::from_secs(10));
+        let deadline = keys.duration("deadline").unwrap_or(Duration::from_secs(3600));
+        let mut below = keys.table("target");
+        let exec = below.list("exec").unwrap_or_default();
+        let variables = below.list("env").unwrap_or_default();
+        let limit = below.duration("limit").unwrap_or(Duration::from_secs(60));
+        let retry = below.duration("retry").unwrap_or(Duration::from_secs(10));
+        let mut problems = below.end();
+        match exec.first() {
+            None => problems.push("`target.exec` is a list: a program and its arguments".into()),
+            Some(program) if !program.starts_with('/') => {
+                problems.push("`target.exec` begins with the absolute path of a program".into());
+            }
+            Some(_) => {}
+        }
+        if variables.iter().any(|name| !is_variable(name)) {
+            problems.push(
+                "`target.env` names variables of letters, digits and `_`, none of Strongroom's own".into(),
+            );
+        }
+        if limit.is_zero() || limit > Duration::from_secs(3600) || retry > Duration::from_secs(3600) {
+            problems.push("`target.limit` is 1s to 1h, `target.retry` at most 1h".into());
+        }
+        if deadline < settle || deadline > Duration::from_secs(30 * 86_400) {
+            problems.push("`deadline` is at least `settle`, and at most 30d".into());
+        }
+        if jitter.is_some_and(|jitter| every.is_none_or(|every| jitter > every)) {
+            problems.push("`jitter` is at most `every`".into());
+        }
+        if every.is_some_and(|every| every.is_zero()) {
+            problems.push("`every` is longer than nothing".into());
+        }
+        let accounts = match (strategy, accounts.as_deref()) {
+            (Some(Strategy::Alternate), Some([a, b])) if a != b && !a.is_empty() && !b.is_empty() => {
+                Some([a.clone(), b.clone()])
+            }
+            (Some(Strategy::Alternate), _) => {
+                problems.push("`accounts` of `alternate` are two names that differ".into());
+                None
+            }
+            (_, Some(_)) => {
+                problems.push("`accounts` are for the strategy `alternate`".into());
+                None
+            }
+            (_, None) => None,
+        };
+        let mut all = keys.end();
+        all.append(&mut problems);
+        let mut exec = exec.into_iter();
+        match (strategy, generator, exec.next()) {
+            (Some(strategy), Some(generator), Some(program)) if all.is_empty() => Ok(Self {
+                strategy,
+                generator,
+                accounts,
+                every,
+                jitter: jitter.unwrap_or_default(),
+                settle,
+                deadline,
+                target: ExecPlan {
+                    program,
+                    arguments: exec.collect(),
+                    variables,
+                    limit,
+                    retry,
+                },
+            }),
+            _ => Err(PlanError(all)),
+        }
+    }
+}
+
+/// Reads `30d`: a number of seconds, minutes, hours, days or weeks.
+///
+/// # Errors
+/// How it is written.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a duration is written as 30s, 10m, 12h, 30d or 4w".to_owned();
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let number = text.strip_suffix(unit).unwrap_or_default();
+    if number.is_empty() || number.len() > 6 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(number * seconds))
+}
+
+/// Names that may be passed on: none that would hand on this program's own keys.
+fn is_variable(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(word)
+        && !name.starts_with("STRONGROOM_")
+}
