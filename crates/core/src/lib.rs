@@ -57,6 +57,9 @@ pub mod rotation;
 #[cfg(feature = "vault")]
 pub mod vault;
 
+#[cfg(feature = "generate")]
+pub mod rotator;
+
 #[cfg(feature = "client")]
 pub mod api;
 

@@ -1,0 +1,325 @@
+//! The driver: owns the loop that does what the machine says, within the time that the store was told.
+//! It must not know what is next, nor what a target does.
+
+use std::time::{Duration, Instant};
+
+use super::account::{self, AccountError};
+use super::named::Named;
+use super::{Action, Call, Credential, Delivered, Target, Told, Trouble, Uptake, Waiting, Witness};
+use crate::Vault;
+use crate::ambient::Ambient;
+use crate::name::{EntryPath, EnvironmentName};
+use crate::rotation::generate::GenerateError;
+use crate::rotation::{Effect, Machine, Next, Outcome, Phase, Refused, Step};
+use crate::secret::Secret;
+use crate::snapshot::{Label, ReadError};
+use crate::vault::{CommitError, Rotate, Rotation, RotationEdit};
+
+/// Between a call's end and the end of the time that the store was told.
+const MARGIN: Duration = Duration::from_secs(30);
+/// Between two looks at consumers, and first between two tries at a target.
+const LOOK: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How to go on with a rotation that runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Take it back.
+    pub abort: bool,
+    /// Do not wait for consumers.
+    pub force: bool,
+    /// Take it over before the time of whoever runs it has ended.
+    pub take_over: bool,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The new credential alone is valid.
+    Rotated,
+    /// The old credential alone is valid; why, where the target failed.
+    Undone(Option<String>),
+    /// Consumers do not have it at the deadline: both credentials are valid, it is to be resumed.
+    Lagging(Vec<Waiting>),
+    /// The target failed where there is no other way: it is to be resumed.
+    Stopped(Effect, String),
+}
+
+/// Why it could not go on. What is stored says where it is.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// A commit.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The new value.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The value of an account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// It cannot be taken back or forced now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A read that could not be recorded, or consumers of whom nobody can tell.
+    #[error("{0}")]
+    Outside(String),
+}
+
+/// A rotation that is being driven.
+pub struct Driver<'a> {
+    /// Where it is stored.
+    pub vault: &'a Vault,
+    /// The environment.
+    pub environment: &'a EnvironmentName,
+    /// The path of the secret.
+    pub path: &'a EntryPath,
+    /// What it goes by.
+    pub named: &'a Named,
+    /// What commits say.
+    pub message: &'a str,
+    /// Clock and random source.
+    pub ambient: &'a Ambient,
+    /// The target.
+    pub target: &'a mut dyn Target,
+    /// The consumers.
+    pub uptake: &'a mut dyn Uptake,
+    /// Who looks on.
+    pub witness: &'a mut dyn Witness,
+}
+
+impl std::fmt::Debug for Driver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Driver({} {})", self.environment, self.path)
+    }
+}
+
+/// What is stored, and until when the target may be worked at.
+struct Held {
+    rotation: Option<Rotation>,
+    until: Instant,
+}
+
+impl Driver<'_> {
+    /// Begins a rotation and drives it to its end. Blocks.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn begin(mut self, force: bool) -> Result<End, DriveError> {
+        let value = self.new_value()?;
+        let mut machine = Machine::begin(self.named.plan.strategy);
+        let begin = |lease| Rotate::Begin {
+            strategy: self.named.plan.strategy,
+            plan: self.named.record(),
+            value,
+            lease,
+        };
+        let held = self.store(Some(Phase::Applying), begin)?;
+        self.tell_step(Step::Begin, &held);
+        machine.committed();
+        self.run(machine, held, force)
+    }
+
+    /// Goes on with what runs. Blocks.
+    ///
+    /// # Errors
+    /// [`DriveError`].
+    pub fn go_on(mut self, rotation: &Rotation, how: How) -> Result<End, DriveError> {
+        let mut machine = rotation.machine();
+        if how.abort {
+            machine.abort()?;
+        }
+        let held = self.take_over(rotation, how.take_over)?;
+        self.witness.told(&Told::TakenOver(rotation.phase()));
+        self.run(machine, held, how.force)
+    }
+
+    fn run(&mut self, mut machine: Machine, mut held: Held, force: bool) -> Result<End, DriveError> {
+        let mut why = None;
+        loop {
+            match machine.next() {
+                Next::Commit(step) => {
+                    held = self.advance(&machine, step, held)?;
+                    self.tell_step(step, &held);
+                    machine.committed();
+                }
+                Next::Perform(effect) => match self.perform(effect, &mut held)? {
+                    Ok(()) => {
+                        self.witness.told(&Told::Done(effect));
+                        machine.done(effect);
+                    }
+                    Err(problem) => {
+                        self.witness.told(&Told::Failed(effect, &problem));
+                        machine.failed(effect);
+                        why = Some(problem);
+                    }
+                },
+                Next::Await if force => machine.force()?,
+                Next::Await => match self.wait()? {
+                    None => machine.taken_up(),
+                    Some(lagging) => return Ok(End::Lagging(lagging)),
+                },
+                Next::Stop(effect) => return Ok(End::Stopped(effect, why.unwrap_or_default())),
+                Next::Ended(Outcome::Rotated) => return Ok(End::Rotated),
+                Next::Ended(Outcome::Undone) => return Ok(End::Undone(why)),
+            }
+        }
+    }
+
+    /// A new value; with two accounts, for the one whose turn it is.
+    fn new_value(&mut self) -> Result<Secret, DriveError> {
+        let snapshot = self.vault.snapshot();
+        let plan = &self.named.plan;
+        let authority = match plan.generator.authority() {
+            None => None,
+            Some(path) => Some(snapshot.secret(self.environment, path)?),
+        };
+        let made = plan.generator.generate(self.ambient, authority.as_ref())?.value;
+        match &plan.accounts {
+            None => Ok(made),
+            Some(accounts) => {
+                let current = snapshot.secret(self.environment, self.path)?;
+                Ok(account::next(accounts, &current, &made)?)
+            }
+        }
+    }
+
+    /// How long a phase may be at work at the target, or waits.
+    fn lease(&self, phase: Option<Phase>) -> Duration {
+        let plan = &self.named.plan;
+        let call = plan.target.limit + plan.target.retry;
+        match phase {
+            None => Duration::ZERO,
+            Some(Phase::Applying | Phase::Undoing) => call * 2 + MARGIN,
+            Some(Phase::Retiring) => call + MARGIN,
+            Some(Phase::Delivering | Phase::Returning) => plan.deadline + MARGIN,
+        }
+    }
+
+    /// Commits one decision; time at the target is counted from before it.
+    fn store(&self, phase: Option<Phase>, to: impl FnOnce(u64) -> Rotate) -> Result<Held, CommitError> {
+        let lease = self.lease(phase);
+        let now = Instant::now();
+        let edit = RotationEdit {
+            environment: self.environment.clone(),
+            path: self.path.clone(),
+            to: to(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+        };
+        let rotation = self.vault.rotate(edit, self.message)?;
+        Ok(Held {
+            rotation,
+            until: now.checked_add(lease).unwrap_or(now),
+        })
+    }
+
+    fn advance(&self, machine: &Machine, step: Step, held: Held) -> Result<Held, CommitError> {
+        let to = step.from(self.named.plan.strategy, machine.phase());
+        let at = self.at(&held)?;
+        self.store(to.and_then(|(phase, _)| phase), |lease| Rotate::Advance {
+            at,
+            step,
+            lease,
+        })
+    }
+
+    fn take_over(&self, rotation: &Rotation, force: bool) -> Result<Held, CommitError> {
+        let at = rotation.at;
+        self.store(Some(rotation.phase()), |lease| Rotate::TakeOver {
+            at,
+            lease,
+            force,
+        })
+    }
+
+    fn at(&self, held: &Held) -> Result<crate::id::Revision, CommitError> {
+        let rotation = held.rotation.as_ref().ok_or_else(|| CommitError::NotRotating {
+            environment: self.environment.clone(),
+            path: self.path.clone(),
+        })?;
+        Ok(rotation.at)
+    }
+
+    /// Does something at the target, as often as it says "later". The outer error is ours.
+    fn perform(&mut self, effect: Effect, held: &mut Held) -> Result<Result<(), String>, DriveError> {
+        let (limit, retry) = (self.named.plan.target.limit, self.named.plan.target.retry);
+        let left = held.until.saturating_duration_since(Instant::now());
+        if let (true, Some(rotation)) = (left < limit + retry, held.rotation.clone()) {
+            // It slept, or was held up: the time is told anew before anything is done.
+            *held = self.take_over(&rotation, false)?;
+        }
+        let (new, old) = match effect {
+            Effect::Retire => (Label::Current, Label::Previous),
+            _ => (Label::Pending, Label::Current),
+        };
+        let snapshot = self.vault.snapshot();
+        let described = |label| snapshot.labelled_entry(self.environment, self.path, label);
+        let (new_entry, old_entry) = (described(new)?, described(old)?);
+        self.witness
+            .opens(&[&*new_entry, &*old_entry], snapshot.revision())
+            .map_err(DriveError::Outside)?;
+        let opened = |label| snapshot.labelled(self.environment, self.path, label);
+        let (new_value, old_value) = (opened(new)?.value, opened(old)?.value);
+        let call = Call {
+            action: Action::from(effect),
+            environment: self.environment,
+            path: self.path,
+            strategy: self.named.plan.strategy,
+            new: Credential {
+                version: new_entry.version,
+                value: &new_value,
+            },
+            old: Credential {
+                version: old_entry.version,
+                value: &old_value,
+            },
+        };
+        let began = Instant::now();
+        let mut pause = AGAIN;
+        loop {
+            match self.target.perform(&call, limit) {
+                Ok(()) => return Ok(Ok(())),
+                Err(Trouble::Later(problem)) if began.elapsed() + pause <= retry => {
+                    self.witness.told(&Told::Again(effect, &problem));
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_secs(30));
+                }
+                Err(Trouble::Later(problem) | Trouble::Failed(problem)) => return Ok(Err(problem)),
+            }
+        }
+    }
+
+    /// Waits until consumers have the current version, or tells who has not at the deadline.
+    fn wait(&mut self) -> Result<Option<Vec<Waiting>>, DriveError> {
+        let version = self.vault.snapshot().entry(self.environment, self.path)?.version;
+        let delivered = Delivered {
+            environment: self.environment,
+            path: self.path,
+            version,
+            since: self.ambient.now(),
+        };
+        let began = Instant::now();
+        let mut before = Vec::new();
+        loop {
+            let waiting = self.uptake.waiting(&delivered).map_err(DriveError::Outside)?;
+            if waiting.is_empty() {
+                return Ok(None);
+            }
+            if began.elapsed() >= self.named.plan.deadline {
+                return Ok(Some(waiting));
+            }
+            if waiting != before {
+                self.witness.told(&Told::Waiting(&waiting));
+                before = waiting;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn tell_step(&mut self, step: Step, held: &Held) {
+        let at = held.rotation.as_ref().map(|rotation| rotation.at);
+        let at = at.unwrap_or_else(|| self.vault.snapshot().revision());
+        self.witness.told(&Told::Committed(step, at));
+    }
+}
