@@ -15,7 +15,8 @@ Begin:
   strongroom get prod web/database/password
   strongroom run prod --prefix web -- ./server
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 integrity, 5 unreachable.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 integrity, 5 unreachable,
+6 a rotation stands halfway.";
 
 /// Keeps secrets, config and feature flags sealed, and puts them into containers, live
 #[derive(Debug, Parser)]
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Delete(command::delete::Args),
     #[command(subcommand)]
     Label(command::label::Command),
+    Rotate(Box<command::rotate::Args>),
     Import(command::import::Args),
     Export(command::export::Args),
     Run(command::run::Args),

@@ -56,6 +56,16 @@ pub(crate) struct OptionalTarget {
 }
 
 impl OptionalTarget {
+    /// The environment, where nothing but that may be named.
+    pub(crate) fn environment_alone(&self) -> Result<Option<EnvironmentName>, CliError> {
+        if self.second.is_some() {
+            return Err(CliError::usage(
+                "this is about all of an environment: leave PATH out",
+            ));
+        }
+        Ok(self.first.as_deref().map(EnvironmentName::new).transpose()?)
+    }
+
     /// The names, checked; `None` when no entry is named.
     pub(crate) fn resolve(
         &self,

@@ -20,6 +20,7 @@ pub(crate) enum Exit {
     Denied = 3,
     Integrity = 4,
     Unreachable = 5,
+    Stopped = 6,
 }
 
 impl Exit {
@@ -31,6 +32,7 @@ impl Exit {
             Self::Denied => "denied",
             Self::Integrity => "integrity",
             Self::Unreachable => "unreachable",
+            Self::Stopped => "stopped",
         }
     }
 }
@@ -149,7 +151,10 @@ impl From<ReadError> for CliError {
             ReadError::NoEntry { .. } => (Exit::Failed, Some("`strongroom list ENV` shows what it opens")),
             ReadError::NoLabel { .. } => (Exit::Failed, Some("`strongroom show ENV PATH` shows what it has")),
             ReadError::Kind { .. } | ReadError::Document { .. } => (Exit::Failed, None),
-            ReadError::Rotation { .. } => (Exit::Failed, None),
+            ReadError::Rotation { .. } => (
+                Exit::Failed,
+                Some("an admin runs `strongroom rotate ENV PATH --clear`, after a look at the target"),
+            ),
             ReadError::Damaged { .. } => (Exit::Integrity, Some(RESTORE)),
         };
         Self::new(exit, error.to_string()).maybe_hint(hint)

@@ -22,6 +22,7 @@ pub(crate) mod policy;
 pub(crate) mod put;
 pub(crate) mod render;
 pub(crate) mod rollback;
+pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod sidecar;
@@ -57,6 +58,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
     };
     let done = match cli.command {
         Command::Run(args) => return run::run(args, &context),
+        Command::Rotate(args) => return rotate::run(&args, &context),
         Command::Status(args) => return status::run(&args, &context),
         Command::Doctor(args) => return doctor::run(&args, &context),
         Command::Completions(_) | Command::Man(_) => Ok(()),

@@ -28,6 +28,7 @@ mod names;
 mod policy;
 mod policy_fmt;
 mod reads;
+mod rotate;
 mod run;
 mod settings;
 mod structure;

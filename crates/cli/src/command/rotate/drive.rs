@@ -1,0 +1,304 @@
+//! Running one rotation from this terminal: owns its lock, its program's environment, what is shown of
+//! each step, and how the end is told.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use strongroom_core::ambient::Ambient;
+use strongroom_core::id::Revision;
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::rotation::{Effect, Outcome, Step};
+use strongroom_core::rotator::exec::Exec;
+use strongroom_core::rotator::{DriveError, Driver, End, How, Named, PlanTrouble, Settle, Told, Witness};
+use strongroom_core::snapshot::Entry;
+use strongroom_core::vault::{Rotate, Rotation, RotationEdit};
+
+use super::{Options, ask, lock, show};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::open::Opened;
+use crate::output;
+
+type At<'a> = (&'a EnvironmentName, &'a EntryPath);
+
+/// Variables that every program gets.
+const VARIABLES: [&str; 6] = ["HOME", "LANG", "LC_ALL", "PATH", "TZ", "USER"];
+
+/// How a rotation ended.
+pub(super) struct Done {
+    end: End,
+    aborted: bool,
+    document: Value,
+    at: String,
+}
+
+/// Begins a rotation or goes on with one, to its end.
+pub(super) fn run(
+    context: &Context,
+    opened: &Opened,
+    (environment, path): At<'_>,
+    options: &Options,
+) -> Result<Done, CliError> {
+    let vault = &opened.vault;
+    let goes_on = options.resume || options.abort;
+    let named = named(opened, (environment, path), goes_on)?;
+    let limit = named.plan.target.limit + Duration::from_secs(5);
+    let patience = if goes_on { limit } else { Duration::ZERO };
+    let snapshot = vault.snapshot();
+    let held = lock::take(context, &snapshot, &*snapshot.entry(environment, path)?, patience)?;
+    // Whoever held it before may have gone on.
+    vault.refresh()?;
+    let running = vault.rotation(environment, path)?;
+    if let Some(rotation) = &running {
+        ask::same_plan(vault, rotation, &named, options)?;
+    }
+    if !goes_on {
+        let text: String = show::steps(&named)
+            .iter()
+            .map(|step| format!("  {step}\n"))
+            .collect();
+        ask::confirm(options, &text, &format!("Rotate {environment} {path}?"))?;
+    }
+    let ambient = Ambient::system();
+    let mut settle = Settle::new(named.plan.settle);
+    let mut says = |line: &str| output::note(&format!("    | {}\n", output::harmless(line)));
+    let mut exec = Exec {
+        plan: &named.plan.target,
+        variables: variables(&named),
+        lock: &held,
+        says: &mut says,
+    };
+    let mut shown = Shown {
+        opened,
+        environment,
+        steps: Vec::new(),
+    };
+    let driver = Driver {
+        vault,
+        environment,
+        path,
+        named: &named,
+        message: &options.message,
+        ambient: &ambient,
+        target: &mut exec,
+        uptake: &mut settle,
+        witness: &mut shown,
+    };
+    let how = How {
+        abort: options.abort,
+        force: options.force,
+        take_over: options.take_over,
+    };
+    let end = match (&running, goes_on) {
+        (Some(rotation), true) => driver.go_on(rotation, how),
+        (Some(rotation), false) => return Err(under_way(rotation)),
+        (None, true) => return Err(not_under_way((environment, path))),
+        (None, false) => driver.begin(options.force),
+    };
+    opened.remember();
+    let end = end.map_err(|error| told(error, (environment, path)))?;
+    let version = vault.snapshot().entry(environment, path)?.version.0;
+    let document = json!({
+        "environment": environment.as_str(), "path": path.as_str(), "end": word(&end),
+        "version": version, "revision": vault.snapshot().revision().0, "steps": shown.steps,
+    });
+    Ok(Done {
+        end,
+        aborted: options.abort,
+        document,
+        at: format!("{environment} {path}"),
+    })
+}
+
+/// Removes a record that nobody can read.
+pub(super) fn clear(
+    context: &Context,
+    opened: &Opened,
+    (environment, path): At<'_>,
+    options: &Options,
+) -> Result<(), CliError> {
+    let edit = RotationEdit {
+        environment: environment.clone(),
+        path: path.clone(),
+        to: Rotate::Clear,
+    };
+    ask::confirm(
+        options,
+        "",
+        &format!("Clear the record of the rotation of {environment} {path}?"),
+    )?;
+    opened.vault.rotate(edit, &options.message)?;
+    opened.remember();
+    let text = format!(
+        "{environment} {path}: the record is gone. Look at the target which values are valid, then use \
+         `strongroom label promote`, `drop` or `retire`.\n"
+    );
+    context.output.answer(&json!({"cleared": true}), &text)
+}
+
+/// The plan to go by: of what runs, or the one in force.
+fn named(opened: &Opened, (environment, path): At<'_>, goes_on: bool) -> Result<Named, CliError> {
+    match (opened.vault.rotation(environment, path)?, goes_on) {
+        (Some(rotation), true) => Named::by_record(&opened.vault, &rotation).map_err(no_plan),
+        (Some(rotation), false) => Err(under_way(&rotation)),
+        (None, true) => Err(not_under_way((environment, path))),
+        (None, false) => Named::of(&opened.vault.snapshot(), environment, path).map_err(no_plan),
+    }
+}
+
+fn variables(named: &Named) -> Vec<(OsString, OsString)> {
+    let all = VARIABLES
+        .into_iter()
+        .chain(named.plan.target.variables.iter().map(String::as_str));
+    all.filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+        .collect()
+}
+
+pub(super) fn no_plan(error: PlanTrouble) -> CliError {
+    match error {
+        PlanTrouble::Read(error) => error.into(),
+        PlanTrouble::Open(error) => error.into(),
+        PlanTrouble::None { .. } => CliError::failed(error.to_string())
+            .hint("`strongroom rotate policy set ENV PATH ...` gives it one; `--help` of it has an example"),
+        PlanTrouble::Record => CliError::new(Exit::Denied, error.to_string())
+            .hint("ask who ran it; an admin looks at the target and ends it by hand"),
+        other => CliError::failed(other.to_string())
+            .hint("`strongroom rotate policy set` or `strongroom edit` mends it"),
+    }
+}
+
+pub(super) fn under_way(rotation: &Rotation) -> CliError {
+    CliError::failed(format!(
+        "a rotation of {} {} is under way: {} since {}, by {}",
+        rotation.environment,
+        rotation.path,
+        rotation.phase(),
+        rotation.since(),
+        rotation.runner
+    ))
+    .hint("`strongroom rotate ENV PATH --resume` goes on with it, `--abort` takes it back")
+}
+
+fn not_under_way((environment, path): At<'_>) -> CliError {
+    CliError::failed(format!("no rotation of {environment} {path} is under way"))
+        .hint("`strongroom rotate ENV PATH` begins one")
+}
+
+fn told(error: DriveError, (environment, path): At<'_>) -> CliError {
+    match error {
+        DriveError::Commit(error) => error.into(),
+        DriveError::Read(error) => error.into(),
+        DriveError::Generate(error) => error.into(),
+        DriveError::Account(_) => CliError::failed(format!("{environment} {path}: {error}")),
+        DriveError::Refused(_) | DriveError::Outside(_) => CliError::failed(error.to_string()),
+    }
+}
+
+fn word(end: &End) -> &'static str {
+    match end {
+        End::Rotated => "rotated",
+        End::Undone(_) => "undone",
+        End::Lagging(_) => "lagging",
+        End::Stopped(..) => "stopped",
+    }
+}
+
+impl Done {
+    /// Tells the end.
+    pub(super) fn answer(&self, context: &Context) -> Result<(), CliError> {
+        let at = &self.at;
+        let text = match &self.end {
+            End::Rotated => format!("{at}: rotated, version {} is current\n", self.document["version"]),
+            End::Undone(None) => format!(
+                "{at}: taken back, version {} stays current\n",
+                self.document["version"]
+            ),
+            End::Undone(Some(_)) | End::Lagging(_) | End::Stopped(..) if !context.output.json => {
+                return Ok(());
+            }
+            _ => String::new(),
+        };
+        context.output.answer(&self.document, &text)
+    }
+
+    /// The exit code, or what is wrong and what to do.
+    pub(super) fn code(self) -> Result<u8, CliError> {
+        let at = self.at;
+        let stands = |text: String| CliError::new(Exit::Stopped, text);
+        match self.end {
+            End::Rotated => Ok(0),
+            End::Undone(_) if self.aborted => Ok(0),
+            End::Undone(why) => Err(CliError::failed(format!(
+                "{at}: undone, the old credential stays: {}",
+                why.unwrap_or_else(|| "it was being taken back".into())
+            ))
+            .hint("mend the target or its program, then rotate again")),
+            End::Lagging(waiting) => {
+                let who: Vec<_> = waiting.into_iter().map(|each| each.consumer).collect();
+                Err(stands(format!("{at}: at the deadline these do not have the current version: {}", who.join(", ")))
+                    .hint("both credentials stay valid; --resume waits again, --abort goes back, --resume --force does not wait"))
+            }
+            End::Stopped(effect, why) => Err(stands(format!(
+                "{at}: it stands halfway, {} failed: {why}",
+                verb(effect)
+            ))
+            .hint("nothing is lost: when the target is back, `strongroom rotate ENV PATH --resume` goes on")),
+        }
+    }
+}
+
+fn verb(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Apply => "apply",
+        Effect::ProbePending => "probe of the new credential",
+        Effect::Undo => "undo",
+        Effect::ProbeCurrent => "probe of the old credential",
+        Effect::Retire => "retire",
+    }
+}
+
+/// Shows each step on stderr, and records reads where a log is kept.
+struct Shown<'a> {
+    opened: &'a Opened,
+    environment: &'a EnvironmentName,
+    steps: Vec<Value>,
+}
+
+impl Witness for Shown<'_> {
+    fn opens(&mut self, entries: &[&Entry], at: Revision) -> Result<(), String> {
+        let entries = entries.iter().copied();
+        self.opened
+            .record((self.environment, at), entries, "rotate")
+            .map_err(|error| error.message)
+    }
+
+    fn told(&mut self, told: &Told<'_>) {
+        let line = match told {
+            Told::Committed(step, at) => format!("revision {at}: {}", decided(*step)),
+            Told::TakenOver(phase) => format!("goes on where it was: {phase}"),
+            Told::Done(effect) => format!("{}: done", verb(*effect)),
+            Told::Again(effect, why) => format!("{}: {why}; again in a moment", verb(*effect)),
+            Told::Failed(effect, why) => format!("{}: {why}", verb(*effect)),
+            Told::Waiting(waiting) => {
+                let who: Vec<_> = waiting.iter().map(|each| each.consumer.as_str()).collect();
+                format!("waiting for {}", who.join(", "))
+            }
+        };
+        output::note(&format!("  {}\n", output::harmless(&line)));
+        self.steps.push(line.into());
+    }
+}
+
+fn decided(step: Step) -> &'static str {
+    match step {
+        Step::Begin => "the new version is pending",
+        Step::Deliver => "the new version is delivered",
+        Step::Retire { forced: false } => "the old version is to end",
+        Step::Retire { forced: true } => "the old version is to end, by force",
+        Step::TakeBack => "the old version is delivered again",
+        Step::Undo { .. } => "the new version is to end",
+        Step::End(Outcome::Rotated) => "done, the old version has ended",
+        Step::End(Outcome::Undone) => "undone, the new version has ended",
+    }
+}

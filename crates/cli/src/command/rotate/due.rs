@@ -1,0 +1,147 @@
+//! `rotate --check` and `--due`: owns which secrets are overdue. It must not know how one is rotated.
+
+use serde_json::json;
+use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::rotator::{self, LABEL, Named};
+use strongroom_core::snapshot::Kind;
+
+use super::{Options, drive};
+use crate::context::Context;
+use crate::error::{CliError, Exit};
+use crate::open::{self, Opened};
+use crate::output::{self, Table};
+
+/// A secret that needs somebody.
+struct Overdue {
+    environment: EnvironmentName,
+    path: EntryPath,
+    what: What,
+}
+
+enum What {
+    /// Since then.
+    Since(Timestamp),
+    /// A rotation was left behind.
+    Left,
+    /// It cannot be said.
+    Unknown(CliError),
+}
+
+impl Overdue {
+    fn words(&self) -> String {
+        match &self.what {
+            What::Since(at) => format!("overdue since {at}"),
+            What::Left => "a rotation was left behind".into(),
+            What::Unknown(error) => error.message.clone(),
+        }
+    }
+}
+
+pub(super) fn run(
+    options: &Options,
+    environment: Option<&EnvironmentName>,
+    context: &Context,
+) -> Result<u8, CliError> {
+    let opened = if options.due {
+        open::writer(&context.settings)?
+    } else {
+        open::reader(&context.settings)?
+    };
+    let found = overdue(&opened, environment)?;
+    if options.check {
+        answer(context, &found)?;
+        return Ok(u8::from(!found.is_empty()));
+    }
+    let mut worst = 0;
+    for each in found {
+        let options = Options {
+            resume: matches!(each.what, What::Left),
+            ..options.clone()
+        };
+        let at = (&each.environment, &each.path);
+        let done = match each.what {
+            What::Unknown(error) => Err(error),
+            _ => drive::run(context, &opened, at, &options),
+        };
+        let code = done.and_then(|done| {
+            done.answer(context)?;
+            done.code()
+        });
+        // One that fails does not keep the others.
+        worst = worst.max(code.unwrap_or_else(|error| {
+            output::show_error(&error, context.output.json);
+            error.exit as u8
+        }));
+    }
+    Ok(worst)
+}
+
+fn overdue(opened: &Opened, only: Option<&EnvironmentName>) -> Result<Vec<Overdue>, CliError> {
+    let snapshot = opened.vault.snapshot();
+    let now = Ambient::system().now();
+    let mut found = Vec::new();
+    if let Some(only) = only {
+        snapshot.layers(only)?;
+    }
+    for environment in snapshot.environments() {
+        let environment = environment.name;
+        if only.is_some_and(|only| *only != environment) {
+            continue;
+        }
+        for entry in snapshot.entries(&environment, None)? {
+            if entry.kind != Kind::Secret || entry.environment != environment {
+                continue;
+            }
+            let what = match opened.vault.rotation(&environment, &entry.path) {
+                Err(error) => Some(What::Unknown(error.into())),
+                Ok(Some(rotation)) => (now >= rotation.running.until).then_some(What::Left),
+                Ok(None) if !entry.labels.contains_key(LABEL) => None,
+                Ok(None) => match Named::of(&snapshot, &environment, &entry.path) {
+                    Err(error) => Some(What::Unknown(drive::no_plan(error))),
+                    Ok(named) => rotator::due(&opened.vault, &entry, &named.plan)?
+                        .filter(|due| *due <= now)
+                        .map(What::Since),
+                },
+            };
+            found.extend(what.map(|what| Overdue {
+                environment: environment.clone(),
+                path: entry.path.clone(),
+                what,
+            }));
+        }
+    }
+    if found
+        .iter()
+        .any(|each| matches!(&each.what, What::Unknown(error) if error.exit == Exit::Integrity))
+    {
+        output::warn("something in the store does not open: run `strongroom verify`");
+    }
+    Ok(found)
+}
+
+fn answer(context: &Context, found: &[Overdue]) -> Result<(), CliError> {
+    let mut table = Table::new(&["ENVIRONMENT", "PATH", "WHY"]);
+    let mut list = Vec::new();
+    for each in found {
+        table.row(vec![
+            each.environment.to_string(),
+            each.path.to_string(),
+            each.words(),
+        ]);
+        let since = match &each.what {
+            What::Since(at) => Some(at.to_string()),
+            _ => None,
+        };
+        list.push(json!({
+            "environment": each.environment.as_str(), "path": each.path.as_str(),
+            "why": each.words(), "due": since,
+        }));
+    }
+    let text = if found.is_empty() {
+        "nothing is overdue\n".into()
+    } else {
+        table.render()
+    };
+    context.output.answer(&json!({"overdue": list}), &text)
+}
