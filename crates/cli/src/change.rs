@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use serde::Serialize;
-use strongroom_core::snapshot::{Action, Changed};
+use strongroom_core::snapshot::{Action, Changed, Label, Snapshot};
 use strongroom_core::vault::{
     Change, CommitError, Edit, LabelEdit, Planned, Receipt, Relabel, Rotate, RotationEdit,
 };
@@ -151,8 +151,9 @@ pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -
         opened.vault.location(),
         opened.vault.snapshot().revision()
     );
+    let snapshot = opened.vault.snapshot();
     for edit in &change.edits {
-        if let Some(line) = describe(edit) {
+        if let Some(line) = describe(edit, Some(&snapshot)) {
             let _ = writeln!(text, "  {ADDED}*{ADDED:#} {line}");
         }
     }
@@ -182,8 +183,9 @@ pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -
     text
 }
 
-/// What an edit of the structure does; entries are described by the plan of the vault.
-fn describe(edit: &Edit) -> Option<String> {
+/// What an edit of the structure does, with the versions that it was made `before`; entries are
+/// described by the plan of the vault.
+fn describe(edit: &Edit, before: Option<&Snapshot>) -> Option<String> {
     let list = |names: &[strongroom_core::name::CompartmentName]| {
         names
             .iter()
@@ -199,14 +201,25 @@ fn describe(edit: &Edit) -> Option<String> {
             to,
             ..
         }) => {
-            let what = match to {
-                Relabel::Pending(_) => "make a new value the pending version of",
-                Relabel::Promote => "deliver the pending version of",
-                Relabel::TakeBack => "deliver the previous version again of",
-                Relabel::Drop => "drop the pending version of",
-                Relabel::Retire => "retire the previous version of",
+            let entry = before.and_then(|snapshot| snapshot.entry(environment, path).ok());
+            let version = |label| {
+                let version = entry.as_ref().and_then(|entry| entry.labelled(label));
+                version.map_or_else(String::new, |version| format!(" {version}"))
             };
-            format!("{what} {environment} {path}")
+            let (pending, previous) = (version(Label::Pending), version(Label::Previous));
+            let what = match to {
+                Relabel::Pending(_) => "make a new value the pending version".into(),
+                Relabel::Promote => format!("deliver the pending version{pending}"),
+                Relabel::TakeBack => format!("deliver the previous version{previous} again"),
+                Relabel::Drop => format!("drop the pending version{pending}"),
+                Relabel::Retire => format!("retire the previous version{previous}"),
+            };
+            let current = version(Label::Current);
+            let besides = match before {
+                Some(_) => format!("; current is{current}"),
+                None => String::new(),
+            };
+            format!("{what} of {environment} {path}{besides}")
         }
         Edit::Rotate(RotationEdit {
             environment,
@@ -218,7 +231,7 @@ fn describe(edit: &Edit) -> Option<String> {
                 Rotate::Begin { .. } => "begin the rotation",
                 Rotate::Advance { .. } => "go on with the rotation",
                 Rotate::TakeOver { .. } => "take over the rotation",
-                Rotate::Clear => "clear the record of the rotation",
+                Rotate::GiveUp { .. } => "give up the rotation",
             };
             format!("{what} of {environment} {path}")
         }
@@ -289,13 +302,14 @@ pub(crate) fn report_plan(
     change: &Change,
     planned: &[Planned],
 ) -> Result<(), CliError> {
+    let snapshot = opened.vault.snapshot();
     let json = PlanJson {
         revision: opened.vault.snapshot().revision().0,
         dry_run: true,
         edits: change
             .edits
             .iter()
-            .filter_map(describe)
+            .filter_map(|edit| describe(edit, Some(&snapshot)))
             .map(|line| anstream::adapter::strip_str(&line).to_string())
             .collect(),
         changes: planned
@@ -357,7 +371,8 @@ fn report_and_tell(
             "nothing to change: everything is so already at revision {revision}"
         );
     }
-    for edit in change.edits.iter().filter_map(describe).filter(|_| *committed) {
+    let edits = change.edits.iter().filter_map(|edit| describe(edit, None));
+    for edit in edits.filter(|_| *committed) {
         let _ = writeln!(text, "  {ADDED}*{ADDED:#} {edit}");
     }
     for changed in changes {

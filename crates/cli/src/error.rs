@@ -153,7 +153,7 @@ impl From<ReadError> for CliError {
             ReadError::Kind { .. } | ReadError::Document { .. } => (Exit::Failed, None),
             ReadError::Rotation { .. } => (
                 Exit::Failed,
-                Some("an admin runs `strongroom rotate ENV PATH --clear`, after a look at the target"),
+                Some("an admin runs `strongroom rotate ENV PATH --give-up`, after a look at the target"),
             ),
             ReadError::Damaged { .. } => (Exit::Integrity, Some(RESTORE)),
         };

@@ -48,6 +48,10 @@ id! {
     /// One environment.
     EnvironmentId
 }
+id! {
+    /// Where programs that rotate keep each other apart by a lock: one directory on one host.
+    PlaceId
+}
 
 macro_rules! counter {
     ($(#[$doc:meta])* $name:ident, $int:ty) => {

@@ -374,6 +374,7 @@ fn a_rotation_that_nobody_can_read_hides_no_other() {
     let to = Rotate::Begin {
         strategy: Strategy::Overlap,
         plan: Vec::new(),
+        place: strongroom_core::id::PlaceId([1; 16]),
         value: Secret::new(b"two".to_vec()),
         lease: 0,
     };
@@ -384,7 +385,7 @@ fn a_rotation_that_nobody_can_read_hides_no_other() {
     };
     world.vault.rotate(begun, "a rotation").unwrap();
     let all = world.vault.rotations();
-    let [Err(ReadError::Damaged { path: at, .. }), Ok(rotation)] = &all[..] else {
+    let [Err(ReadError::Rotation { path: at, .. }), Ok(rotation)] = &all[..] else {
         panic!("{all:?}")
     };
     assert_eq!((at, &rotation.path), (&path("a"), &path("b")));

@@ -128,6 +128,29 @@ fn what_is_not_there_is_not_moved_and_what_is_there_not_replaced() {
 }
 
 #[test]
+fn no_value_has_two_labels() {
+    let world = World::new();
+    world.put("prod", AT, b"one");
+    let first = world.vault.snapshot().revision();
+    let commit = |to| world.vault.commit(&relabel(to));
+    assert!(invalid(commit(pending(b"one"))).contains("is the current version"));
+    commit(pending(b"two")).unwrap();
+    let put = |value: &[u8]| world.commit(vec![vault_kit::secret("prod", AT, value)]);
+    assert!(invalid(put(b"two")).contains("promote it"));
+    commit(Relabel::Promote).unwrap();
+    assert!(invalid(put(b"one")).contains("take it back"));
+    assert!(invalid(commit(pending(b"one"))).contains("is the previous version"));
+    // Rolling back would deliver what `retire` then ends at the target.
+    let back = world
+        .vault
+        .rollback(Some((&env("prod"), &path(AT))), first)
+        .unwrap();
+    assert!(invalid(world.vault.commit(&back)).contains("take it back"));
+    commit(Relabel::Retire).unwrap();
+    put(b"one").unwrap();
+}
+
+#[test]
 fn rotators_move_labels_of_their_secrets_and_readers_none() {
     let world = World::new();
     world.put("prod", AT, b"one");
@@ -176,6 +199,17 @@ fn history_tells_what_was_delivered() {
         .map(|past| past.changes.iter().map(|each| each.version.0).collect::<Vec<_>>())
         .collect();
     assert_eq!(versions, [vec![], vec![2], vec![], vec![1]]);
+    let labels: Vec<_> = past
+        .iter()
+        .flat_map(|past| &past.labels)
+        .map(|each| [Some(each.current), each.pending, each.previous].map(|at| at.map(|at| at.0)))
+        .collect();
+    let expected = [
+        [Some(2), None, None],
+        [Some(2), None, Some(1)],
+        [Some(1), Some(2), None],
+    ];
+    assert_eq!(labels, expected);
     let then = world.vault.at(past[2].revision).unwrap();
     assert_eq!(
         then.labelled(&environment, &path, Label::Pending)

@@ -14,16 +14,21 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Clock, Entropy, EntropyError, Timestamp};
 use strongroom_core::commit::{EntryChange, Labels, decode};
 use strongroom_core::crypto::identity::Identity;
+use strongroom_core::crypto::seal::{Context, Purpose};
+use strongroom_core::id::PlaceId;
 use strongroom_core::rotation::{Effect, Machine, Next, Outcome, Phase, Step, Strategy as Plan};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Label, ReadError, Role};
 use strongroom_core::vault::{
-    Break, CommitError, Edit, Expect, LabelEdit, OpenOptions, Relabel, Rotate, Rotation, RotationEdit,
+    Break, CommitError, Edit, Expect, LabelEdit, MAX_LEASE, OpenOptions, Relabel, Rotate, Rotation,
+    RotationEdit, SKEW,
 };
 use vault_kit::{World, delete, env, expose, get, name, path, secret};
 
 const AT: &str = "web/password";
 const LEASE: u64 = 60_000;
+const HERE: PlaceId = PlaceId([1; 16]);
+const THERE: PlaceId = PlaceId([2; 16]);
 const BEGAN: u64 = 1_795_953_600_000;
 
 /// A clock that tests move.
@@ -65,11 +70,15 @@ impl Scene {
 
     /// A new program of one of the rotators.
     fn program(&self, who: usize) -> Vault {
+        self.of(&self.identities[who])
+    }
+
+    fn of(&self, identity: &Arc<Identity>) -> Vault {
         let options = OpenOptions {
             ambient: Ambient::new(Arc::new(self.clock.clone()), Arc::new(System)),
             ..OpenOptions::default()
         };
-        Vault::open(self.world.store.clone(), self.identities[who].clone(), options).unwrap()
+        Vault::open(self.world.store.clone(), identity.clone(), options).unwrap()
     }
 
     fn pass(&self, millis: u64) {
@@ -91,6 +100,7 @@ fn begin(vault: &Vault, strategy: Plan, value: &[u8]) -> Result<Rotation, Commit
         strategy,
         plan: b"the plan".to_vec(),
         value: Secret::new(value.to_vec()),
+        place: HERE,
         lease: LEASE,
     };
     commit(vault, to).map(Option::unwrap)
@@ -106,10 +116,15 @@ fn advance(vault: &Vault, rotation: &Rotation, step: Step) -> Result<Option<Rota
 }
 
 fn take_over(vault: &Vault, force: bool) -> Result<Rotation, CommitError> {
+    take_over_at(vault, HERE, force)
+}
+
+fn take_over_at(vault: &Vault, place: PlaceId, force: bool) -> Result<Rotation, CommitError> {
     vault.refresh().unwrap();
     let at = vault.rotation(&env("prod"), &path(AT)).unwrap().unwrap().at;
     let to = Rotate::TakeOver {
         at,
+        place,
         lease: LEASE,
         force,
     };
@@ -201,6 +216,7 @@ fn of_two_that_go_on_with_one_only_the_first_does() {
         &first,
         Rotate::TakeOver {
             at: rotation.at,
+            place: HERE,
             lease: LEASE,
             force: true,
         },
@@ -213,7 +229,8 @@ fn another_member_goes_on_when_the_lease_has_ended_or_by_force() {
     let scene = Scene::new();
     let (rot, tor) = (scene.program(0), scene.program(1));
     let rotation = begin(&rot, Plan::Overlap, b"two").unwrap();
-    scene.pass(LEASE - 1);
+    // Clocks may be apart: the end of the lease is not enough.
+    scene.pass(LEASE + SKEW - 1);
     assert_eq!(
         runner(take_over(&tor, false)),
         ("rot".to_owned(), BEGAN, Phase::Applying)
@@ -221,7 +238,7 @@ fn another_member_goes_on_when_the_lease_has_ended_or_by_force() {
     scene.pass(1);
     let taken = take_over(&tor, false).unwrap();
     assert_eq!((taken.runner.as_str(), taken.since().0), ("tor", BEGAN));
-    assert_eq!(taken.running.until.0, BEGAN + 2 * LEASE);
+    assert_eq!(taken.running.until.0, BEGAN + 2 * LEASE + SKEW);
     assert_eq!(runner(advance(&rot, &rotation, Step::Deliver)).0, "tor");
     let forced = take_over(&rot, true).unwrap();
     assert_eq!(forced.runner, "rot");
@@ -238,7 +255,7 @@ fn a_member_that_is_removed_in_the_middle_is_succeeded() {
     let tor = scene.program(1);
     let id = rotation.running.runner.to_string();
     assert_eq!(runner(take_over(&tor, false)).0, id, "its name is gone");
-    scene.pass(LEASE);
+    scene.pass(LEASE + SKEW);
     let taken = take_over(&tor, false).unwrap();
     let undoing = advance(&tor, &taken, Step::Undo { forced: false })
         .unwrap()
@@ -337,17 +354,31 @@ fn readers_see_a_rotation_and_cannot_touch_it() {
     assert!(matches!(refused, Err(CommitError::Denied { .. })), "{refused:?}");
 }
 
+fn give_up(vault: &Vault, force: bool) -> Result<Option<Rotation>, CommitError> {
+    vault.refresh().unwrap();
+    commit(vault, Rotate::GiveUp { force })
+}
+
 #[test]
-fn an_admin_clears_a_record_that_nobody_can_read() {
+fn an_admin_gives_up_a_rotation_whose_record_nobody_can_read() {
     let scene = Scene::new();
     let (rot, tor) = (scene.program(0), scene.program(1));
     begin(&rot, Plan::Overlap, b"two").unwrap();
-    // Around the vault: the record is something else that is in the store.
+    // Around the vault: the record opens and says nothing.
     let all = forge::commits(&*scene.world.store);
     let last = decode(&all.last().unwrap().bytes).unwrap().0.entries[0];
+    let context = Context {
+        store: decode(&all[0].bytes).unwrap().0.store,
+        purpose: Purpose::Rotation,
+        compartment: last.compartment,
+        subject: last.id.0,
+        version: 0,
+        kind: 0,
+    };
+    let record = forge::plant(&scene.world.store, &scene.world.identity, &context, b"later");
     forge::append(&*scene.world.store, &scene.identities[0], |commit| {
         let labels = last.labels.map(|labels| Labels {
-            rotation: Some(last.meta),
+            rotation: Some(record),
             ..labels
         });
         commit.entries = vec![EntryChange {
@@ -366,10 +397,10 @@ fn an_admin_clears_a_record_that_nobody_can_read() {
         );
     }
     let put = scene.world.commit(vec![secret("prod", AT, b"three")]);
-    assert!(put.unwrap_err().to_string().contains("an admin clears it"));
-    let own = commit(&tor, Rotate::Clear);
+    assert!(put.unwrap_err().to_string().contains("an admin gives it up"));
+    let own = give_up(&tor, true);
     assert!(matches!(own, Err(CommitError::Denied { .. })), "{own:?}");
-    assert_eq!(commit(admin, Rotate::Clear).unwrap(), None);
+    assert_eq!(give_up(admin, false).unwrap(), None);
     // What has a label keeps it: the admin looks at the target, then drops or promotes.
     assert_eq!(labelled(admin, Label::Pending).unwrap(), b"two");
     let edit = LabelEdit {
@@ -384,13 +415,82 @@ fn an_admin_clears_a_record_that_nobody_can_read() {
 }
 
 #[test]
-fn a_rotation_that_can_be_read_is_not_cleared() {
+fn an_admin_gives_up_a_rotation_that_cannot_end_when_its_runner_has() {
     let scene = Scene::new();
-    let none = commit(&scene.world.vault, Rotate::Clear);
+    let admin = &scene.of(&scene.world.identity);
+    let none = give_up(admin, true);
     assert!(matches!(none, Err(CommitError::NotRotating { .. })), "{none:?}");
+    let rotation = begin(&scene.program(0), Plan::Overlap, b"two").unwrap();
+    assert_eq!(runner(give_up(admin, false)).0, "rot");
+    let gone = give_up(admin, true).unwrap();
+    assert_eq!(gone, None);
+    // Who ran it is told, and begins nothing before the labels are in order.
+    let vault = scene.program(0);
+    let late = advance(&vault, &rotation, Step::Deliver);
+    assert!(matches!(late, Err(CommitError::NotRotating { .. })), "{late:?}");
+    assert!(begin(&vault, Plan::Overlap, b"three").is_err());
+    assert_eq!(labelled(&vault, Label::Pending).unwrap(), b"two");
+}
+
+#[test]
+fn a_program_of_the_same_member_at_another_place_waits_for_the_lease() {
+    let scene = Scene::new();
     begin(&scene.program(0), Plan::Overlap, b"two").unwrap();
-    scene.world.vault.refresh().unwrap();
-    assert_eq!(runner(commit(&scene.world.vault, Rotate::Clear)).0, "rot");
+    let other = scene.program(0);
+    assert_eq!(runner(take_over_at(&other, THERE, false)).0, "rot");
+    let here = take_over(&other, false).unwrap();
+    assert_eq!(here.running.place, HERE);
+    scene.pass(LEASE + SKEW - 1);
+    assert_eq!(runner(take_over_at(&other, THERE, false)).0, "rot");
+    scene.pass(1);
+    assert_eq!(take_over_at(&other, THERE, false).unwrap().running.place, THERE);
+}
+
+#[test]
+fn nobody_says_that_they_are_at_work_for_ever() {
+    let scene = Scene::new();
+    let vault = scene.program(0);
+    let begin = |lease| {
+        let to = Rotate::Begin {
+            strategy: Plan::Overlap,
+            plan: Vec::new(),
+            value: Secret::new(b"two".to_vec()),
+            place: HERE,
+            lease,
+        };
+        commit(&vault, to)
+    };
+    let long = begin(MAX_LEASE + 1);
+    assert!(matches!(long, Err(CommitError::Invalid { .. })), "{long:?}");
+    begin(MAX_LEASE).unwrap();
+}
+
+#[test]
+fn who_moves_labels_by_what_was_seen_is_told_when_somebody_moved_them() {
+    let scene = Scene::new();
+    let vault = scene.program(0);
+    let seen = || {
+        vault
+            .snapshot()
+            .entry(&env("prod"), &path(AT))
+            .unwrap()
+            .changed_at()
+    };
+    let label = |to, expect| {
+        let edit = LabelEdit {
+            environment: env("prod"),
+            path: path(AT),
+            to,
+            expect,
+        };
+        vault.commit(&vault_kit::change(vec![Edit::Label(edit)]))
+    };
+    let pending = || Relabel::Pending(Secret::new(b"two".to_vec()));
+    let before = seen();
+    label(pending(), Expect::Revision(before)).unwrap();
+    let late = label(Relabel::Promote, Expect::Revision(before));
+    assert!(matches!(late, Err(CommitError::Stale { .. })), "{late:?}");
+    label(Relabel::Promote, Expect::Revision(seen())).unwrap();
 }
 
 #[derive(Clone, Copy, Debug)]

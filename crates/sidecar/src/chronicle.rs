@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use strongroom_core::Vault;
 use strongroom_core::audit::{Decision, Name, Record, Subject};
-use strongroom_core::id::Revision;
+use strongroom_core::id::{EntryId, Revision};
 use strongroom_core::kind::Kind;
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::policy::Action;
-use strongroom_core::snapshot::Snapshot;
-use strongroom_core::vault::Past;
+use strongroom_core::snapshot::{Changed, Snapshot};
+use strongroom_core::vault::{Past, PastLabels};
 
 use crate::grant::Gate;
 use crate::state::State;
@@ -73,7 +74,7 @@ impl Chronicle {
     fn commit(&self, past: &Past, now: &Snapshot) {
         let gate = self.state.gate();
         let author = Subject::member(&past.author);
-        if past.changes.is_empty() {
+        if past.changes.is_empty() && past.labels.is_empty() {
             // of members, keys, or of what this sidecar does not open
             tell(gate, past.revision, &author, Action::Commit, None, None);
         }
@@ -82,16 +83,26 @@ impl Chronicle {
                 Kind::Policy => Action::Administer,
                 _ => Action::Commit,
             };
+            let own = own(now, &change.environment, &change.path);
             let name = Name {
                 environment: &change.environment,
                 path: Some(&change.path),
             };
-            let id = now.entry(&change.environment, &change.path);
-            let own = id
-                .ok()
-                .filter(|entry| entry.environment == change.environment)
-                .map(|entry| entry.id);
             tell(gate, past.revision, &author, action, own, Some(name));
+        }
+        // Labels that moved and delivered nothing: a step of a rotation, or one by hand.
+        let delivered = |labels: &PastLabels| {
+            let same =
+                |change: &Changed| (&change.environment, &change.path) == (&labels.environment, &labels.path);
+            past.changes.iter().any(same)
+        };
+        for labels in past.labels.iter().filter(|labels| !delivered(labels)) {
+            let own = own(now, &labels.environment, &labels.path);
+            let name = Name {
+                environment: &labels.environment,
+                path: Some(&labels.path),
+            };
+            tell(gate, past.revision, &author, Action::Rotate, own, Some(name));
         }
     }
 
@@ -112,12 +123,18 @@ impl Chronicle {
     }
 }
 
+/// The id of an entry, if it still is and this sidecar opens it.
+fn own(now: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Option<EntryId> {
+    let entry = now.entry(environment, path).ok()?;
+    (entry.environment == *environment).then_some(entry.id)
+}
+
 fn tell(
     gate: &Gate,
     revision: Revision,
     author: &Subject,
     action: Action,
-    entry: Option<strongroom_core::id::EntryId>,
+    entry: Option<EntryId>,
     name: Option<Name<'_>>,
 ) {
     gate.tell(&Record {

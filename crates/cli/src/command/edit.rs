@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             format,
             labels: labels.clone(),
             compartment: args.entry.compartment.clone(),
-            expect: own.map_or(Expect::Absent, |entry| Expect::Revision(entry.revision)),
+            expect: own.map_or(Expect::Absent, |entry| Expect::Revision(entry.changed_at())),
         };
         let change = args.change.change(vec![Edit::Put(put)]);
         match attempt(&opened, &change, attended, args.change.dry_run, &scratch)? {

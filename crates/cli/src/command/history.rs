@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use strongroom_core::vault::Past;
+use strongroom_core::vault::{Past, PastLabels};
 
 use crate::change::{ChangedJson, changed_line};
 use crate::context::{Context, OptionalTarget};
 use crate::error::CliError;
 use crate::open;
-use crate::output::{FAINT, STRONG, harmless};
+use crate::output::{CHANGED, FAINT, STRONG, harmless};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +34,57 @@ struct PastJson {
     author: String,
     message: String,
     changes: Vec<ChangedJson>,
+    labels: Vec<LabelsJson>,
+}
+
+/// Where the labels of a secret were put.
+#[derive(Debug, Serialize)]
+struct LabelsJson {
+    environment: String,
+    path: String,
+    current: u32,
+    pending: Option<u32>,
+    previous: Option<u32>,
+    rotating: bool,
+}
+
+impl From<&PastLabels> for LabelsJson {
+    fn from(labels: &PastLabels) -> Self {
+        let PastLabels {
+            environment,
+            path,
+            current,
+            pending,
+            previous,
+            rotating,
+        } = labels;
+        Self {
+            environment: environment.to_string(),
+            path: path.to_string(),
+            current: current.0,
+            pending: pending.map(|version| version.0),
+            previous: previous.map(|version| version.0),
+            rotating: *rotating,
+        }
+    }
+}
+
+impl LabelsJson {
+    fn line(&self) -> String {
+        let mut line = format!(
+            "{CHANGED}~{CHANGED:#} {} {}  labels: current {}",
+            self.environment, self.path, self.current
+        );
+        for (label, version) in [("pending", self.pending), ("previous", self.previous)] {
+            if let Some(version) = version {
+                let _ = write!(line, ", {label} {version}");
+            }
+        }
+        if self.rotating {
+            line.push_str(", rotating");
+        }
+        line
+    }
 }
 
 impl From<&Past> for PastJson {
@@ -44,6 +95,7 @@ impl From<&Past> for PastJson {
             author,
             message,
             changes,
+            labels,
         } = past;
         Self {
             revision: revision.0,
@@ -51,6 +103,7 @@ impl From<&Past> for PastJson {
             author: author.clone(),
             message: message.clone(),
             changes: changes.iter().map(Into::into).collect(),
+            labels: labels.iter().map(Into::into).collect(),
         }
     }
 }
@@ -68,6 +121,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         for past in &mut past {
             past.changes
                 .retain(|changed| changed.environment == *environment && changed.path == *path);
+            past.labels
+                .retain(|labels| labels.environment == *environment && labels.path == *path);
         }
     }
     let mut text = String::new();
@@ -83,6 +138,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         );
         for changed in &past.changes {
             let _ = writeln!(text, "  {}", changed_line(changed));
+        }
+        for labels in &past.labels {
+            let _ = writeln!(text, "  {}", LabelsJson::from(labels).line());
         }
     }
     let commits: Vec<PastJson> = past.iter().map(Into::into).collect();

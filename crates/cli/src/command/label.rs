@@ -52,11 +52,14 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
     };
     let (environment, path) = args.target.resolve(context)?;
     let opened = open::writer(&context.settings)?;
+    // What the answer to a question, or the plan, was about.
+    let seen = opened.vault.snapshot().entry(&environment, &path)?;
+    let expect = Expect::Revision(seen.changed_at());
     let edit = LabelEdit {
         environment,
         path,
         to,
-        expect: Expect::Any,
+        expect,
     };
     let change = args.change.change(vec![Edit::Label(edit)]);
     change::carry_out(context, &opened, &change, &args.change)

@@ -11,6 +11,12 @@ pub struct Timestamp(pub u64);
 const LAST: u64 = 253_402_300_799_999;
 
 impl Timestamp {
+    /// That many milliseconds later; saturates.
+    #[must_use]
+    pub fn later(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// The bytes of its text.
     #[must_use]
     pub fn rfc3339(self) -> [u8; 24] {

@@ -4,7 +4,7 @@
 use super::phase::{Phase, Strategy};
 use crate::ambient::Timestamp;
 use crate::commit::{Malformed, Reader, Writer};
-use crate::id::MemberId;
+use crate::id::{MemberId, PlaceId};
 
 /// A rotation that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Running {
     pub forced: bool,
     /// Who runs it.
     pub runner: MemberId,
+    /// Where its runner's lock lies.
+    pub place: PlaceId,
     /// When it began.
     pub since: Timestamp,
     /// Until when its runner may be at work at the target; nobody else goes on before.
@@ -27,11 +29,12 @@ pub struct Running {
 
 impl Running {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::with_capacity(64 + self.plan.len());
+        let mut w = Writer::with_capacity(80 + self.plan.len());
         w.u8(self.strategy as u8);
         w.u8(self.phase as u8);
         w.u8(u8::from(self.forced));
         w.fixed(&self.runner.0);
+        w.fixed(&self.place.0);
         w.u64(self.since.0);
         w.u64(self.until.0);
         w.bytes(&self.plan);
@@ -52,6 +55,7 @@ impl Running {
                 _ => return Err(Malformed),
             },
             runner: MemberId(r.fixed()?),
+            place: PlaceId(r.fixed()?),
             since: Timestamp(r.u64()?),
             until: Timestamp(r.u64()?),
             plan: r.bytes()?.to_vec(),
@@ -70,6 +74,7 @@ mod tests {
     fn the_bytes_are_those_of_the_format_and_no_others_are_read() {
         let mut bytes = vec![2, 4, 1];
         bytes.extend([7; 16]);
+        bytes.extend([8; 16]);
         bytes.extend(1_700_000_000_000_u64.to_be_bytes());
         bytes.extend(1_700_000_060_000_u64.to_be_bytes());
         bytes.extend([0, 0, 0, 4]);
@@ -79,13 +84,14 @@ mod tests {
         assert_eq!(running.phase, Phase::Undoing);
         assert!(running.forced);
         assert_eq!(running.runner, MemberId([7; 16]));
+        assert_eq!(running.place, PlaceId([8; 16]));
         assert_eq!(running.until, Timestamp(1_700_000_060_000));
         assert_eq!(running.plan, b"plan");
         assert_eq!(running.encode(), bytes);
         for length in 0..bytes.len() {
             assert!(Running::decode(bytes.get(..length).unwrap()).is_err());
         }
-        for (at, wrong) in [(0, 0), (0, 4), (1, 6), (2, 2), (38, 3)] {
+        for (at, wrong) in [(0, 0), (0, 4), (1, 6), (2, 2), (54, 3)] {
             let mut other = bytes.clone();
             *other.get_mut(at).unwrap() = wrong;
             assert!(Running::decode(&other).is_err(), "{at}");

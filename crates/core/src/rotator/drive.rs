@@ -8,6 +8,7 @@ use super::named::Named;
 use super::{Action, Call, Credential, Delivered, Target, Told, Trouble, Uptake, Waiting, Witness};
 use crate::Vault;
 use crate::ambient::Ambient;
+use crate::id::PlaceId;
 use crate::name::{EntryPath, EnvironmentName};
 use crate::rotation::generate::GenerateError;
 use crate::rotation::{Effect, Machine, Next, Outcome, Phase, Refused, Step};
@@ -78,8 +79,10 @@ pub struct Driver<'a> {
     pub path: &'a EntryPath,
     /// What it goes by.
     pub named: &'a Named,
-    /// What commits say.
+    /// What commits say, before what each decides.
     pub message: &'a str,
+    /// Where the lock lies that keeps other programs away.
+    pub place: PlaceId,
     /// Clock and random source.
     pub ambient: &'a Ambient,
     /// The target.
@@ -102,7 +105,7 @@ struct Held {
     until: Instant,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
     /// Begins a rotation and drives it to its end. Blocks.
     ///
     /// # Errors
@@ -114,9 +117,10 @@ impl Driver<'_> {
             strategy: self.named.plan.strategy,
             plan: self.named.record(),
             value,
+            place: self.place,
             lease,
         };
-        let held = self.store(Some(Phase::Applying), begin)?;
+        let held = self.store(Some(Phase::Applying), "begin", begin)?;
         self.tell_step(Step::Begin, &held);
         machine.committed();
         self.run(machine, held, force)
@@ -138,10 +142,11 @@ impl Driver<'_> {
 
     fn run(&mut self, mut machine: Machine, mut held: Held, force: bool) -> Result<End, DriveError> {
         let mut why = None;
+        let mut left_behind = None;
         loop {
             match machine.next() {
                 Next::Commit(step) => {
-                    held = self.advance(&machine, step, held)?;
+                    held = self.advance(&machine, step, &held, left_behind.take())?;
                     self.tell_step(step, &held);
                     machine.committed();
                 }
@@ -156,7 +161,10 @@ impl Driver<'_> {
                         why = Some(problem);
                     }
                 },
-                Next::Await if force => machine.force()?,
+                Next::Await if force => {
+                    left_behind = Some(self.look()?);
+                    machine.force()?;
+                }
                 Next::Await => match self.wait()? {
                     None => machine.taken_up(),
                     Some(lagging) => return Ok(End::Lagging(lagging)),
@@ -199,7 +207,12 @@ impl Driver<'_> {
     }
 
     /// Commits one decision; time at the target is counted from before it.
-    fn store(&self, phase: Option<Phase>, to: impl FnOnce(u64) -> Rotate) -> Result<Held, CommitError> {
+    fn store(
+        &self,
+        phase: Option<Phase>,
+        words: &str,
+        to: impl FnOnce(u64) -> Rotate,
+    ) -> Result<Held, CommitError> {
         let lease = self.lease(phase);
         let now = Instant::now();
         let edit = RotationEdit {
@@ -207,17 +220,25 @@ impl Driver<'_> {
             path: self.path.clone(),
             to: to(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
         };
-        let rotation = self.vault.rotate(edit, self.message)?;
+        let rotation = self.vault.rotate(edit, &format!("{}: {words}", self.message))?;
         Ok(Held {
             rotation,
             until: now.checked_add(lease).unwrap_or(now),
         })
     }
 
-    fn advance(&self, machine: &Machine, step: Step, held: Held) -> Result<Held, CommitError> {
+    /// Commits a decision; `left_behind` are the consumers that it does not wait for.
+    fn advance(
+        &self,
+        machine: &Machine,
+        step: Step,
+        held: &Held,
+        left_behind: Option<Vec<Waiting>>,
+    ) -> Result<Held, CommitError> {
         let to = step.from(self.named.plan.strategy, machine.phase());
-        let at = self.at(&held)?;
-        self.store(to.and_then(|(phase, _)| phase), |lease| Rotate::Advance {
+        let at = self.at(held)?;
+        let words = words(step, left_behind.as_deref());
+        self.store(to.and_then(|(phase, _)| phase), &words, |lease| Rotate::Advance {
             at,
             step,
             lease,
@@ -226,8 +247,10 @@ impl Driver<'_> {
 
     fn take_over(&self, rotation: &Rotation, force: bool) -> Result<Held, CommitError> {
         let at = rotation.at;
-        self.store(Some(rotation.phase()), |lease| Rotate::TakeOver {
+        let words = if force { "take over, by force" } else { "take over" };
+        self.store(Some(rotation.phase()), words, |lease| Rotate::TakeOver {
             at,
+            place: self.place,
             lease,
             force,
         })
@@ -290,15 +313,24 @@ impl Driver<'_> {
         }
     }
 
-    /// Waits until consumers have the current version, or tells who has not at the deadline.
-    fn wait(&mut self) -> Result<Option<Vec<Waiting>>, DriveError> {
-        let version = self.vault.snapshot().entry(self.environment, self.path)?.version;
-        let delivered = Delivered {
+    fn delivered(&self) -> Result<Delivered<'a>, DriveError> {
+        Ok(Delivered {
             environment: self.environment,
             path: self.path,
-            version,
+            version: self.vault.snapshot().entry(self.environment, self.path)?.version,
             since: self.ambient.now(),
-        };
+        })
+    }
+
+    /// Who does not have the current version.
+    fn look(&mut self) -> Result<Vec<Waiting>, DriveError> {
+        let delivered = self.delivered()?;
+        self.uptake.waiting(&delivered).map_err(DriveError::Outside)
+    }
+
+    /// Waits until consumers have the current version, or tells who has not at the deadline.
+    fn wait(&mut self) -> Result<Option<Vec<Waiting>>, DriveError> {
+        let delivered = self.delivered()?;
         let began = Instant::now();
         let mut before = Vec::new();
         loop {
@@ -321,5 +353,37 @@ impl Driver<'_> {
         let at = held.rotation.as_ref().map(|rotation| rotation.at);
         let at = at.unwrap_or_else(|| self.vault.snapshot().revision());
         self.witness.told(&Told::Committed(step, at));
+    }
+}
+
+/// Consumers that a message names.
+const NAMED: usize = 20;
+
+/// What a step decides, for the history. Whoever forces one leaves there whom they left behind: the
+/// record of a rotation goes with its end.
+fn words(step: Step, left_behind: Option<&[Waiting]>) -> String {
+    let word = match step {
+        Step::Begin => "begin",
+        Step::Deliver => "deliver",
+        Step::Retire { .. } => "retire",
+        Step::TakeBack => "take back",
+        Step::Undo { .. } => "undo",
+        Step::End(Outcome::Rotated) => "done",
+        Step::End(Outcome::Undone) => "undone",
+    };
+    let Some(waiting) = left_behind else {
+        return word.to_owned();
+    };
+    let mut names: Vec<_> = waiting.iter().map(|each| each.consumer.as_str()).collect();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    match names.is_empty() {
+        true => format!("{word}, by force"),
+        false => format!("{word}, by force, without {}{more}", names.join(", ")),
     }
 }

@@ -8,7 +8,7 @@ use super::meta::rotation_context;
 use super::{Entry, ReadError, Reading, Snapshot};
 use crate::commit::{Labelled, Sealed};
 use crate::crypto::seal;
-use crate::id::Version;
+use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::secret::Secret;
 
@@ -74,6 +74,13 @@ impl Entry {
             Label::Current => Some(self.version),
             other => self.mark(other).map(|labelled| labelled.version),
         }
+    }
+
+    /// The revision that last made something of it: its value, its description, or its labels.
+    #[must_use]
+    pub fn changed_at(&self) -> Revision {
+        let moved = self.marks.as_ref().map(|marks| marks.revision);
+        self.revision.max(moved.unwrap_or_default())
     }
 
     /// True while a rotation is at work on it.

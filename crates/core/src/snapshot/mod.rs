@@ -154,7 +154,7 @@ pub enum ReadError {
     },
     /// The record of the rotation that is at work on it cannot be read.
     #[error(
-        "{path:?} in {environment:?}: the record of its rotation cannot be read: an admin clears it, and looks at the target"
+        "{path:?} in {environment:?}: the record of its rotation cannot be read: an admin gives it up, and looks at the target"
     )]
     Rotation {
         /// The environment asked for.

@@ -18,7 +18,7 @@ pub enum Expect {
     Absent,
     /// It must be at this version. A deleted entry that is put again begins at version 1 again.
     Version(Version),
-    /// Its version must be the one that this revision made: nothing happened to it since.
+    /// It must be as this revision left it, its labels included: nothing happened to it since.
     Revision(Revision),
 }
 
@@ -52,7 +52,7 @@ pub struct LabelEdit {
     pub path: EntryPath,
     /// What moves.
     pub to: Relabel,
-    /// The precondition, of the current version.
+    /// The precondition; [`Expect::Version`] is of the current version.
     pub expect: Expect,
 }
 

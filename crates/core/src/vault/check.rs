@@ -89,7 +89,7 @@ pub(super) fn expect(
         Expect::Any => true,
         Expect::Absent => found.is_none(),
         Expect::Version(version) => found.is_some_and(|found| found.version == version),
-        Expect::Revision(revision) => found.is_some_and(|found| found.revision == revision),
+        Expect::Revision(revision) => found.is_some_and(|found| found.changed_at() == revision),
     };
     if holds {
         return Ok(());

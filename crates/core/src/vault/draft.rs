@@ -20,7 +20,7 @@ use crate::id::{CompartmentId, EntryId, Hash, MemberId, StoreId, Term, Version};
 use crate::name::{CompartmentName, EntryPath, EnvironmentName};
 use crate::policy::Resource;
 use crate::snapshot::{
-    Action, Changed, Directory, Entry, Kind, Meta, ReadError, Snapshot, is_in_place, message_context,
+    Action, Changed, Directory, Entry, Kind, Label, Meta, ReadError, Snapshot, is_in_place, message_context,
     meta_context, value_context,
 };
 use crate::store::{Head, StoredCommit, StoredObject};
@@ -263,6 +263,9 @@ impl<'a> Draft<'a> {
         });
         if unchanged {
             return Ok(());
+        }
+        if let Some(old) = &old {
+            self.has_no_label(old, &put.value, &[Label::Pending, Label::Previous])?;
         }
         let compartment_name = self.directory.compartments.get(&compartment);
         let compartment_name = compartment_name.ok_or_else(|| denied("it does not open the compartment"))?;

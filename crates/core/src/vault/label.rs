@@ -175,7 +175,37 @@ impl<'a> Draft<'a> {
         self.guard.check(self.base, &entry.path, &asked)
     }
 
+    /// Refuses a value that another label has: who ends that one at the target ends this one too.
+    pub(super) fn has_no_label(
+        &self,
+        entry: &Entry,
+        value: &Secret,
+        others: &[Label],
+    ) -> Result<(), CommitError> {
+        for label in others {
+            if entry.labelled(*label).is_none() {
+                continue;
+            }
+            let version = self
+                .base
+                .labelled_entry(&entry.environment, &entry.path, *label)?;
+            if self.base.is_value(&version, value)? {
+                let way = match label {
+                    Label::Current => "nothing is to be done",
+                    Label::Pending => "promote it",
+                    Label::Previous => "take it back",
+                };
+                return Err(invalid(format!(
+                    "that value is the {label} version of {:?} in {:?}: {way}",
+                    entry.path, entry.environment
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn pending(&mut self, entry: &Entry, value: &Secret, version: Version) -> Result<Hash, CommitError> {
+        self.has_no_label(entry, value, &[Label::Current, Label::Previous])?;
         if value.len() > seal::MAX_PLAINTEXT {
             return Err(check::too_long(&entry.path, value.len()));
         }

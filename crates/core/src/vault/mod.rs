@@ -33,8 +33,8 @@ pub use crate::commit::{Break, IntegrityError};
 pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel};
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
-pub use past::Past;
-pub use rotation::{Rotate, Rotation, RotationEdit};
+pub use past::{Past, PastLabels};
+pub use rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
 pub use trust::{OpenOptions, Trust, TrustError};
 pub use verify::Verification;
 

@@ -27,6 +27,25 @@ pub struct Past {
     pub message: String,
     /// What happened to entries this identity opens.
     pub changes: Vec<Changed>,
+    /// Where labels of secrets this identity opens were put, also where nothing was delivered.
+    pub labels: Vec<PastLabels>,
+}
+
+/// Where the labels of a secret point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastLabels {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The path.
+    pub path: EntryPath,
+    /// The version that is delivered.
+    pub current: Version,
+    /// The one that is not yet.
+    pub pending: Option<Version>,
+    /// The one from before.
+    pub previous: Option<Version>,
+    /// Whether a rotation is at work on it.
+    pub rotating: bool,
 }
 
 /// Commits read at a time.
@@ -176,6 +195,17 @@ impl Vault {
                 version: change.version,
             })
         };
+        let labelled = |change: &EntryChange| {
+            let (labels, meta) = (change.labels?, metas.get(&change.meta)?);
+            Some(PastLabels {
+                environment: now.directory().environment_names.get(&meta.environment)?.clone(),
+                path: meta.path.clone(),
+                current: change.version,
+                pending: labels.pending,
+                previous: labels.previous,
+                rotating: labels.rotation.is_some(),
+            })
+        };
         let past = commits.iter().map(|commit| Past {
             revision: commit.revision,
             at: commit.time,
@@ -185,6 +215,7 @@ impl Vault {
             },
             message: self.message(now, commit),
             changes: commit.entries.iter().filter_map(changed).collect(),
+            labels: commit.entries.iter().filter_map(labelled).collect(),
         });
         Ok(past.collect())
     }
@@ -251,13 +282,13 @@ impl Vault {
                 labels: Some(old.labels.clone()),
                 // Never to another audience than it had.
                 compartment: Some(old.compartment.clone()),
-                expect: current.map_or(Expect::Absent, |current| Expect::Revision(current.revision)),
+                expect: current.map_or(Expect::Absent, |current| Expect::Revision(current.changed_at())),
             }));
         }
         change.edits.extend(before.into_values().map(|gone| Edit::Delete {
             environment: gone.environment.clone(),
             path: gone.path.clone(),
-            expect: Expect::Revision(gone.revision),
+            expect: Expect::Revision(gone.changed_at()),
         }));
         Ok(change)
     }

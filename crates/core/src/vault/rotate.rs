@@ -5,7 +5,7 @@ use super::check::{denied, invalid};
 use super::draft::Draft;
 use super::error::CommitError;
 use super::label::out_of_place;
-use super::rotation::{Rotate, Rotation, RotationEdit};
+use super::rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
 use crate::ambient::Timestamp;
 use crate::id::Hash;
 use crate::rotation::{Move, Phase, Running, Step};
@@ -27,8 +27,8 @@ impl Draft<'_> {
     /// Takes one commit of a rotation.
     pub(super) fn rotate(&mut self, edit: &RotationEdit) -> Result<(), CommitError> {
         let (entry, live) = self.secret(&edit.environment, &edit.path)?;
-        if matches!(edit.to, Rotate::Clear) {
-            self.may_clear(edit, entry)?;
+        if let Rotate::GiveUp { force } = edit.to {
+            self.may_give_up(edit, entry, force)?;
             return self.relabel(entry, live, Move::Stay, None, None);
         }
         let decided = self.decided(edit, entry, Rotation::of(self.base, entry)?)?;
@@ -46,12 +46,18 @@ impl Draft<'_> {
         found: Option<Rotation>,
     ) -> Result<Decided<'e>, CommitError> {
         let until = |lease: u64| Timestamp(self.time.0.saturating_add(lease));
+        if edit.to.lease() > MAX_LEASE {
+            return Err(invalid(
+                "whoever runs a rotation says for at most 31 days that it is at work",
+            ));
+        }
         match (&edit.to, found) {
             (
                 Rotate::Begin {
                     strategy,
                     plan,
                     value,
+                    place,
                     lease,
                 },
                 None,
@@ -68,6 +74,7 @@ impl Draft<'_> {
                     phase: Phase::Applying,
                     forced: false,
                     runner: self.me,
+                    place: *place,
                     since: self.time,
                     until: until(*lease),
                     plan: plan.clone(),
@@ -79,7 +86,7 @@ impl Draft<'_> {
                 })
             }
             (Rotate::Begin { .. }, Some(found)) => Err(found.in_the_way()),
-            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::Clear, None) => {
+            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::GiveUp { .. }, None) => {
                 Err(not_rotating(edit))
             }
             (Rotate::Advance { at, step, lease }, Some(found)) if found.at == *at && found.is_own => {
@@ -103,11 +110,18 @@ impl Draft<'_> {
                     value: None,
                 })
             }
-            (Rotate::TakeOver { at, lease, force }, Some(found))
-                if found.at == *at && (found.is_own || *force || self.time >= found.running.until) =>
-            {
+            (
+                Rotate::TakeOver {
+                    at,
+                    place,
+                    lease,
+                    force,
+                },
+                Some(found),
+            ) if found.at == *at && (*force || found.runs_at(*place) || self.has_ended(&found)) => {
                 let running = Running {
                     runner: self.me,
+                    place: *place,
                     until: until(*lease),
                     ..found.running
                 };
@@ -117,23 +131,28 @@ impl Draft<'_> {
                     value: None,
                 })
             }
-            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::Clear, Some(found)) => {
+            (Rotate::Advance { .. } | Rotate::TakeOver { .. } | Rotate::GiveUp { .. }, Some(found)) => {
                 Err(found.in_the_way())
             }
         }
     }
 
-    /// Whether the record is one that only an admin can get out of the way: who runs a rotation writes
-    /// its record, and could write one that nobody reads.
-    fn may_clear(&self, edit: &RotationEdit, entry: &Entry) -> Result<(), CommitError> {
+    /// Whether whoever runs a rotation may be at work no more, by the clock of this member.
+    fn has_ended(&self, found: &Rotation) -> bool {
+        self.time >= found.running.until.later(SKEW)
+    }
+
+    /// Only admins: who runs a rotation writes its record, and could write one that nobody reads; and
+    /// what is valid at the target is not known afterwards.
+    fn may_give_up(&self, edit: &RotationEdit, entry: &Entry, force: bool) -> Result<(), CommitError> {
         if self.role != Role::Admin {
-            return Err(denied("only admins clear the record of a rotation"));
+            return Err(denied("only admins give up a rotation"));
         }
         match Rotation::of(self.base, entry) {
-            Err(ReadError::Rotation { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-            Ok(Some(found)) => Err(found.in_the_way()),
+            Ok(Some(found)) if !(force || found.is_own || self.has_ended(&found)) => Err(found.in_the_way()),
+            Ok(Some(_)) | Err(ReadError::Rotation { .. }) => Ok(()),
             Ok(None) => Err(not_rotating(edit)),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -5,11 +5,16 @@ use super::Vault;
 use super::change::{Change, Edit};
 use super::error::CommitError;
 use crate::ambient::Timestamp;
-use crate::id::Revision;
+use crate::id::{PlaceId, Revision};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::rotation::{Machine, Phase, Running, Step, Strategy};
 use crate::secret::Secret;
 use crate::snapshot::{Entry, ReadError, Snapshot};
+
+/// The longest lease, in milliseconds: 31 days.
+pub const MAX_LEASE: u64 = 31 * 24 * 60 * 60 * 1000;
+/// How far the clocks of members may be apart, in milliseconds, before two are at work at once.
+pub const SKEW: u64 = 60_000;
 
 /// One commit of a rotation.
 #[derive(Debug)]
@@ -23,7 +28,8 @@ pub struct RotationEdit {
 }
 
 /// What a commit of a rotation decides. `lease` is how long, in milliseconds, its program may be at
-/// work at the target afterwards: it ends by itself what is not done by then.
+/// work at the target afterwards, at most [`MAX_LEASE`]: it ends by itself what is not done by then.
+/// `place` is where that program holds the lock of this secret.
 #[derive(Debug)]
 pub enum Rotate {
     /// It begins; no other one runs.
@@ -36,6 +42,8 @@ pub enum Rotate {
         /// The new value.
         value: Secret,
         /// See above.
+        place: PlaceId,
+        /// See above.
         lease: u64,
     },
     /// It goes on, by who runs it.
@@ -47,17 +55,34 @@ pub enum Rotate {
         /// See above.
         lease: u64,
     },
-    /// Another program runs it from here on, in the phase it is in.
+    /// Another program runs it from here on, in the phase it is in: of the same member at the same
+    /// place, where the lock says that the one before has ended, or when the lease has ended since
+    /// [`SKEW`].
     TakeOver {
         /// The revision of the step before: nobody else took it over.
         at: Revision,
         /// See above.
+        place: PlaceId,
+        /// See above.
         lease: u64,
-        /// Before the other one's lease has ended: only when that program is known to have ended.
+        /// Before that time: only when that program is known to have ended.
         force: bool,
     },
-    /// It is given up, by an admin, since its record cannot be read. The labels stay where they are.
-    Clear,
+    /// It is forgotten, by an admin: its record cannot be read, or its target is gone for good. The
+    /// labels stay where they are.
+    GiveUp {
+        /// Before the lease of who runs it has ended.
+        force: bool,
+    },
+}
+
+impl Rotate {
+    pub(super) fn lease(&self) -> u64 {
+        match self {
+            Self::Begin { lease, .. } | Self::Advance { lease, .. } | Self::TakeOver { lease, .. } => *lease,
+            Self::GiveUp { .. } => 0,
+        }
+    }
 }
 
 /// A rotation that runs, as its last commit left it.
@@ -126,6 +151,11 @@ impl Rotation {
         self.running.since
     }
 
+    /// True when the lock at `place` is what keeps its runner's programs apart.
+    pub(super) fn runs_at(&self, place: PlaceId) -> bool {
+        self.is_own && self.running.place == place
+    }
+
     /// What whoever may not go on with it is told.
     pub(super) fn in_the_way(self) -> CommitError {
         CommitError::Rotating {
@@ -134,7 +164,7 @@ impl Rotation {
             by: self.runner,
             phase: self.running.phase,
             since: self.running.since,
-            until: self.running.until,
+            until: self.running.until.later(SKEW),
         }
     }
 }
@@ -165,7 +195,7 @@ impl Vault {
         Rotation::of(&snapshot, &*snapshot.entry(environment, path)?)
     }
 
-    /// All rotations of the current snapshot, by environment and path; [`ReadError::Damaged`] for
+    /// All rotations of the current snapshot, by environment and path; [`ReadError::Rotation`] for
     /// one whose record is none, which says nothing of the others.
     #[must_use]
     pub fn rotations(&self) -> Vec<Result<Rotation, ReadError>> {
@@ -193,7 +223,9 @@ impl Vault {
             message: message.to_owned(),
             edits: vec![Edit::Rotate(edit)],
         };
-        self.commit(&change)?;
-        Ok(self.rotation(&environment, &path)?)
+        let receipt = self.commit(&change)?;
+        // Not what somebody made of it since.
+        let snapshot = self.at(receipt.revision)?;
+        Ok(Rotation::of(&snapshot, &*snapshot.entry(&environment, &path)?)?)
     }
 }

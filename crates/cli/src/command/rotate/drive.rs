@@ -81,6 +81,7 @@ pub(super) fn run(
         named: &named,
         message: &options.message,
         ambient: &ambient,
+        place: held.place(),
         target: &mut exec,
         uptake: &mut settle,
         witness: &mut shown,
@@ -111,8 +112,8 @@ pub(super) fn run(
     })
 }
 
-/// Removes a record that nobody can read.
-pub(super) fn clear(
+/// Forgets a rotation that cannot end.
+pub(super) fn give_up(
     context: &Context,
     opened: &Opened,
     (environment, path): At<'_>,
@@ -121,20 +122,22 @@ pub(super) fn clear(
     let edit = RotationEdit {
         environment: environment.clone(),
         path: path.clone(),
-        to: Rotate::Clear,
+        to: Rotate::GiveUp {
+            force: options.take_over,
+        },
     };
     ask::confirm(
         options,
         "",
-        &format!("Clear the record of the rotation of {environment} {path}?"),
+        &format!("Give up the rotation of {environment} {path}?"),
     )?;
     opened.vault.rotate(edit, &options.message)?;
     opened.remember();
     let text = format!(
-        "{environment} {path}: the record is gone. Look at the target which values are valid, then use \
-         `strongroom label promote`, `drop` or `retire`.\n"
+        "{environment} {path}: the rotation is forgotten, its labels are where they were. Look at the target \
+         which values are valid, then use `strongroom label promote`, `take-back`, `drop` or `retire`.\n"
     );
-    context.output.answer(&json!({"cleared": true}), &text)
+    context.output.answer(&json!({"given_up": true}), &text)
 }
 
 /// The plan to go by: of what runs, or the one in force.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use strongroom_core::ambient::Ambient;
 use strongroom_core::id::Hash;
 use strongroom_core::rotator::Lock;
 use strongroom_core::snapshot::{Entry, Snapshot};
@@ -23,7 +24,7 @@ pub(super) fn take(
     })?;
     let name = Hash::of_parts(&[&snapshot.fingerprint().0, &entry.id.0]);
     let path: PathBuf = setting.value.join("rotate").join(format!("{name}.lock"));
-    Lock::take(&path, patience).map_err(|error| {
+    Lock::take(&path, patience, &Ambient::system()).map_err(|error| {
         CliError::failed(error.to_string())
             .hint("nothing was committed; `strongroom rotate ENV PATH --resume` goes on later")
     })

@@ -64,13 +64,15 @@ struct Options {
     /// Rotate all that are overdue, and go on with what was left behind
     #[arg(long, group = "mode")]
     due: bool,
-    /// As an admin, remove a rotation's record that nobody can read; labels stay where they are
+    /// As an admin, forget a rotation that cannot end, since its target is gone or its record cannot be
+    /// read; labels stay where they are
     #[arg(long, group = "mode")]
-    clear: bool,
+    give_up: bool,
     /// Do not wait for consumers: who lags loses access. It is kept who did that
-    #[arg(long, conflicts_with_all = ["plan", "check", "due", "clear"])]
+    #[arg(long, conflicts_with_all = ["plan", "check", "due", "give_up"])]
     force: bool,
-    /// With --resume or --abort: do not wait until the other runner's time is over. Its program must have ended
+    /// With --resume, --abort, --give-up: do not wait until the other runner's time is over. Its program
+    /// must have ended
     #[arg(long)]
     take_over: bool,
     /// Do it without asking (nothing is asked when no terminal is there)
@@ -86,8 +88,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CliError> {
     if let Some(Command::Policy(command)) = &args.command {
         return policy::run(command, context).map(|()| 0);
     }
-    if options.take_over && !(options.resume || options.abort) {
-        return Err(CliError::usage("--take-over is for --resume and --abort"));
+    if options.take_over && !(options.resume || options.abort || options.give_up) {
+        return Err(CliError::usage(
+            "--take-over is for --resume, --abort and --give-up",
+        ));
     }
     if options.check || options.due {
         let environment = args.target.environment_alone()?;
@@ -102,8 +106,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<u8, CliError> {
     if options.plan {
         return show::plan(context, &opened, at).map(|()| 0);
     }
-    if options.clear {
-        return drive::clear(context, &opened, at, options).map(|()| 0);
+    if options.give_up {
+        return drive::give_up(context, &opened, at, options).map(|()| 0);
     }
     let done = drive::run(context, &opened, at, options)?;
     done.answer(context)?;

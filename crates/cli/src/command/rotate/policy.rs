@@ -273,6 +273,6 @@ fn relabelled(
         format: entry.format,
         labels: Some(labels),
         compartment: None,
-        expect: Expect::Revision(entry.revision),
+        expect: Expect::Revision(entry.changed_at()),
     }))
 }
