@@ -351,6 +351,14 @@ fn what_is_no_generator_is_refused_with_what_one_is() {
         ("x509:name=web", "needs `dns` or `ip`"),
         ("x509:dns=a.test,days=0", "1 to 3660"),
         ("x509:dns=a b", "host names"),
+        ("x509:dns=web.*.org", "host names"),
+        ("x509:dns=*", "host names"),
+        ("x509:dns=-web.org", "host names"),
+        ("x509:dns=web..org", "host names"),
+        (
+            "x509:dns=a-host-with-a-name.that-is-longer-than.what-fits-into-a.common-name.example.org",
+            "at most 64 characters",
+        ),
         ("x509:dns=a.test,ip=1.2.3", "`ip` is"),
         ("x509:dns=a.test,ca=../x", "`ca`"),
     ] {

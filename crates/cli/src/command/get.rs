@@ -153,16 +153,19 @@ fn read_version(
     path: &EntryPath,
     version: Version,
 ) -> Result<(Reading, Revision), CliError> {
+    let is = |one: &EnvironmentName, other: &EntryPath| (one, other) == (environment, path);
     let made = opened
         .vault
         .history(Some((environment, path)), usize::MAX)?
         .into_iter()
         .find(|past| {
             past.changes.iter().any(|changed| {
-                changed.environment == *environment
-                    && changed.path == *path
+                is(&changed.environment, &changed.path)
                     && changed.version == version
                     && changed.action != Action::Deleted
+            }) || past.labels.iter().any(|labels| {
+                is(&labels.environment, &labels.path)
+                    && [labels.pending, labels.previous].contains(&Some(version))
             })
         });
     let Some(past) = made else {
@@ -174,7 +177,14 @@ fn read_version(
         )));
     };
     let snapshot = opened.vault.at(past.revision)?;
-    let entry: Arc<Entry> = snapshot.entry(environment, path)?;
+    let current = snapshot.entry(environment, path)?;
+    let label = [Label::Pending, Label::Previous]
+        .into_iter()
+        .find(|label| current.labelled(*label) == Some(version));
+    let entry: Arc<Entry> = match label {
+        Some(label) => snapshot.labelled_entry(environment, path, label)?,
+        None => current,
+    };
     opened.record((environment, past.revision), [&*entry], GET)?;
     let value = snapshot.expose(&entry, |bytes| Secret::new(bytes.to_vec()))?;
     let layers = vec![environment.clone()];

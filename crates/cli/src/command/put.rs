@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["file", "value"])]
     generate: Option<Generator>,
     /// Deliver it to nobody yet: a pending version of a secret, for `strongroom label promote`
-    #[arg(long, conflicts_with_all = ["create", "labels", "compartment", "format"])]
+    #[arg(long, conflicts_with_all = ["create", "labels", "compartment", "format", "kind"])]
     pending: bool,
     #[command(flatten)]
     entry: EntryOptions,

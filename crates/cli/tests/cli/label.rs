@@ -28,9 +28,11 @@ fn a_pending_version_is_delivered_by_hand() {
     assert!(show.get("previous").is_none());
     let plan = desk.ok(["label", "promote", "prod", "web/password", "--dry-run"]);
     assert!(
-        plan.contains("deliver the pending version of prod web/password"),
+        plan.contains("deliver the pending version 2 of prod web/password; current is 1"),
         "{plan}"
     );
+    let early = ["get", "prod", "web/password", "--version", "2"];
+    assert_eq!(desk.ok(early), "two");
     let answer = desk.json(["label", "promote", "prod", "web/password"]);
     assert_eq!(
         (&answer["changes"][0]["version"], &answer["committed"]),
@@ -46,6 +48,22 @@ fn a_pending_version_is_delivered_by_hand() {
     desk.ok(["label", "promote", "prod", "web/password"]);
     desk.ok(["label", "retire", "prod", "web/password"]);
     assert_eq!(labels(&desk), [some("two"), None, None]);
+    let past = desk.json(["history", "prod", "web/password"]);
+    let retired = &past["commits"][0]["labels"][0];
+    assert_eq!(
+        (&retired["current"], &retired["previous"]),
+        (&2.into(), &serde_json::Value::Null)
+    );
+    assert!(desk.ok(["history"]).contains("labels: current 1, pending 2"));
+    desk.feed(["put", "prod", "web/password", "--pending"], "three")
+        .ok();
+    desk.ok(["label", "drop", "prod", "web/password"]);
+    assert_eq!(
+        desk.ok(["get", "prod", "web/password", "--version", "3"]),
+        "three"
+    );
+    desk.run(["put", "prod", "web/password", "--pending", "--kind", "config"])
+        .refused(2, "--kind");
     desk.ok(["verify"]);
 }
 

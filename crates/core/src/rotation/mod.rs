@@ -11,4 +11,4 @@ mod record;
 
 pub use machine::{Effect, Machine, Next, Refused};
 pub use phase::{Move, Outcome, Phase, Step, Strategy, StrategyError};
-pub use record::Running;
+pub use record::{RecordError, Running};

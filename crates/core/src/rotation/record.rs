@@ -6,6 +6,11 @@ use crate::ambient::Timestamp;
 use crate::commit::{Malformed, Reader, Writer};
 use crate::id::{MemberId, PlaceId};
 
+/// The bytes are no record of a rotation that this version reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the record of the rotation is none that this version reads")]
+pub struct RecordError;
+
 /// A rotation that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
@@ -28,7 +33,9 @@ pub struct Running {
 }
 
 impl Running {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The bytes that are sealed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(80 + self.plan.len());
         w.u8(self.strategy as u8);
         w.u8(self.phase as u8);
@@ -41,7 +48,15 @@ impl Running {
         w.finish()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+    /// Reads what was sealed.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        Self::read(bytes).map_err(|Malformed| RecordError)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes);
         let (strategy, phase) = (r.u8()?, r.u8()?);
         let strategy = Strategy::ALL.into_iter().find(|known| *known as u8 == strategy);

@@ -30,6 +30,7 @@ pub(super) struct Done {
     end: End,
     aborted: bool,
     document: Value,
+    version: u32,
     at: String,
 }
 
@@ -108,6 +109,7 @@ pub(super) fn run(
         end,
         aborted: options.abort,
         document,
+        version,
         at: format!("{environment} {path}"),
     })
 }
@@ -212,11 +214,8 @@ impl Done {
     pub(super) fn answer(&self, context: &Context) -> Result<(), CliError> {
         let at = &self.at;
         let text = match &self.end {
-            End::Rotated => format!("{at}: rotated, version {} is current\n", self.document["version"]),
-            End::Undone(None) => format!(
-                "{at}: taken back, version {} stays current\n",
-                self.document["version"]
-            ),
+            End::Rotated => format!("{at}: rotated, version {} is current\n", self.version),
+            End::Undone(None) => format!("{at}: taken back, version {} stays current\n", self.version),
             End::Undone(Some(_)) | End::Lagging(_) | End::Stopped(..) if !context.output.json => {
                 return Ok(());
             }

@@ -16,6 +16,8 @@ const MAX_BYTES: usize = 65_536;
 /// Longest name or comment, bytes; most names of a certificate; longest validity, days.
 const MAX_NAME: usize = 253;
 const MAX_NAMES: usize = 100;
+/// Longest common name, characters (RFC 5280, ub-common-name).
+const MAX_COMMON_NAME: usize = 64;
 const MAX_DAYS: u16 = 3_660;
 
 /// The text does not say what to generate.
@@ -88,20 +90,27 @@ fn bytes(options: &mut Options<'_>) -> Result<Generator, SpecError> {
     Ok(Generator::Bytes { length, encoding })
 }
 
+/// Whether it is a host name, or a wildcard for the first of its words.
+fn is_host(name: &str) -> bool {
+    let word = |word: &str| {
+        (1..=63).contains(&word.len())
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && !word.starts_with('-')
+            && !word.ends_with('-')
+    };
+    let rest = name.strip_prefix("*.").unwrap_or(name);
+    name.len() <= MAX_NAME && rest.split('.').all(word)
+}
+
 fn certificate(options: &mut Options<'_>, is_authority: bool) -> Result<Generator, SpecError> {
     let dns = list(options.text("dns")?).map(str::to_owned).collect::<Vec<_>>();
     let addresses = list(options.text("ip")?)
         .map(|text| text.parse::<IpAddr>())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| wrong("`ip` is addresses joined by `+`"))?;
-    let host = |name: &String| {
-        name.len() <= MAX_NAME
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b))
-            && !name.is_empty()
-    };
-    if !dns.iter().all(host) || dns.len() + addresses.len() > MAX_NAMES {
+    if !dns.iter().all(|name| is_host(name)) || dns.len() + addresses.len() > MAX_NAMES {
         return Err(wrong(
             "`dns` is host names joined by `+`, 100 at most with those of `ip`",
         ));
@@ -111,6 +120,11 @@ fn certificate(options: &mut Options<'_>, is_authority: bool) -> Result<Generato
         (None, Some(first)) => first.clone(),
         (None, None) => return Err(wrong("a certificate needs `name` or `dns`")),
     };
+    if name.chars().count() > MAX_COMMON_NAME {
+        return Err(wrong(
+            "`name` has at most 64 characters; where the first of `dns` has more, give one",
+        ));
+    }
     if !is_authority && dns.is_empty() && addresses.is_empty() {
         return Err(wrong(
             "a certificate needs `dns` or `ip`: nobody goes by `name` any more",

@@ -1,0 +1,371 @@
+//! Rotations as a driver runs them: what consumers and targets do to them, and that whatever fails
+//! wherever, what is current works.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod vault_kit;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use strongroom_core::Vault;
+use strongroom_core::ambient::Ambient;
+use strongroom_core::config::Format;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::id::{PlaceId, Revision};
+use strongroom_core::rotation::{Effect, Strategy as Way};
+use strongroom_core::rotator::{
+    Action, Call, Delivered, DriveError, Driver, End, How, LABEL, Named, Target, Told, Trouble, Uptake,
+    Waiting, Witness,
+};
+use strongroom_core::secret::Secret;
+use strongroom_core::snapshot::{Entry, Kind, Label, Role};
+use strongroom_core::vault::{Edit, Expect, Put};
+use vault_kit::{World, env, expose, get, path};
+
+const AT: &str = "web/password";
+const WAYS: [Way; 2] = [Way::Replace, Way::Overlap];
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Works,
+    /// It does nothing and says so.
+    Fails,
+    /// It does all and says that it failed.
+    FailsDone,
+    /// It cannot now.
+    Later,
+}
+
+/// A target that takes passwords, and what is to become of the next calls.
+#[derive(Debug)]
+struct Server {
+    valid: BTreeSet<Vec<u8>>,
+    fates: VecDeque<Fate>,
+    asked: Vec<Action>,
+}
+
+impl Target for Server {
+    fn perform(&mut self, call: &Call<'_>, _: Duration) -> Result<(), Trouble> {
+        let fate = self.fates.pop_front().unwrap_or(Fate::Works);
+        self.asked.push(call.action);
+        let failed = || Err(Trouble::Failed("it says no".into()));
+        match fate {
+            Fate::Fails => return failed(),
+            Fate::Later => return Err(Trouble::Later("it says not now".into())),
+            Fate::Works | Fate::FailsDone => {}
+        }
+        let (new, old) = (expose(call.new.value), expose(call.old.value));
+        let valid = &mut self.valid;
+        let done = match (call.action, call.strategy) {
+            (Action::Apply, Way::Replace) => {
+                valid.remove(&old);
+                valid.insert(new);
+                true
+            }
+            (Action::Apply, _) => {
+                valid.insert(new);
+                true
+            }
+            (Action::Undo, _) => {
+                valid.remove(&new);
+                valid.insert(old);
+                true
+            }
+            (Action::Retire, _) => {
+                valid.remove(&old);
+                true
+            }
+            (Action::ProbeNew, _) => valid.contains(&new),
+            (Action::ProbeOld, _) => valid.contains(&old),
+        };
+        if done && fate == Fate::Works {
+            Ok(())
+        } else {
+            failed()
+        }
+    }
+}
+
+/// Consumers that lag as often as is said.
+struct Consumers(VecDeque<bool>);
+
+impl Uptake for Consumers {
+    fn waiting(&mut self, delivered: &Delivered<'_>) -> Result<Vec<Waiting>, String> {
+        let lags = self.0.pop_front().unwrap_or(false);
+        let waiting = Waiting {
+            consumer: "web at host1".into(),
+            since: delivered.since,
+        };
+        Ok(if lags { vec![waiting] } else { Vec::new() })
+    }
+}
+
+/// Who looks on, and may refuse to record.
+#[derive(Default)]
+struct Log {
+    told: Vec<String>,
+    opened: usize,
+    refuses: bool,
+}
+
+impl Witness for Log {
+    fn opens(&mut self, entries: &[&Entry], _: Revision) -> Result<(), String> {
+        if self.refuses {
+            return Err("the log is full".into());
+        }
+        self.opened += entries.len();
+        Ok(())
+    }
+
+    fn told(&mut self, told: &Told<'_>) {
+        self.told.push(format!("{told:?}"));
+    }
+}
+
+struct Scene {
+    world: World,
+    rotator: Arc<Identity>,
+    server: Server,
+    consumers: Consumers,
+    log: Log,
+}
+
+impl Scene {
+    fn new(way: Way) -> Self {
+        let world = World::new();
+        let plan = format!(
+            "strategy = \"{way}\"\ngenerator = \"password\"\nsettle = \"0s\"\ndeadline = \"0s\"\n\
+             [target]\nexec = [\"/bin/true\"]\nretry = \"0s\"\n"
+        );
+        let document = vault_kit::put(
+            "prod",
+            "rotation/web",
+            Kind::Config,
+            Format::Toml,
+            plan.as_bytes(),
+        );
+        let secret = Edit::Put(Put {
+            environment: env("prod"),
+            path: path(AT),
+            kind: Kind::Secret,
+            value: Secret::new(b"first".to_vec()),
+            format: Format::Text,
+            labels: Some(BTreeMap::from([(LABEL.to_owned(), "rotation/web".to_owned())])),
+            compartment: None,
+            expect: Expect::Absent,
+        });
+        world.commit(vec![document, secret]).unwrap();
+        let rotator = world.member("rot", Role::Rotator, &["prod"]);
+        Self {
+            world,
+            rotator,
+            server: Server {
+                valid: BTreeSet::from([b"first".to_vec()]),
+                fates: VecDeque::new(),
+                asked: Vec::new(),
+            },
+            consumers: Consumers(VecDeque::new()),
+            log: Log::default(),
+        }
+    }
+
+    /// A program of the rotator begins a rotation, or goes on with the one that runs.
+    fn run(&mut self, how: How) -> Result<End, DriveError> {
+        let vault = self.world.open(&self.rotator).unwrap();
+        let (environment, path) = (env("prod"), path(AT));
+        let running = vault.rotation(&environment, &path).unwrap();
+        let named = match &running {
+            Some(rotation) => Named::by_record(&vault, rotation).unwrap(),
+            None => Named::of(&vault.snapshot(), &environment, &path).unwrap(),
+        };
+        let driver = Driver {
+            vault: &vault,
+            environment: &environment,
+            path: &path,
+            named: &named,
+            message: "quarterly",
+            place: PlaceId([1; 16]),
+            ambient: &Ambient::system(),
+            target: &mut self.server,
+            uptake: &mut self.consumers,
+            witness: &mut self.log,
+        };
+        match running {
+            Some(rotation) => driver.go_on(&rotation, how),
+            None => driver.begin(how.force),
+        }
+    }
+
+    fn vault(&self) -> Vault {
+        self.world.open(&self.rotator).unwrap()
+    }
+
+    fn current(&self) -> Vec<u8> {
+        get(&self.vault(), "prod", AT).unwrap()
+    }
+
+    fn is_running(&self) -> bool {
+        self.vault().rotation(&env("prod"), &path(AT)).unwrap().is_some()
+    }
+
+    /// Messages of the commits, oldest first.
+    fn messages(&self) -> Vec<String> {
+        let past = self
+            .vault()
+            .history(Some((&env("prod"), &path(AT))), 100)
+            .unwrap();
+        past.into_iter().rev().map(|past| past.message).collect()
+    }
+
+    /// The current one alone is valid, and no version besides it is kept.
+    fn at_rest(&self) -> Vec<u8> {
+        let current = self.current();
+        assert_eq!(self.server.valid, BTreeSet::from([current.clone()]));
+        let entry = self.vault().snapshot().entry(&env("prod"), &path(AT)).unwrap();
+        assert_eq!(
+            [entry.labelled(Label::Pending), entry.labelled(Label::Previous)],
+            [None, None]
+        );
+        current
+    }
+}
+
+#[test]
+fn it_goes_from_one_value_to_the_next_and_history_tells_how() {
+    for (way, asked) in [
+        (Way::Replace, vec![Action::Apply, Action::ProbeNew]),
+        (
+            Way::Overlap,
+            vec![Action::Apply, Action::ProbeNew, Action::Retire],
+        ),
+    ] {
+        let mut scene = Scene::new(way);
+        assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
+        assert_ne!(scene.at_rest(), b"first");
+        assert_eq!(scene.server.asked, asked);
+        assert_eq!(
+            scene.log.opened,
+            2 * asked.len(),
+            "a record for each value opened"
+        );
+        let messages = scene.messages();
+        assert_eq!(messages[1], "quarterly: begin");
+        assert_eq!(messages.last().unwrap(), "quarterly: done");
+    }
+}
+
+#[test]
+fn consumers_that_lag_keep_the_old_value_until_they_have_it_or_are_left_behind() {
+    for (way, force) in [(Way::Overlap, false), (Way::Overlap, true), (Way::Replace, true)] {
+        let mut scene = Scene::new(way);
+        scene.consumers.0 = VecDeque::from([true, true, true]);
+        let End::Lagging(waiting) = scene.run(How::default()).unwrap() else {
+            panic!("it did not wait");
+        };
+        assert_eq!(waiting[0].consumer, "web at host1");
+        assert_eq!(scene.server.valid.contains(&b"first"[..]), way == Way::Overlap);
+        assert!(scene.server.valid.contains(&scene.current()));
+        assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
+        if !force {
+            scene.consumers.0.clear();
+        }
+        let how = How {
+            force,
+            ..How::default()
+        };
+        assert_eq!(scene.run(how).unwrap(), End::Rotated);
+        assert_ne!(scene.at_rest(), b"first");
+        let told = scene.messages().join("\n");
+        let without = told.contains("by force, without web at host1");
+        assert_eq!(without, force, "{told}");
+    }
+}
+
+#[test]
+fn after_delivery_it_is_taken_back_where_the_old_value_is_kept() {
+    let mut scene = Scene::new(Way::Overlap);
+    scene.consumers.0 = VecDeque::from([true]);
+    assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
+    let abort = How {
+        abort: true,
+        ..How::default()
+    };
+    assert_eq!(scene.run(abort).unwrap(), End::Undone(None));
+    assert_eq!(scene.at_rest(), b"first");
+    let mut scene = Scene::new(Way::Replace);
+    scene.consumers.0 = VecDeque::from([true]);
+    assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
+    assert!(matches!(scene.run(abort), Err(DriveError::Refused(_))));
+    assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
+}
+
+#[test]
+fn no_value_is_opened_that_could_not_be_recorded() {
+    let mut scene = Scene::new(Way::Overlap);
+    scene.log.refuses = true;
+    assert!(matches!(scene.run(How::default()), Err(DriveError::Outside(_))));
+    assert!(scene.server.asked.is_empty());
+    scene.log.refuses = false;
+    assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
+}
+
+#[test]
+fn a_target_that_fails_where_there_is_no_other_way_stops_it() {
+    let mut scene = Scene::new(Way::Overlap);
+    scene.server.fates = VecDeque::from([Fate::Works, Fate::Works, Fate::FailsDone]);
+    let stopped = scene.run(How::default()).unwrap();
+    assert!(
+        matches!(stopped, End::Stopped(Effect::Retire, ref why) if why == "it says no"),
+        "{stopped:?}"
+    );
+    assert!(scene.is_running());
+    assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
+    scene.at_rest();
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        3 => Just(Fate::Works),
+        1 => Just(Fate::Fails),
+        1 => Just(Fate::FailsDone),
+        1 => Just(Fate::Later),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_fails_what_is_current_works_and_no_third_value_does(
+        way in prop::sample::select(WAYS.to_vec()),
+        fates in prop::collection::vec(fate(), 0..12),
+        lags in prop::collection::vec(any::<bool>(), 0..6),
+        hows in prop::collection::vec((any::<bool>(), any::<bool>()), 0..8),
+    ) {
+        let mut scene = Scene::new(way);
+        scene.server.fates = fates.into();
+        scene.consumers.0 = lags.into();
+        for (abort, force) in hows {
+            let how = How { abort, force, take_over: false };
+            match scene.run(how) {
+                // With one credential it is between two values while it stands halfway.
+                Ok(End::Stopped(..)) if way == Way::Replace => {}
+                Ok(_) | Err(DriveError::Refused(_)) => {
+                    prop_assert!(scene.server.valid.contains(&scene.current()), "{:?}", scene.log.told);
+                }
+                Err(other) => panic!("{other}"),
+            }
+            prop_assert!(scene.server.valid.len() <= 2, "{:?}", scene.log.told);
+        }
+        scene.server.fates.clear();
+        scene.consumers.0.clear();
+        while scene.is_running() {
+            scene.run(How::default()).unwrap();
+        }
+        scene.at_rest();
+        scene.vault().verify(&mut |_, _| {}).unwrap();
+    }
+}
