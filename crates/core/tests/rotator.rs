@@ -1,6 +1,6 @@
 //! Rotations as a driver runs them: what consumers and targets do to them, and that whatever fails
 //! wherever, what is current works.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod vault_kit;
 

@@ -80,7 +80,7 @@ impl Scene {
     /// At rest, the target takes what is current and nothing else.
     fn at_rest(&self) -> String {
         let current = self.current();
-        assert_eq!(self.lines("accepted"), [current.clone()]);
+        assert_eq!(self.lines("accepted"), std::slice::from_ref(&current));
         let show = self.desk.json([&["show"], &AT[..]].concat());
         assert!(
             show.get("pending").is_none() && show.get("previous").is_none(),
