@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use store_support::{SOON, append_until_in, commit, object, objects};
 use strongroom_core::id::{Hash, Revision};
-use strongroom_core::store::{AppendError, MemoryStore, SqliteStore, Store, StoreError, Wake};
+use strongroom_core::store::{
+    AppendError, MAX_REPORT, MAX_REPORTS, MemoryStore, SqliteStore, Store, StoreError, StoredReport, Wake,
+};
 use tempfile::TempDir;
 
 /// Gives handles to one and the same new store, as other processes would have.
@@ -73,6 +75,10 @@ suite! {
     idles_until_the_time_is_over
     is_woken_early
     says_where_it_is
+    keeps_the_newest_report_of_a_slot
+    keeps_all_reports_of_a_call_or_none
+    keeps_only_so_many_reports
+    wakes_for_reports_and_commits_apart
 }
 
 fn is_empty_at_first<F: Fixture>() {
@@ -369,6 +375,82 @@ fn is_woken_early<F: Fixture>() {
     append_until_in(&*store, "change", &[]);
     let wakes = [watch.wait(SOON).unwrap(), watch.wait(SOON).unwrap_or(Wake::Idle)];
     assert!(wakes.contains(&Wake::Changed), "{wakes:?}");
+}
+
+fn report(slot: u8, counter: u64, text: &str) -> StoredReport {
+    StoredReport {
+        slot: [slot; 32],
+        counter,
+        bytes: text.as_bytes().to_vec(),
+    }
+}
+
+fn keeps_the_newest_report_of_a_slot<F: Fixture>() {
+    let fixture = F::new();
+    let (store, other) = (fixture.handle(), fixture.handle());
+    assert_eq!(other.reports().unwrap(), []);
+    let (one, two) = (report(1, 5, "five"), report(2, 1, "another slot"));
+    store.put_reports(&[two.clone(), one.clone()]).unwrap();
+    assert_eq!(other.reports().unwrap(), [one.clone(), two.clone()]);
+    for late in [report(1, 4, "older"), report(1, 5, "the same counter")] {
+        other.put_reports(&[late]).unwrap();
+        assert_eq!(store.reports().unwrap(), [one.clone(), two.clone()]);
+    }
+    let newer = report(1, 6, "newer");
+    other.put_reports(std::slice::from_ref(&newer)).unwrap();
+    assert_eq!(store.reports().unwrap(), [newer, two]);
+    // beside the chain: nothing of it is touched
+    assert_eq!(store.head().unwrap(), None);
+}
+
+fn keeps_all_reports_of_a_call_or_none<F: Fixture>() {
+    let store = F::new();
+    let store = store.handle();
+    let mut long = report(2, 1, "");
+    long.bytes = vec![0; MAX_REPORT + 1];
+    let error = store
+        .put_reports(&[report(1, 1, "one"), long.clone()])
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert_eq!(store.reports().unwrap(), []);
+    long.bytes.pop();
+    store.put_reports(&[long.clone()]).unwrap();
+    assert_eq!(store.reports().unwrap(), [long]);
+}
+
+fn keeps_only_so_many_reports<F: Fixture>() {
+    let store = F::new();
+    let store = store.handle();
+    let many: Vec<_> = (0..MAX_REPORTS as u64 + 3)
+        .map(|number| {
+            let mut report = report(0, number + 1, "r");
+            report.slot[..8].copy_from_slice(&number.to_be_bytes());
+            report
+        })
+        .collect();
+    store.put_reports(&many).unwrap();
+    assert!(store.reports().unwrap() == many[3..]);
+}
+
+fn wakes_for_reports_and_commits_apart<F: Fixture>() {
+    let fixture = F::new();
+    let (store, writer) = (fixture.handle(), fixture.handle());
+    writer.put_reports(&[report(1, 1, "first")]).unwrap();
+    let mut reports = store.watch_reports().unwrap();
+    let mut commits = store.watch().unwrap();
+    for counter in 2..12 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| writer.put_reports(&[report(1, counter, "next")]).unwrap());
+            assert_eq!(reports.wait(SOON).unwrap(), Wake::Changed);
+        });
+        assert_eq!(store.reports().unwrap(), [report(1, counter, "next")]);
+    }
+    assert_eq!(commits.wait(Duration::ZERO).unwrap(), Wake::Idle);
+    append_until_in(&*writer, "change", &[]);
+    // what changes nothing wakes nobody
+    writer.put_reports(&[report(1, 3, "late")]).unwrap();
+    assert_eq!(commits.wait(SOON).unwrap(), Wake::Changed);
+    assert_eq!(reports.wait(Duration::ZERO).unwrap(), Wake::Idle);
 }
 
 fn says_where_it_is<F: Fixture>() {

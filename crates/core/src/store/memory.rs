@@ -1,14 +1,15 @@
 //! A store in memory with fault injection, for tests of everything above a store. It keeps the
 //! same promises as a file and must not know what the bytes mean.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject, Wake, Waker, follows,
+    AppendError, Head, MAX_REPORTS, Store, StoreError, StoreWatch, StoredCommit, StoredObject, StoredReport,
+    Wake, Waker, fits, follows,
 };
 use crate::id::{Hash, Revision};
 
@@ -45,6 +46,9 @@ struct State {
     index: HashMap<Hash, usize>,
     checkpoint: Option<Vec<u8>>,
     checkpoint_revision: Revision,
+    reports: BTreeMap<[u8; 32], StoredReport>,
+    /// Counts calls that changed reports, for watchers.
+    reported: u64,
     /// Counts appends and tampering, for watchers.
     generation: u64,
     /// Faults that have not struck yet, oldest first.
@@ -200,17 +204,59 @@ impl Store for MemoryStore {
     }
 
     fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
-        let seen = self.shared.lock().generation;
-        Ok(Box::new(MemoryWatch {
+        Ok(self.watching(|state| state.generation))
+    }
+
+    fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError> {
+        fits(LOCATION, reports)?;
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let mut changed = false;
+        for report in reports {
+            let kept = state.reports.get(&report.slot);
+            if kept.is_none_or(|kept| kept.counter < report.counter) {
+                state.reports.insert(report.slot, report.clone());
+                changed = true;
+            }
+        }
+        while state.reports.len() > MAX_REPORTS {
+            let lowest = state.reports.values().min_by_key(|report| report.counter);
+            let Some(slot) = lowest.map(|report| report.slot) else {
+                break;
+            };
+            state.reports.remove(&slot);
+        }
+        state.reported = state.reported.wrapping_add(u64::from(changed));
+        drop(guard);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
+        Ok(self.shared.reading()?.reports.values().cloned().collect())
+    }
+
+    fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
+        Ok(self.watching(|state| state.reported))
+    }
+}
+
+impl MemoryStore {
+    fn watching(&self, count: fn(&State) -> u64) -> Box<dyn StoreWatch> {
+        let seen = count(&self.shared.lock());
+        Box::new(MemoryWatch {
             shared: Arc::clone(&self.shared),
+            count,
             seen,
             woken: Arc::default(),
-        }))
+        })
     }
 }
 
 struct MemoryWatch {
     shared: Arc<Shared>,
+    /// What is counted that it waits for.
+    count: fn(&State) -> u64,
     seen: u64,
     woken: Arc<AtomicBool>,
 }
@@ -222,13 +268,13 @@ impl StoreWatch for MemoryWatch {
             .shared
             .changed
             .wait_timeout_while(guard, timeout, |state| {
-                state.generation == self.seen && !self.woken.load(Ordering::Acquire)
+                (self.count)(state) == self.seen && !self.woken.load(Ordering::Acquire)
             })
             .unwrap_or_else(PoisonError::into_inner);
-        if self.woken.swap(false, Ordering::AcqRel) || state.generation == self.seen {
+        if self.woken.swap(false, Ordering::AcqRel) || (self.count)(&state) == self.seen {
             return Ok(Wake::Idle);
         }
-        self.seen = state.generation;
+        self.seen = (self.count)(&state);
         Ok(Wake::Changed)
     }
 

@@ -38,6 +38,22 @@ pub struct StoredObject {
     pub bytes: Vec<u8>,
 }
 
+/// What one author last said beside the chain, in one place of its own: opaque signed bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReport {
+    /// Where it lies; what comes later with a higher counter takes its place.
+    pub slot: [u8; 32],
+    /// Rises with each report of a slot, as claimed; readers verify it.
+    pub counter: u64,
+    /// The signed bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Longest report, bytes.
+pub const MAX_REPORT: usize = 256 << 10;
+/// So many reports are kept; of more, those with the lowest counters go.
+pub const MAX_REPORTS: usize = 8192;
+
 /// Why a store could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -199,6 +215,26 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError>;
+
+    /// Keeps `reports` beside the chain, each unless its slot has one with the same or a higher
+    /// counter. All or none; they need not survive a power failure. Who may only read the store may
+    /// still be allowed this.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] when this process may not.
+    fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError>;
+
+    /// Every report that is kept, by slot.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn reports(&self) -> Result<Vec<StoredReport>, StoreError>;
+
+    /// Starts to watch for reports instead of commits.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Missing`] as long as there was none: ask again later.
+    fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError>;
 }
 
 /// Opens the store at `location` (`sqlite:PATH`); `writable` asks for write permission too.
@@ -215,6 +251,17 @@ pub fn open(location: &str, writable: bool) -> Result<Box<dyn Store>, StoreError
 /// [`StoreError::Exists`] when there is one.
 pub fn create(location: &str) -> Result<Box<dyn Store>, StoreError> {
     Ok(Box::new(SqliteStore::create(sqlite_path(location)?)?))
+}
+
+/// Holds that reports are no longer than they may be.
+fn fits(location: &str, reports: &[StoredReport]) -> Result<(), StoreError> {
+    if reports.iter().all(|report| report.bytes.len() <= MAX_REPORT) {
+        return Ok(());
+    }
+    Err(StoreError::Unreachable {
+        location: location.to_owned(),
+        reason: format!("a report was offered that has over {MAX_REPORT} bytes"),
+    })
 }
 
 /// Holds that `commit` is the next one after `expected`: revisions have no gaps.

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use strongroom_core::id::{Hash, Revision};
-use strongroom_core::store::{AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject};
+use strongroom_core::store::{
+    AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject, StoredReport,
+};
 
 /// What is done in place of the store's own.
 pub trait Between: Send + Sync {
@@ -68,5 +70,14 @@ impl<B: Between> Store for Over<B> {
     }
     fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
         self.store.watch()
+    }
+    fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError> {
+        self.store.put_reports(reports)
+    }
+    fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
+        self.store.reports()
+    }
+    fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
+        self.store.watch_reports()
     }
 }

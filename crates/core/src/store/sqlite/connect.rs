@@ -13,11 +13,35 @@ use super::error::{Fail, PATIENCE};
 use super::file::{self, FileId, Place};
 use crate::store::StoreError;
 
-/// "StRm": tells a store from any other SQLite file.
-const APPLICATION_ID: i32 = 0x5374_526d;
+/// What tells a file of ours from any other SQLite file, and what is in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    application_id: i32,
+    /// Every table, in the order of their making. A file with any other schema is refused, so nothing
+    /// in a hostile file (a trigger, a view, an expression) can run.
+    schema: &'static [&'static str],
+    /// Whether what was acknowledged survives a power failure.
+    durable: bool,
+}
 
-/// Every table, in the order of their making. A file with any other schema is refused, so nothing
-/// in a hostile file (a trigger, a view, an expression) can run.
+/// The store: "StRm".
+pub(super) static STORE: Shape = Shape {
+    application_id: 0x5374_526d,
+    schema: &SCHEMA,
+    durable: true,
+};
+
+/// What is reported beside it: "StRu". It can be lost: who reports does so again.
+pub(super) static REPORTS: Shape = Shape {
+    application_id: 0x5374_5275,
+    schema: &[
+        "CREATE TABLE reports (slot BLOB NOT NULL PRIMARY KEY, counter INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT",
+        "CREATE TABLE changes (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), number INTEGER NOT NULL) STRICT",
+    ],
+    durable: false,
+};
+
+/// Every table of a store, in the order of their making.
 ///
 /// Objects have a hidden row number: they lie in the order of their making, which makes a scan
 /// sequential, and the highest number says how many there are.
@@ -49,14 +73,31 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) struct Link {
     place: Place,
+    shape: &'static Shape,
     access: Access,
     open: Mutex<Option<Open>>,
 }
 
 impl Link {
     pub(super) fn open(place: Place, access: Access) -> Result<Self, StoreError> {
-        let open = Mutex::new(Some(open(&place, access)?));
-        Ok(Self { place, access, open })
+        let open = Mutex::new(Some(open(&place, &STORE, access)?));
+        let shape = &STORE;
+        Ok(Self {
+            place,
+            shape,
+            access,
+            open,
+        })
+    }
+
+    /// One that is opened when it is first used.
+    pub(super) fn lazy(place: Place, shape: &'static Shape, access: Access) -> Self {
+        Self {
+            place,
+            shape,
+            access,
+            open: Mutex::default(),
+        }
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -70,7 +111,7 @@ impl Link {
         let file = self.place.file()?;
         let fresh = match known {
             Some(open) if open.file == file => open,
-            _ => open(&self.place, self.access)?,
+            _ => open(&self.place, self.shape, self.access)?,
         };
         f(slot.insert(fresh)).map_err(|fail| {
             // Whatever was wrong, the next call begins anew and looks at the file again.
@@ -92,14 +133,14 @@ impl Link {
 }
 
 /// Opens the file that is there and holds that it is a store.
-pub(super) fn open(place: &Place, access: Access) -> Result<Open, StoreError> {
+pub(super) fn open(place: &Place, shape: &Shape, access: Access) -> Result<Open, StoreError> {
     let file = place.file()?;
     place.companions_in_reach()?;
     let path = place.resolve()?;
     let connection = connect(&path, access).map_err(|fail| fail.at(place))?;
-    verify(&connection, place)?;
+    verify(&connection, place, shape)?;
     if access == Access::Write {
-        prepare_writing(&connection, place)?;
+        prepare_writing(&connection, place, shape)?;
         // Best effort: who lacks the right to change them may still write.
         let _ = file::align(&path);
     }
@@ -109,18 +150,23 @@ pub(super) fn open(place: &Place, access: Access) -> Result<Open, StoreError> {
     }
 }
 
-/// Turns the empty file at `place` into a store without commits.
-pub(super) fn initialise(place: &Place) -> Result<(), StoreError> {
+/// Turns the empty file at `place` into one of `shape` with nothing in it; one that has its tables
+/// already stays as it is.
+pub(super) fn initialise(place: &Place, shape: &Shape) -> Result<(), StoreError> {
     let connection = connect(&place.resolve()?, Access::Write).map_err(|fail| fail.at(place))?;
     // One transaction: a file is a store or is not.
     let script = format!(
-        "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {}; COMMIT",
-        SCHEMA.join("; ")
+        "BEGIN IMMEDIATE; PRAGMA application_id = {}; PRAGMA user_version = {FORMAT}; {}; COMMIT",
+        shape.application_id,
+        shape
+            .schema
+            .join("; ")
+            .replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
     );
     connection
         .execute_batch(&script)
         .map_err(|error| Fail::from(error).at(place))?;
-    prepare_writing(&connection, place)
+    prepare_writing(&connection, place, shape)
 }
 
 fn connect(path: &Path, access: Access) -> Result<Connection, Fail> {
@@ -147,7 +193,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, Fail> {
 }
 
 /// Holds that this is a store file of a format we know.
-fn verify(connection: &Connection, place: &Place) -> Result<(), StoreError> {
+fn verify(connection: &Connection, place: &Place, shape: &Shape) -> Result<(), StoreError> {
     let look = || -> Result<_, Fail> {
         let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let format: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -163,7 +209,7 @@ fn verify(connection: &Connection, place: &Place) -> Result<(), StoreError> {
             "the file is empty: no store, or one whose making was cut short; remove it and make it again",
         ));
     }
-    if application != APPLICATION_ID {
+    if application != shape.application_id {
         return Err(place.damaged("this is another program's file, not a store"));
     }
     if format > FORMAT {
@@ -173,20 +219,21 @@ fn verify(connection: &Connection, place: &Place) -> Result<(), StoreError> {
             known: FORMAT,
         });
     }
-    if format != FORMAT || found != SCHEMA {
+    if format != FORMAT || found != shape.schema {
         return Err(place.damaged("its tables are not those of a store"));
     }
     Ok(())
 }
 
-fn prepare_writing(connection: &Connection, place: &Place) -> Result<(), StoreError> {
+fn prepare_writing(connection: &Connection, place: &Place, shape: &Shape) -> Result<(), StoreError> {
     let prepare = || -> Result<_, Fail> {
         if connection.is_readonly(MAIN_DB)? {
             return Ok(None);
         }
         let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         connection.execute_batch(&format!(
-            "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = {WAL_LIMIT}"
+            "PRAGMA synchronous = {}; PRAGMA journal_size_limit = {WAL_LIMIT}",
+            if shape.durable { "FULL" } else { "NORMAL" }
         ))?;
         Ok(Some(mode))
     };

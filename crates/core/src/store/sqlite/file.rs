@@ -29,6 +29,19 @@ impl Place {
         }
     }
 
+    /// The file of this name with `suffix` at its end; beside the store itself where this is a link.
+    pub(super) fn beside(&self, suffix: &str) -> Self {
+        let path = self.resolve().unwrap_or_else(|_| self.path.clone());
+        Self {
+            path: beside(&path, suffix),
+        }
+    }
+
+    /// True when nothing was ever written there.
+    pub(super) fn is_empty(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() == 0)
+    }
+
     pub(super) fn location(&self) -> String {
         format!("sqlite:{}", self.path.display())
     }
@@ -198,6 +211,35 @@ pub(super) fn create(place: &Place) -> Result<(), StoreError> {
             location: place.location(),
         },
         _ => place.unreachable(error.to_string()),
+    })
+}
+
+/// Makes the empty file at `place`, with owner and permissions of the store at `store` as far as this
+/// process may; one that is there stays.
+pub(super) fn create_like(place: &Place, store: &Place) -> Result<(), StoreError> {
+    let made = || -> io::Result<()> {
+        let store = std::fs::metadata(&store.path)?;
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&place.path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            opened => opened?,
+        };
+        let (owner, group) = (Uid::from_raw(store.uid()), Gid::from_raw(store.gid()));
+        // a group that this process is not in gets nothing
+        let is_given = fs::fchown(&file, Some(owner), Some(group)).is_ok()
+            || fs::fchown(&file, None, Some(group)).is_ok();
+        let mode = store.mode() & if is_given { 0o666 } else { 0o606 };
+        file.set_permissions(std::fs::Permissions::from_mode(0o600 | mode))
+    };
+    made().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            place.read_only(format!("it cannot be made: {error}"))
+        }
+        _ => place.io(&error),
     })
 }
 

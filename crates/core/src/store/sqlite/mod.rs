@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod file;
 mod read;
+mod report;
 mod watch;
 
 use std::path::Path;
@@ -18,7 +19,10 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use self::connect::{Access, Link};
 use self::error::Fail;
 use self::file::Place;
-use super::{AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject, follows};
+use self::report::Beside;
+use super::{
+    AppendError, Head, Store, StoreError, StoreWatch, StoredCommit, StoredObject, StoredReport, follows,
+};
 use crate::id::{Hash, Revision};
 
 /// The layout of the tables that this program writes, and the newest it reads.
@@ -32,6 +36,8 @@ pub struct SqliteStore {
     reader: Arc<Link>,
     /// None if only reading was asked for.
     writer: Option<Link>,
+    /// The reports.
+    beside: Beside,
 }
 
 impl SqliteStore {
@@ -43,7 +49,7 @@ impl SqliteStore {
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         let place = Place::new(path);
         file::create(&place)?;
-        if let Err(error) = connect::initialise(&place) {
+        if let Err(error) = connect::initialise(&place, &connect::STORE) {
             file::remove(&place);
             return Err(error);
         }
@@ -65,6 +71,7 @@ impl SqliteStore {
             false => None,
         };
         Ok(Self {
+            beside: Beside::of(reader.place()),
             reader: Arc::new(reader),
             writer,
         })
@@ -134,7 +141,22 @@ impl Store for SqliteStore {
     }
 
     fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
-        Ok(Box::new(watch::SqliteWatch::new(Arc::clone(&self.reader))?))
+        Ok(Box::new(watch::SqliteWatch::new(
+            Arc::clone(&self.reader),
+            read::head,
+        )?))
+    }
+
+    fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError> {
+        self.beside.put(reports)
+    }
+
+    fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
+        self.beside.all()
+    }
+
+    fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
+        self.beside.watch()
     }
 }
 

@@ -123,7 +123,7 @@ fn hash(row: &Row<'_>, column: usize) -> Result<Hash, Fail> {
         .map_err(|_| Fail::Damaged("a hash has not 32 bytes".to_owned()))
 }
 
-fn blob<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8], Fail> {
+pub(super) fn blob<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8], Fail> {
     match row.get_ref(column)? {
         ValueRef::Blob(bytes) => Ok(bytes),
         _ => Err(Fail::Damaged("a row holds what is not bytes".to_owned())),

@@ -9,23 +9,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use super::connect::Link;
-use super::read;
-use crate::store::{Head, StoreError, StoreWatch, Wake, Waker};
+use super::error::Fail;
+use crate::store::{StoreError, StoreWatch, Wake, Waker};
 
 /// How long a commit whose writer was killed before it could notify stays unseen, and how often
 /// a store that is gone is looked for.
 const SLOW_LOOK: Duration = Duration::from_secs(2);
 
-/// See [`StoreWatch`].
-pub(super) struct SqliteWatch {
+/// See [`StoreWatch`]. `T` is what changes with everything that it waits for.
+pub(super) struct SqliteWatch<T> {
     reader: Arc<Link>,
-    /// The head last reported; None after an error, so that recovery is reported.
-    reported: Option<Option<Head>>,
+    read: fn(&Connection) -> Result<T, Fail>,
+    /// What was last reported; None after an error, so that recovery is reported.
+    reported: Option<T>,
     inotify: OwnedFd,
     /// The watch on the file.
     file: Option<i32>,
@@ -46,13 +48,17 @@ enum News {
     Moved,
 }
 
-impl SqliteWatch {
-    pub(super) fn new(reader: Arc<Link>) -> Result<Self, StoreError> {
+impl<T: Copy + PartialEq> SqliteWatch<T> {
+    pub(super) fn new(
+        reader: Arc<Link>,
+        read: fn(&Connection) -> Result<T, Fail>,
+    ) -> Result<Self, StoreError> {
         let failed = |error| unwatchable(&reader, error);
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
         let woken = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(failed)?;
         let mut watch = Self {
             reader: Arc::clone(&reader),
+            read,
             reported: None,
             inotify,
             file: None,
@@ -66,8 +72,8 @@ impl SqliteWatch {
         Ok(watch)
     }
 
-    fn head(&self) -> Result<Option<Head>, StoreError> {
-        self.reader.run(|open| read::head(&open.connection))
+    fn head(&self) -> Result<T, StoreError> {
+        self.reader.run(|open| (self.read)(&open.connection))
     }
 
     /// Watches the file that is there now and its directory; to be repeated when it may be another.
@@ -134,7 +140,7 @@ impl SqliteWatch {
     }
 }
 
-impl StoreWatch for SqliteWatch {
+impl<T: Copy + PartialEq + Send> StoreWatch for SqliteWatch<T> {
     fn wait(&mut self, timeout: Duration) -> Result<Wake, StoreError> {
         let begin = Instant::now();
         let mut last_look = begin;
