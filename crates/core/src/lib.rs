@@ -55,6 +55,9 @@ pub mod audit;
 pub mod rotation;
 
 #[cfg(feature = "vault")]
+pub mod uptake;
+
+#[cfg(feature = "vault")]
 pub mod vault;
 
 #[cfg(feature = "generate")]

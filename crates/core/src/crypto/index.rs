@@ -44,6 +44,19 @@ impl IndexKey {
         }
         first_half(context)
     }
+
+    /// The first 16 bytes of HMAC-SHA-256 over the parts that name a consumer, each behind its length.
+    /// The word in front keeps it apart as above.
+    #[must_use]
+    pub fn report_place(&self, parts: &[&str]) -> [u8; 16] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(b"strongroom report\0");
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        first_half(context)
+    }
 }
 
 fn first_half(context: hmac::Context) -> [u8; 16] {

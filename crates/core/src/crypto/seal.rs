@@ -111,6 +111,8 @@ pub enum Purpose {
     Index = 5,
     /// What is known of a rotation that runs.
     Rotation = 6,
+    /// What a sidecar reports of a consumer.
+    Report = 7,
 }
 
 /// Everything a record is bound to; a record opens only under exactly the context it was sealed in.

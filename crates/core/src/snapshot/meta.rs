@@ -173,6 +173,18 @@ pub(crate) fn index_context(store: StoreId, common: CompartmentId) -> Context {
     }
 }
 
+/// The context of a report, by the place that it is for.
+pub(crate) fn report_context(store: StoreId, common: CompartmentId, place: [u8; 16]) -> Context {
+    Context {
+        store,
+        purpose: Purpose::Report,
+        compartment: common,
+        subject: place,
+        version: 0,
+        kind: 0,
+    }
+}
+
 /// The context of a commit's message: bound to its revision.
 pub(crate) fn message_context(store: StoreId, common: CompartmentId, revision: Revision) -> Context {
     let mut subject = [0; 16];

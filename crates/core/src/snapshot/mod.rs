@@ -29,8 +29,8 @@ pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
 pub use label::{Label, LabelError};
 pub(crate) use meta::{
-    EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, rotation_context,
-    value_context,
+    EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
+    rotation_context, value_context,
 };
 
 /// An entry as described by its opened metadata; its value stays sealed.

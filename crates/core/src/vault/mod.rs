@@ -21,6 +21,7 @@ mod past;
 mod rotate;
 mod rotation;
 mod trust;
+mod uptake;
 mod verify;
 
 use std::collections::VecDeque;
@@ -36,6 +37,7 @@ pub use event::{Event, Freshness, Revised, Watch};
 pub use past::{Past, PastLabels};
 pub use rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
 pub use trust::{OpenOptions, Trust, TrustError};
+pub use uptake::ReportError;
 pub use verify::Verification;
 
 use crate::ambient::Ambient;
