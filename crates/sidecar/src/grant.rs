@@ -89,6 +89,17 @@ pub enum Verdict<T> {
 }
 
 impl<T> Verdict<T> {
+    /// What is granted, waited for without holding up the thread.
+    ///
+    /// # Errors
+    /// [`Refused::Unrecorded`]: nothing is granted.
+    pub async fn granted(self) -> Result<T, Refused> {
+        match self {
+            Self::Granted(granted) => Ok(granted),
+            Self::Waiting(waiting) => waiting.granted().await,
+        }
+    }
+
     /// What is granted, waited for in this thread.
     ///
     /// # Errors
@@ -198,6 +209,26 @@ impl Gate {
         let record = question.record(action, entry, decision);
         if is_allowed(decision) {
             return self.release(Grant::of(entry), std::slice::from_ref(&record));
+        }
+        self.tell(&record);
+        Err(Refused::denied(action, question, entry, decision))
+    }
+
+    /// Asks whether `action`, which opens nothing, may be done with an entry.
+    ///
+    /// # Errors
+    /// [`Refused`]. A denial is recorded too, and told whether or not that is over.
+    pub fn permit(
+        &self,
+        question: &Question<'_>,
+        action: Action,
+        entry: &Entry,
+    ) -> Result<Verdict<()>, Refused> {
+        let decision = question.decide(action, entry);
+        let decision = decision.as_deref();
+        let record = question.record(action, entry, decision);
+        if is_allowed(decision) {
+            return self.release((), std::slice::from_ref(&record));
         }
         self.tell(&record);
         Err(Refused::denied(action, question, entry, decision))

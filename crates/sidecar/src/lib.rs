@@ -8,7 +8,7 @@
 //!
 //! Every plaintext passes [`read`], and nothing does without a [`grant`]: attested, decided by policy,
 //! recorded. Threads: one runs the listener and signals, a few serve
-//! connections, one follows the store, one injects, one keeps.
+//! connections, one follows the store, one injects, one keeps, one reports.
 
 pub mod args;
 pub mod asker;
@@ -37,4 +37,5 @@ pub mod settings;
 pub mod source;
 pub mod state;
 pub mod timer;
+pub mod uptake;
 pub mod worker;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use strongroom_core::flag::{self, FlagError};
+use strongroom_core::id::{EntryId, Version};
 use strongroom_core::inject::{Material, Value, Wanted};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
@@ -111,6 +112,20 @@ pub fn material(
         revision: snapshot.revision().0,
         values,
     })
+}
+
+/// The entries that [`material`] opens, without opening them.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn listed(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    wanted: &Wanted,
+) -> Result<Vec<(EntryId, Version)>, ReadError> {
+    let entries = entries(snapshot, environment, wanted.prefixes())?;
+    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
+    Ok(injected.map(|entry| (entry.id, entry.version)).collect())
 }
 
 /// The entries under any of `prefixes`, by path; all of them when `None`.

@@ -27,7 +27,7 @@ use crate::settings::{Settings, Surroundings};
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Rules, State};
 use crate::worker::Workers;
-use crate::{harden, log};
+use crate::{harden, log, uptake};
 
 /// How often readiness is looked at before it is told.
 const LOOK: Duration = Duration::from_millis(10);
@@ -107,6 +107,12 @@ pub fn run(
     let injector = Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
         .map_err(system("start the injecting thread"))?;
     let injector = Arc::new(injector);
+    // outside too: it looks at what clients run
+    let socket = std::path::absolute(&settings.socket.path).unwrap_or_else(|_| settings.socket.path.clone());
+    let socket = socket.display().to_string();
+    uptake::Writer::new(Arc::clone(&state), source.location.clone(), socket)
+        .start()
+        .map_err(system("start the reporting thread"))?;
     open.injector = Some(Arc::clone(&injector));
     let fence = harden::fence(&settings, &around);
     tracing::debug!(
@@ -201,6 +207,7 @@ impl Drop for Open {
         if let Some(injector) = self.injector.take() {
             injector.stop(PATIENCE);
         }
+        self.state.uptake().stop(AT_ONCE);
         if let Some(sink) = self.state.gate().sink() {
             sink.stop();
         }

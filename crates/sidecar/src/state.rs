@@ -18,6 +18,7 @@ use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
+use crate::uptake::Table;
 
 /// Numbers of requests that are handed out at a time.
 const REQUESTS: u64 = 64;
@@ -131,6 +132,7 @@ pub struct State {
     requests: AtomicU64,
     ready: AtomicBool,
     injections: Mutex<Vec<wire::Injection>>,
+    uptake: Table,
     /// Past snapshots.
     pub past: Past,
     /// How many watchers are connected.
@@ -178,6 +180,7 @@ impl State {
             requests: AtomicU64::new(started.0 << 20),
             ready: AtomicBool::new(false),
             injections: Mutex::default(),
+            uptake: Table::default(),
             past: Past::default(),
             watchers: AtomicU64::new(0),
         })
@@ -275,6 +278,12 @@ impl State {
     /// Says whether everything that is injected was delivered.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    /// What consumers have.
+    #[must_use]
+    pub fn uptake(&self) -> &Table {
+        &self.uptake
     }
 
     /// What is injected, for `status`.

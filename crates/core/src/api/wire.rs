@@ -293,9 +293,43 @@ pub struct Status {
     pub watchers: u64,
     /// What it injects besides the socket.
     pub injections: Vec<Injection>,
+    /// Why it is not reported beside the store who uses which version; null while it is.
+    #[serde(default)]
+    pub unreported: Option<String>,
     /// Its audit log; null when the settings want none.
     #[serde(default)]
     pub audit: Option<Audit>,
+}
+
+/// The body that is sent to `confirm`: one of version and revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The entry.
+    pub path: String,
+    /// The version that is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The revision whose version is in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+}
+
+/// The body of the answer of `confirm`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Confirmed {
+    /// The environment.
+    pub environment: String,
+    /// The entry.
+    pub path: String,
+    /// The version that is current.
+    pub version: u32,
+    /// The revision that is served.
+    pub revision: u64,
+    /// Whether that was confirmed. If not, a newer version is there already: read it.
+    pub current: bool,
 }
 
 /// How an audit log is.

@@ -7,6 +7,7 @@ use strongroom_core::inject::Wanted;
 use strongroom_core::inject::files::{Directory, FilesSettings};
 use strongroom_core::snapshot::Snapshot;
 
+use super::carried::Carried;
 use super::{Report, action, wanted};
 use crate::asker::Asker;
 use crate::read;
@@ -20,6 +21,7 @@ pub(super) struct Target {
     asker: Asker,
     directory: Option<Directory>,
     revision: Option<u64>,
+    carried: Carried,
     /// The files switched, and what follows has not worked yet.
     is_due: bool,
 }
@@ -32,6 +34,7 @@ impl Target {
             settings,
             directory: None,
             revision: None,
+            carried: Carried::default(),
             is_due: false,
         }
     }
@@ -84,6 +87,7 @@ impl super::Target for Target {
             let applied = self.open()?.apply(&material).map_err(|error| error.to_string())?;
             applied.notes.iter().for_each(|note| tracing::warn!("{note}"));
             self.revision = Some(applied.revision);
+            self.carried.hand(state, snapshot, &self.wanted);
             self.is_due |= applied.switched;
         }
         if self.is_due {
@@ -94,7 +98,12 @@ impl super::Target for Target {
             }
             self.is_due = false;
         }
+        self.carried.apply(state.now(), snapshot.revision().0);
         Ok(())
+    }
+
+    fn carried(&self) -> Carried {
+        self.carried.clone()
     }
 
     fn report(&self) -> Report {

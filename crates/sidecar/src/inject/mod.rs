@@ -2,6 +2,7 @@
 //! process, one after the other, and tries again what failed. It must not know the socket.
 
 mod action;
+mod carried;
 mod files;
 mod leash;
 mod process;
@@ -12,7 +13,9 @@ use std::time::Duration;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
 use strongroom_core::inject::Wanted;
+use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
 
 use crate::bell::Bell;
 use crate::settings::{Files, Process, Selection, Settings};
@@ -110,6 +113,9 @@ trait Target {
     /// Why not, for people; it is tried again.
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String>;
 
+    /// Which versions it has.
+    fn carried(&self) -> carried::Carried;
+
     /// What it is and how far.
     fn report(&self) -> Report;
 }
@@ -161,6 +167,31 @@ impl<T: Target> Delivery<T> {
         {
             self.since = Some((revision, now));
             tracing::info!(kind = report.kind, target = report.target, revision, "delivered");
+        }
+    }
+
+    fn consumer(&self, environment: &EnvironmentName) -> Consumer {
+        let report = self.target.report();
+        let carried = self.target.carried();
+        Consumer {
+            kind: match report.kind {
+                "process" => ConsumerKind::Process,
+                _ => ConsumerKind::Files,
+            },
+            presence: match carried.has_ended {
+                true => Presence::Ended,
+                false => Presence::Present,
+            },
+            // whoever reports knows these
+            host: String::new(),
+            sidecar: String::new(),
+            since: Timestamp(0),
+            name: report.target,
+            environment: environment.clone(),
+            revision: carried.revision(),
+            problem: self.problem.clone().or(report.problem).unwrap_or_default(),
+            is_whole: true,
+            uses: carried.uses(),
         }
     }
 
@@ -231,6 +262,10 @@ impl Inside {
         self.state
             .set_ready(self.state.is_ready() || shown.iter().all(|one| one.revision.is_some()));
         self.state.set_injections(shown);
+        let environment = self.state.environment();
+        let files = self.files.iter().map(|one| one.consumer(environment));
+        let process = self.process.iter().map(|one| one.consumer(environment));
+        self.state.uptake().inject(files.chain(process).collect());
     }
 
     fn plan(&mut self, plan: Plan) {

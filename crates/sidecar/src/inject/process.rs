@@ -11,6 +11,7 @@ use strongroom_core::inject::process::{
 use strongroom_core::inject::{Material, Wanted, WithCauses};
 use strongroom_core::snapshot::Snapshot;
 
+use super::carried::Carried;
 use super::leash::Leash;
 use super::{Order, Report, wanted};
 use crate::asker::Asker;
@@ -28,6 +29,8 @@ struct Heard {
     problem: Option<String>,
     /// It was never started, because of `problem`.
     failed_to_start: bool,
+    /// It ended for good.
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(super) struct Target {
     running: Option<(Handle, JoinHandle<()>)>,
     /// The revision that was handed over last.
     handed: Option<u64>,
+    carried: Carried,
 }
 
 impl Target {
@@ -54,6 +58,7 @@ impl Target {
             heard: Arc::default(),
             running: None,
             handed: None,
+            carried: Carried::default(),
         }
     }
 
@@ -106,7 +111,10 @@ impl Target {
                     }
                 });
                 tell(&mut |heard| match &ended {
-                    Ok(exit) => heard.problem = Some(format!("it ended: {exit}")),
+                    Ok(exit) => {
+                        heard.has_ended = true;
+                        heard.problem = Some(format!("it ended: {exit}"));
+                    }
                     Err(error) => {
                         heard.failed_to_start = heard.revision.is_none();
                         heard.problem = Some(WithCauses(error).to_string());
@@ -155,6 +163,11 @@ impl Target {
 
 impl super::Target for Target {
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
+        // what the process has is known by now of what was handed over earlier
+        let has = self.heard().revision;
+        if let Some(revision) = has {
+            self.carried.apply(state.now(), revision);
+        }
         let failed_to_start = std::mem::take(&mut self.heard().failed_to_start);
         if failed_to_start {
             self.stop();
@@ -179,7 +192,14 @@ impl super::Target for Target {
         }
         // not before: without a thread it is tried again
         self.handed = Some(revision);
+        self.carried.hand(state, snapshot, &self.wanted);
         Ok(())
+    }
+
+    fn carried(&self) -> Carried {
+        let mut carried = self.carried.clone();
+        carried.has_ended = self.heard().has_ended;
+        carried
     }
 
     fn report(&self) -> Report {

@@ -86,6 +86,8 @@ pub struct Refusal {
     status: StatusCode,
     code: Code,
     message: Cow<'static, str>,
+    /// The methods that are answered, where it was another one.
+    allow: Option<&'static str>,
 }
 
 impl Refusal {
@@ -95,6 +97,7 @@ impl Refusal {
             status,
             code,
             message,
+            allow: None,
         }
     }
 
@@ -104,7 +107,18 @@ impl Refusal {
 
     pub(super) fn method() -> Self {
         let message = "only GET and HEAD are answered here";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::BadRequest, message)
+        Self {
+            allow: Some("GET, HEAD"),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::BadRequest, message)
+        }
+    }
+
+    pub(super) fn only_post() -> Self {
+        let message = "a confirmation is sent with POST";
+        Self {
+            allow: Some("POST"),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::BadRequest, message)
+        }
     }
 
     pub(super) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
@@ -132,6 +146,7 @@ impl Refusal {
             status,
             code,
             message,
+            allow,
         } = self;
         let failure = Failure {
             error: FailureDetail {
@@ -143,10 +158,9 @@ impl Refusal {
         let body = serde_json::to_vec(&failure).unwrap_or_default();
         let mut response = ok(JSON, Bytes::from(body));
         *response.status_mut() = status;
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        if let Some(allow) = allow {
+            let allow = HeaderValue::from_static(allow);
+            response.headers_mut().insert(ALLOW, allow);
         }
         response
     }

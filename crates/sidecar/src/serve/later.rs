@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use strongroom_core::audit::RequestId;
 use strongroom_core::id::Revision;
 use strongroom_core::snapshot::Snapshot;
@@ -15,7 +15,7 @@ use super::identity::Unknown;
 use super::reply::Reply;
 use super::said::Said;
 use super::service::{Service, ended};
-use super::{list, value, whoami};
+use super::{value, whoami};
 use crate::asker::Asker;
 use crate::grant::{Grant, Waiting};
 use crate::past::Then;
@@ -40,14 +40,16 @@ pub(super) enum Answered {
 /// What is known of a request, and what waiting has brought.
 pub(super) struct Known {
     pub(super) request: RequestId,
+    pub(super) is_head: bool,
     pub(super) asker: Option<Arc<Asker>>,
     pub(super) then: Option<Arc<Then>>,
 }
 
 impl Known {
-    pub(super) fn of(request: RequestId) -> Self {
+    pub(super) fn of(request: RequestId, is_head: bool) -> Self {
         Self {
             request,
+            is_head,
             asker: None,
             then: None,
         }
@@ -59,6 +61,8 @@ pub(super) struct Recording {
     pub(super) current: Arc<Current>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) wanted: Wanted,
+    /// Whether whoever gets it has what is current.
+    pub(super) is_taken: bool,
 }
 
 pub(super) enum Wanted {
@@ -98,11 +102,12 @@ impl Service {
                 Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
                 Answered::Attest => {
                     let attested = self.own.identity.attest(&self.peer, &self.state.askers).await;
-                    known.asker = Some(attested.map_err(|unknown| self.unknown(request, &known, unknown))?);
+                    known.asker =
+                        Some(attested.map_err(|unknown| self.unknown(request.uri(), &known, unknown))?);
                 }
                 Answered::Recheck => {
                     let checked = self.own.identity.recheck(&self.peer).await;
-                    checked.map_err(|error| self.unknown(request, &known, error.into()))?;
+                    checked.map_err(|error| self.unknown(request.uri(), &known, error.into()))?;
                 }
                 Answered::Past(revision) => {
                     known.then = Some(self.state.past.at(self.state.vault(), revision).await?);
@@ -113,8 +118,8 @@ impl Service {
         }
     }
 
-    fn unknown(&self, request: &Request<Incoming>, known: &Known, unknown: Unknown) -> Refusal {
-        self.stranger(request.uri(), known, unknown.reason);
+    pub(super) fn unknown(&self, uri: &Uri, known: &Known, unknown: Unknown) -> Refusal {
+        self.stranger(uri, known, unknown.reason);
         unknown.refusal
     }
 
@@ -128,18 +133,24 @@ impl Service {
             current,
             snapshot,
             wanted,
+            is_taken,
         } = recording;
         let asked = self.asked(&current, request, Said::of(request));
         match wanted {
             Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;
                 self.still_there()?;
-                value::answer(&asked, &snapshot, grant)
+                let entry = Arc::clone(grant.entry());
+                let response = value::answer(&asked, &snapshot, grant)?;
+                if is_taken {
+                    self.took(&snapshot, &entry);
+                }
+                Ok(response)
             }
             Wanted::Many(waiting) => {
                 let grants = waiting.granted().await?;
                 self.still_there()?;
-                list::values(&asked, &snapshot, grants)
+                self.values(&asked, &snapshot, grants, is_taken)
             }
         }
     }

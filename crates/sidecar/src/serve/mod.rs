@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod confirm;
 mod event;
 pub mod feed;
 mod heads;
@@ -19,6 +20,7 @@ mod said;
 mod service;
 mod status;
 mod stream;
+mod taken;
 mod text;
 mod value;
 mod whoami;

@@ -24,7 +24,7 @@ pub(super) fn document() -> Response<Body> {
         description = "What a sidecar answers on its Unix socket, over HTTP/1.1 and HTTP/2. Who asks is known from the kernel."
     ),
     paths(
-        secret, config, flag, entries, values, status, whoami, watch, openapi, healthz, readyz
+        secret, config, flag, entries, values, status, whoami, watch, confirm, openapi, healthz, readyz
     ),
     components(schemas(wire::RevisionEvent, wire::LaggedEvent))
 )]
@@ -178,6 +178,23 @@ described! {
         )
     )]
     watch;
+
+    /// Confirm that a version is in use
+    ///
+    /// For clients that know when they use a new value: a rotation waits for those that confirm, and
+    /// takes reading for using with those that never did.
+    #[utoipa::path(post, path = "/api/v1/confirm", tag = "read",
+        request_body = wire::Confirmation,
+        responses(
+            (status = 200, description = "Whether what was confirmed is what is current", body = wire::Confirmed),
+            (status = 400, description = "The body does not parse", body = wire::Failure),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+            (status = 404, description = "There is no such entry, or no such version yet", body = wire::Failure),
+            (status = 413, description = "The body is too long", body = wire::Failure),
+            (status = 503, description = "It cannot be recorded or noted now", body = wire::Failure),
+        )
+    )]
+    confirm;
 
     /// This document
     #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "sidecar",

@@ -26,6 +26,8 @@ pub enum Route<'a> {
     Whoami,
     /// The stream of revisions.
     Watch,
+    /// That a version is in use; the only one that is posted.
+    Confirm,
     /// The description of all of this.
     OpenApi,
     /// Whether the process lives.
@@ -45,6 +47,7 @@ impl Route<'static> {
         ("/api/v1/status", Self::Status),
         ("/api/v1/whoami", Self::Whoami),
         ("/api/v1/watch", Self::Watch),
+        ("/api/v1/confirm", Self::Confirm),
         ("/api/v1/openapi.json", Self::OpenApi),
         ("/healthz", Self::Healthz),
         ("/readyz", Self::Readyz),
@@ -73,6 +76,7 @@ impl<'a> Route<'a> {
                 "status" => Some(Self::Status),
                 "whoami" => Some(Self::Whoami),
                 "watch" => Some(Self::Watch),
+                "confirm" => Some(Self::Confirm),
                 "openapi.json" => Some(Self::OpenApi),
                 _ => None,
             },
@@ -86,6 +90,7 @@ impl<'a> Route<'a> {
             Self::Entry(kind, _) => Action::read_of(kind),
             Self::Values => Action::ReadSecret,
             Self::Watch => Action::Watch,
+            Self::Confirm => Action::Confirm,
             _ => Action::Describe,
         }
     }
@@ -107,7 +112,7 @@ impl<'a> Route<'a> {
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
-            Self::Status | Self::Whoami | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
+            Self::Confirm | Self::Status | Self::Whoami | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
         }
     }
 

@@ -25,7 +25,8 @@ use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
 use super::said::Said;
-use super::{list, openapi, status, value};
+use super::taken::Taken;
+use super::{confirm, list, openapi, status, value};
 use crate::asker::Asker;
 use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
@@ -52,6 +53,7 @@ pub struct Service {
 #[derive(Debug, Default)]
 pub(super) struct Own {
     pub(super) identity: Identity,
+    pub(super) taken: Taken,
     numbers: Numbers,
     told: Told,
 }
@@ -89,7 +91,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let is_head = request.method() == Method::HEAD;
-        let known = Known::of(self.own.numbers.next(&self.state));
+        let known = Known::of(self.own.numbers.next(&self.state), is_head);
+        if request.method() == Method::POST && request.uri().path() == confirm::PATH {
+            return self.confirm(request, known);
+        }
         let response = match self.answer(&request, &known) {
             Ok(Answered::Now(response)) => response,
             Ok(later) => return self.later(is_head, request, known, later),
@@ -123,15 +128,12 @@ impl Service {
         let current = self.state.current();
         let rules = self.state.rules();
         let uri = request.uri();
-        if !rules.allows(self.peer.uid) {
-            self.stranger(uri, known, "its uid may not use this sidecar");
-            let uid = self.peer.uid;
-            return Err(Refusal::denied(format!(
-                "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
-            )));
-        }
+        self.let_in(uri, known, &rules)?;
         let said = Said::of(request);
-        self.admit(request, said, &rules)?;
+        admit(request, said, &rules)?;
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return Err(Refusal::method());
+        }
         let route = Route::of(uri.path()).ok_or_else(no_route)?;
         let query = route.query(uri.query())?;
         let asked = self.asked(&current, request, said);
@@ -141,6 +143,7 @@ impl Service {
             Route::Healthz => status::healthz(),
             Route::Readyz => status::readyz(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
+            Route::Confirm => return Err(Refusal::only_post()),
             Route::Watch | Route::Entry(..) | Route::Entries | Route::Values => {
                 let asker = known.asker.as_ref().or_else(|| self.own.identity.asker());
                 let Some(asker) = asker else {
@@ -164,6 +167,18 @@ impl Service {
             }
         };
         Ok(Answered::Now(answered))
+    }
+
+    /// Whether its user may ask at all.
+    pub(super) fn let_in(&self, uri: &Uri, known: &Known, rules: &Rules) -> Result<(), Refusal> {
+        let uid = self.peer.uid;
+        if rules.allows(uid) {
+            return Ok(());
+        }
+        self.stranger(uri, known, "its uid may not use this sidecar");
+        Err(Refusal::denied(format!(
+            "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
+        )))
     }
 
     pub(super) fn asked<'a>(
@@ -207,6 +222,9 @@ impl Service {
             question.decisions = decisions;
             question.today = Some(current);
         }
+        // what was, and what is not current, is nobody's uptake
+        let is_taken =
+            then.is_none() && !known.is_head && query.label.is_none_or(|label| label == Label::Current);
         let gate = self.state.gate();
         let wanted = match route {
             Route::Entry(kind, path) => {
@@ -222,7 +240,11 @@ impl Service {
                 let verdict = gate.ask(&question, entry);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
-                        return value::answer(asked, snapshot, grant).map(Answered::Now);
+                        let response = value::answer(asked, snapshot, grant)?;
+                        if is_taken {
+                            self.took(snapshot, entry);
+                        }
+                        return Ok(Answered::Now(response));
                     }
                     Verdict::Waiting(waiting) => Wanted::One(waiting),
                 }
@@ -232,7 +254,7 @@ impl Service {
                 let injected = entries.filter(|entry| read::is_injected(entry.kind));
                 match gate.ask_all(&question, injected)? {
                     Verdict::Granted(grants) => {
-                        return list::values(asked, snapshot, grants).map(Answered::Now);
+                        return self.values(asked, snapshot, grants, is_taken).map(Answered::Now);
                     }
                     Verdict::Waiting(waiting) => Wanted::Many(waiting),
                 }
@@ -246,6 +268,7 @@ impl Service {
             current: Arc::clone(current),
             snapshot: Arc::clone(snapshot),
             wanted,
+            is_taken,
         }))
     }
 
@@ -335,30 +358,6 @@ impl Service {
         });
     }
 
-    /// What holds for every request.
-    fn admit(&self, request: &Request<Incoming>, said: Said<'_>, rules: &Rules) -> Result<(), Refusal> {
-        if said.is_of_page {
-            return Err(Refusal::denied(
-                "requests of web pages (with an Origin header) are not answered",
-            ));
-        }
-        if said.is_elsewhere {
-            return Err(Refusal::denied(
-                "requests for other hosts are not answered: a client of this socket names `localhost`",
-            ));
-        }
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return Err(Refusal::method());
-        }
-        if request.body().size_hint().lower() > rules.limits.body_bytes {
-            let most = rules.limits.body_bytes;
-            return Err(Refusal::too_large(format!(
-                "a request's body has at most {most} bytes"
-            )));
-        }
-        Ok(())
-    }
-
     fn watch(
         &self,
         asked: &Asked<'_>,
@@ -397,12 +396,37 @@ impl Service {
     }
 }
 
+/// What holds for every request.
+pub(super) fn admit<B: hyper::body::Body>(
+    request: &Request<B>,
+    said: Said<'_>,
+    rules: &Rules,
+) -> Result<(), Refusal> {
+    if said.is_of_page {
+        return Err(Refusal::denied(
+            "requests of web pages (with an Origin header) are not answered",
+        ));
+    }
+    if said.is_elsewhere {
+        return Err(Refusal::denied(
+            "requests for other hosts are not answered: a client of this socket names `localhost`",
+        ));
+    }
+    if request.body().size_hint().lower() > rules.limits.body_bytes {
+        let most = rules.limits.body_bytes;
+        return Err(Refusal::too_large(format!(
+            "a request's body has at most {most} bytes"
+        )));
+    }
+    Ok(())
+}
+
 pub(super) fn ended() -> Refusal {
     Refusal::denied("the process that connected has ended")
 }
 
 /// Who may not even know of an entry is told what is told of one that is not there.
-fn hidden(error: Refused, question: &Question<'_>, entry: &Entry) -> Refusal {
+pub(super) fn hidden(error: Refused, question: &Question<'_>, entry: &Entry) -> Refusal {
     match error {
         Refused::Denied {
             environment, path, ..

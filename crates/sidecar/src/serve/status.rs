@@ -25,6 +25,7 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         entries: snapshot.entries(asked.environment, None)?.len() as u64,
         watchers: state.watchers.load(Ordering::Relaxed),
         injections: state.injections(),
+        unreported: state.uptake().problem(),
         audit: state.gate().sink().map(|sink| {
             let trouble = sink.trouble();
             Audit {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::header::{ETAG, HeaderValue};
 use hyper::{Response, StatusCode};
 use strongroom_core::id::Revision;
-use strongroom_core::name::EntryPath;
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::{self, Refusal, VERSION};
@@ -27,11 +27,20 @@ pub(super) fn found<'a>(
     path: &str,
 ) -> Result<&'a Arc<Entry>, Refusal> {
     let path = route::decode(path)?;
-    if let Some(entry) = snapshot.find(asked.environment, &path)? {
+    named(asked.environment, snapshot, &path)
+}
+
+/// The same by a path that is not coded.
+pub(super) fn named<'a>(
+    environment: &EnvironmentName,
+    snapshot: &'a Snapshot,
+    path: &str,
+) -> Result<&'a Arc<Entry>, Refusal> {
+    if let Some(entry) = snapshot.find(environment, path)? {
         return Ok(entry);
     }
-    let path = EntryPath::new(&path).map_err(|error| Refusal::bad(error.to_string()))?;
-    Err(answer::no_entry(asked.environment, path))
+    let path = EntryPath::new(path).map_err(|error| Refusal::bad(error.to_string()))?;
+    Err(answer::no_entry(environment, path))
 }
 
 /// Answers with one entry of `snapshot`, as granted.

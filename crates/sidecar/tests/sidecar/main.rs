@@ -42,4 +42,5 @@ mod policies;
 mod programs;
 mod reads;
 mod settings;
+mod uptake;
 mod watch;

@@ -99,7 +99,11 @@ fn every_route_is_described_and_every_description_is_served() {
             .collect();
         assert_eq!(described, route.parameters(), "{template}");
         let operations: Vec<&String> = document["paths"][*template].as_object().unwrap().keys().collect();
-        assert_eq!(operations, ["get"]);
+        let method = match route {
+            Route::Confirm => "post",
+            _ => "get",
+        };
+        assert_eq!(operations, [method]);
     }
 }
 

@@ -1,0 +1,151 @@
+//! Confirmations: owns `POST /api/v1/confirm`, with which a client says that it uses a version. It is
+//! attested, judged and recorded like a read, and opens nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::{Request, Response, Uri};
+use strongroom_core::api::wire;
+use strongroom_core::policy::Action;
+use strongroom_core::snapshot::Entry;
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+use super::identity::Standing;
+use super::later::Known;
+use super::reply::Reply;
+use super::said::Said;
+use super::service::{Service, admit, ended, hidden};
+use super::value;
+use crate::asker::Asker;
+use crate::grant::Question;
+use crate::state::Current;
+use crate::worker::InProgress;
+
+pub(super) const PATH: &str = "/api/v1/confirm";
+
+/// Longest body, bytes: a path and a number.
+const LONGEST: usize = 4096;
+
+impl Service {
+    pub(super) fn confirm(&self, request: Request<Incoming>, known: Known) -> Reply {
+        let service = self.clone();
+        Reply::Later(Box::pin(async move {
+            let id = known.request;
+            let response = service.confirmed(request, known).await;
+            service.connection.touch();
+            service.finished(false, id, response.unwrap_or_else(Refusal::into_response))
+        }))
+    }
+
+    async fn confirmed(&self, request: Request<Incoming>, known: Known) -> Result<Response<Body>, Refusal> {
+        self.let_in(request.uri(), &known, &self.state.rules())?;
+        let said = Said::of(&request);
+        admit(&request, said, &self.state.rules())?;
+        if request.uri().query().is_some() {
+            return Err(Refusal::bad("this route takes no query"));
+        }
+        let (head, body) = request.into_parts();
+        // not in progress yet: a body that does not come ends the connection
+        let body = collected(body).await?;
+        let _in_progress = InProgress::new(&self.connection);
+        let confirmation: wire::Confirmation = serde_json::from_slice(&body).map_err(|_| {
+            Refusal::bad("the body is not {\"path\":PATH,\"version\":NUMBER}, or \"revision\"")
+        })?;
+        let asker = self.attested(&head.uri, &known).await?;
+        let current = Arc::clone(&self.state.current());
+        let entry = self.confirmable(&current, &confirmation)?;
+        let question = Question {
+            request: Some(known.request),
+            ..self.state.question(&current, &asker, &current.snapshot)
+        };
+        let verdict = self.state.gate().permit(&question, Action::Confirm, &entry);
+        let verdict = verdict.map_err(|error| hidden(error, &question, &entry))?;
+        // what is current is told to those who may confirm it
+        let is_current = is_current(&current, &entry, &confirmation)?;
+        verdict.granted().await?;
+        if !self.peer.is_alive() {
+            return Err(ended());
+        }
+        if is_current {
+            let client = self.client().ok_or_else(|| {
+                Refusal::unavailable(
+                    "it is not noted who confirms: there are too many clients, or the engine does not answer",
+                )
+            })?;
+            if client.confirmed(self.taking(&current.snapshot, &entry)) {
+                self.state.uptake().ring();
+            }
+        }
+        let mut response = answer::json(&wire::Confirmed {
+            environment: self.state.environment().as_str().to_owned(),
+            path: entry.path.as_str().to_owned(),
+            version: entry.version.0,
+            revision: current.snapshot.revision().0,
+            current: is_current,
+        });
+        answer::name_revision(&mut response, current.snapshot.revision(), &current);
+        Ok(response)
+    }
+
+    async fn attested(&self, uri: &Uri, known: &Known) -> Result<Arc<Asker>, Refusal> {
+        let identity = &self.own.identity;
+        let asker = match identity.asker() {
+            Some(asker) => Arc::clone(asker),
+            None => {
+                let attested = identity.attest(&self.peer, &self.state.askers).await;
+                attested.map_err(|unknown| self.unknown(uri, known, unknown))?
+            }
+        };
+        match identity.standing(&self.peer) {
+            Standing::Holds => Ok(asker),
+            Standing::Ended => Err(ended()),
+            Standing::Due => {
+                let checked = identity.recheck(&self.peer).await;
+                checked.map_err(|error| self.unknown(uri, known, error.into()))?;
+                Ok(asker)
+            }
+        }
+    }
+
+    fn confirmable(
+        &self,
+        current: &Current,
+        confirmation: &wire::Confirmation,
+    ) -> Result<Arc<Entry>, Refusal> {
+        let environment = self.state.environment();
+        value::named(environment, &current.snapshot, &confirmation.path).map(Arc::clone)
+    }
+}
+
+/// Whether what is confirmed is what is current.
+fn is_current(current: &Current, entry: &Entry, confirmation: &wire::Confirmation) -> Result<bool, Refusal> {
+    let served = current.snapshot.revision().0;
+    match (confirmation.version, confirmation.revision) {
+        (Some(version), None) if version > entry.version.0 => Err(Refusal::not_found(format!(
+            "version {version} is not current yet: {} is",
+            entry.version
+        ))),
+        (Some(version), None) => Ok(version == entry.version.0),
+        (None, Some(revision)) if revision > served => Err(Refusal::not_found(format!(
+            "revision {revision} is not there yet; {served} is served"
+        ))),
+        (None, Some(revision)) => Ok(revision >= entry.revision.0),
+        _ => Err(Refusal::bad("one of version and revision is confirmed")),
+    }
+}
+
+async fn collected(mut body: Incoming) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|_| Refusal::bad("the body did not come"))?;
+        if let Ok(data) = frame.into_data() {
+            if out.len().saturating_add(data.len()) > LONGEST {
+                return Err(Refusal::too_large("a confirmation has at most 4096 bytes"));
+            }
+            out.extend_from_slice(&data);
+        }
+    }
+    Ok(out)
+}

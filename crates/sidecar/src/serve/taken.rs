@@ -1,0 +1,99 @@
+//! What one connection took: owns telling the table of uptake which versions were given out on it. What
+//! it was told already costs a few relaxed loads. It must not open values.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, OnceLock};
+
+use hyper::Response;
+use strongroom_core::id::EntryId;
+use strongroom_core::snapshot::{Entry, Snapshot};
+
+use super::answer::Refusal;
+use super::body::Body;
+use super::list;
+use super::service::{Asked, Service};
+use crate::grant::Grant;
+use crate::uptake::{Client, Noted, Took};
+
+/// What belongs to one connection.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    noted: Noted,
+    client: OnceLock<Arc<Client>>,
+}
+
+impl Service {
+    /// Notes that `entry` was given out as it is served now.
+    pub(super) fn took(&self, snapshot: &Snapshot, entry: &Entry) {
+        let epoch = self.state.uptake().epoch();
+        if !self.own.taken.noted.knows(entry.id, entry.revision, epoch)
+            && let Some(client) = self.client()
+            && client.read(self.taking(snapshot, entry))
+        {
+            self.state.uptake().ring();
+        }
+    }
+
+    /// Answers with every value that was granted.
+    pub(super) fn values(
+        &self,
+        asked: &Asked<'_>,
+        snapshot: &Snapshot,
+        grants: Vec<Grant>,
+        is_taken: bool,
+    ) -> Result<Response<Body>, Refusal> {
+        let epoch = self.state.uptake().epoch();
+        // the same list of the same revision
+        let is_known = || {
+            self.own
+                .taken
+                .noted
+                .knows(list_of(&grants), snapshot.revision(), epoch)
+        };
+        if !is_taken || is_known() {
+            return list::values(asked, snapshot, grants);
+        }
+        let entries: Vec<_> = grants.iter().map(|grant| Arc::clone(grant.entry())).collect();
+        let response = list::values(asked, snapshot, grants)?;
+        if let Some(client) = self.client() {
+            let mut is_news = false;
+            for entry in entries {
+                is_news |= client.read(self.taking(snapshot, &entry));
+            }
+            if is_news {
+                self.state.uptake().ring();
+            }
+        }
+        Ok(response)
+    }
+
+    /// The process at the other end, when it is reported of.
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        if let Some(client) = self.own.taken.client.get() {
+            return Some(Arc::clone(client));
+        }
+        let identity = self.own.identity.asker()?.principal()?.identity();
+        let client = self.state.uptake().client(&self.peer, &identity)?;
+        Some(Arc::clone(self.own.taken.client.get_or_init(|| client)))
+    }
+
+    pub(super) fn taking(&self, snapshot: &Snapshot, entry: &Entry) -> Took {
+        Took {
+            entry: entry.id,
+            version: entry.version,
+            made: entry.revision,
+            revision: snapshot.revision(),
+            at: self.state.now(),
+        }
+    }
+}
+
+/// A number for the entries of a list, which is no entry's.
+fn list_of(grants: &[Grant]) -> EntryId {
+    let mut hasher = DefaultHasher::new();
+    for grant in grants {
+        grant.entry().id.hash(&mut hasher);
+    }
+    let hash = u128::from(hasher.finish());
+    EntryId((hash << 64 | hash).to_be_bytes())
+}
