@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::{Response, header::HeaderMap};
@@ -76,6 +77,15 @@ pub struct Query {
     pub kind: Option<Kind>,
     /// At this revision; the current one when `None`.
     pub at: Option<u64>,
+}
+
+/// What is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// This version of the entry.
+    Version(u32),
+    /// The version of the entry that is current at this revision.
+    Revision(u64),
 }
 
 /// Every value that matched, all of one revision.
@@ -226,6 +236,31 @@ impl Client {
         self.json(&format!("{PREFIX}whoami"), MOST_TEXT).await
     }
 
+    /// Says that what was read of an entry is in use, so that a rotation need not keep the value
+    /// before it. False when there is a newer one already: read that.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn confirm(&self, path: &EntryPath, what: Confirm) -> Result<bool, ClientError> {
+        let (version, revision) = match what {
+            Confirm::Version(version) => (Some(version), None),
+            Confirm::Revision(revision) => (None, Some(revision)),
+        };
+        let path = path.as_str().to_owned();
+        let body = serde_json::to_vec(&wire::Confirmation {
+            path,
+            version,
+            revision,
+        });
+        let body = body.map_err(|_| ClientError::Foreign {
+            problem: "a confirmation that could not be written",
+        })?;
+        let target = format!("{PREFIX}confirm");
+        let (_, answer) = self.send(&target, JSON, MOST_TEXT, Some(body.into())).await?;
+        let answer: wire::Confirmed = parsed(&answer)?;
+        Ok(answer.current)
+    }
+
     /// A stream of revisions on a connection of its own, which is made again whenever it breaks.
     /// The first event tells the current revision.
     #[must_use]
@@ -270,10 +305,7 @@ impl Client {
 
     async fn json<T: DeserializeOwned>(&self, target: &str, limit: usize) -> Result<T, ClientError> {
         let (_, body) = self.get(target, JSON, limit).await?;
-        // the parser's error may quote what it read
-        serde_json::from_slice(&body).map_err(|_| ClientError::Foreign {
-            problem: "not the JSON that was asked for",
-        })
+        parsed(&body)
     }
 
     async fn get(
@@ -281,6 +313,17 @@ impl Client {
         target: &str,
         accept: &'static str,
         limit: usize,
+    ) -> Result<(HeaderMap, Zeroizing<Vec<u8>>), ClientError> {
+        self.send(target, accept, limit, None).await
+    }
+
+    /// What is sent may be sent twice: a read and a confirmation can be repeated.
+    async fn send(
+        &self,
+        target: &str,
+        accept: &'static str,
+        limit: usize,
+        body: Option<Bytes>,
     ) -> Result<(HeaderMap, Zeroizing<Vec<u8>>), ClientError> {
         let get = Get {
             target,
@@ -301,11 +344,11 @@ impl Client {
                 Some(connection) => connection,
                 None => Connection::open(&self.socket).await?,
             };
-            let response = match connection.get(&get).await {
-                // an idle connection may be closed under the request: a read can be repeated
+            let response = match connection.send(&get, body.clone()).await {
+                // an idle connection may be closed under the request
                 Err(_) if is_reused => {
                     connection = Connection::open(&self.socket).await?;
-                    connection.get(&get).await
+                    connection.send(&get, body).await
                 }
                 other => other,
             };
@@ -378,6 +421,13 @@ pub(super) async fn refusal(status: StatusCode, response: Response<Incoming>, so
             problem: "a failure without its reason",
         },
     }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    // the parser's error may quote what it read
+    serde_json::from_slice(body).map_err(|_| ClientError::Foreign {
+        problem: "not the JSON that was asked for",
+    })
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, Response, header};
+use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -21,7 +21,7 @@ const LONGEST_PATH: usize = 107;
 
 /// An open connection; it closes when this is dropped.
 pub(super) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
 }
 
 /// A request without a body.
@@ -64,12 +64,29 @@ impl Connection {
     }
 
     pub(super) async fn get(&mut self, get: &Get<'_>) -> Result<Response<Incoming>, hyper::Error> {
-        let mut request = Request::new(Empty::new());
+        self.send(get, None).await
+    }
+
+    /// With a body of JSON it is posted.
+    pub(super) async fn send(
+        &mut self,
+        get: &Get<'_>,
+        body: Option<Bytes>,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        let is_posted = body.is_some();
+        let mut request = Request::new(Full::new(body.unwrap_or_default()));
         // targets are made of coded names and always parse; an empty one asks for nothing
         *request.uri_mut() = get.target.parse().unwrap_or_default();
+        if is_posted {
+            *request.method_mut() = Method::POST;
+        }
         let headers = request.headers_mut();
         headers.insert(header::HOST, header::HeaderValue::from_static("localhost"));
         headers.insert(header::ACCEPT, header::HeaderValue::from_static(get.accept));
+        if is_posted {
+            let json = header::HeaderValue::from_static("application/json");
+            headers.insert(header::CONTENT_TYPE, json);
+        }
         if let Some(last) = get.last_event {
             headers.insert("last-event-id", last.into());
         }
