@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Run(command::run::Args),
     Render(command::render::Args),
     Watch(command::watch::Args),
+    Uptake(command::uptake::Args),
     Verify(command::verify::Args),
     #[command(subcommand)]
     Audit(command::audit::Command),

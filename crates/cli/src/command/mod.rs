@@ -27,6 +27,7 @@ pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod sidecar;
 pub(crate) mod status;
+pub(crate) mod uptake;
 pub(crate) mod verify;
 pub(crate) mod watch;
 pub(crate) mod workload;
@@ -84,6 +85,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Export(args) => export::run(&args, &context),
         Command::Render(args) => render::run(&args, &context),
         Command::Watch(args) => watch::run(&args, &context),
+        Command::Uptake(args) => uptake::run(&args, &context),
         Command::Verify(args) => verify::run(&args, &context),
         Command::Audit(command) => audit::run(&command, &context),
     };
