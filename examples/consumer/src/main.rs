@@ -43,22 +43,45 @@ fn by_socket(socket: &Path, path: &str) {
     let mut before = Vec::new();
     loop {
         let events = get(socket, "/api/v1/watch");
-        for line in events.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+        for line in events
+            .into_iter()
+            .flat_map(|(_, body)| body.lines())
+            .map_while(Result::ok)
+        {
             if !line.starts_with("data:") {
                 continue;
             }
             let mut value = Vec::new();
-            let body = get(socket, &format!("/api/v1/secrets/{path}"));
-            if body.and_then(|mut body| body.read_to_end(&mut value)).is_ok() {
+            let answer = get(socket, &format!("/api/v1/secrets/{path}"));
+            if let Ok((version, mut body)) = answer
+                && body.read_to_end(&mut value).is_ok()
+            {
                 got("socket", value, &mut before);
+                // it is in use from here on: a rotation need not wait for this one any more; who is not
+                // allowed to say so goes on without
+                let _ = confirm(socket, path, &version);
             }
         }
         thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// The body of an answer. HTTP/1.0: the body ends with the connection, there are no chunks to undo.
-fn get(socket: &Path, target: &str) -> std::io::Result<impl BufRead + use<>> {
+/// Says that `version` is in use.
+fn confirm(socket: &Path, path: &str, version: &str) -> std::io::Result<()> {
+    let body = format!("{{\"path\":\"{path}\",\"version\":{version}}}");
+    let mut stream = UnixStream::connect(socket)?;
+    let length = body.len();
+    write!(
+        stream,
+        "POST /api/v1/confirm HTTP/1.0\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
+    stream.read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Version and body of an answer. HTTP/1.0: the body ends with the connection, there are no chunks to
+/// undo.
+fn get(socket: &Path, target: &str) -> std::io::Result<(String, impl BufRead + use<>)> {
     let mut stream = UnixStream::connect(socket)?;
     write!(
         stream,
@@ -70,11 +93,15 @@ fn get(socket: &Path, target: &str) -> std::io::Result<impl BufRead + use<>> {
     if line.split(' ').nth(1) != Some("200") {
         return Err(std::io::Error::other("the sidecar did not answer with a value"));
     }
+    let mut version = String::new();
     while line.trim_end() != "" {
         line.clear();
         answer.read_line(&mut line)?;
+        if let Some(found) = line.strip_prefix("strongroom-version:") {
+            found.trim().clone_into(&mut version);
+        }
     }
-    Ok(answer)
+    Ok((version, answer))
 }
 
 /// All files of a revision switch at once, by a rename inside the directory: so the directory is
