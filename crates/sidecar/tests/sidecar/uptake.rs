@@ -115,7 +115,7 @@ fn what_a_client_reads_and_confirms_is_reported() {
 #[test]
 fn who_may_not_confirm_does_not() {
     let scene = Scene::with_token();
-    let policy = "permit(principal, action in [Action::\"read-secret\", Action::\"describe\"], resource);";
+    let policy = "permit(principal, action in [Action::\"readSecret\", Action::\"describe\"], resource);";
     scene.commit(vec![crate::scene::put(
         "prod",
         "policies/read",
