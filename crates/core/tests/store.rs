@@ -78,7 +78,9 @@ suite! {
     keeps_the_newest_report_of_a_slot
     keeps_all_reports_of_a_call_or_none
     keeps_only_so_many_reports
+    drops_the_reports_that_are_named
     wakes_for_reports_and_commits_apart
+    watches_for_the_first_report
 }
 
 fn is_empty_at_first<F: Fixture>() {
@@ -430,6 +432,41 @@ fn keeps_only_so_many_reports<F: Fixture>() {
         .collect();
     store.put_reports(&many).unwrap();
     assert!(store.reports().unwrap() == many[3..]);
+}
+
+fn drops_the_reports_that_are_named<F: Fixture>() {
+    let fixture = F::new();
+    let (store, other) = (fixture.handle(), fixture.handle());
+    other.drop_reports(&[([1; 32], 5)]).unwrap();
+    store
+        .put_reports(&[
+            report(1, 5, "one"),
+            report(2, 5, "two"),
+            report(3, u64::MAX >> 1, "three"),
+        ])
+        .unwrap();
+    // the second has been reported again since it was looked at
+    let named = [
+        ([1; 32], 5),
+        ([2; 32], 4),
+        ([3; 32], u64::MAX >> 1),
+        ([4; 32], u64::MAX),
+    ];
+    other.drop_reports(&named).unwrap();
+    assert_eq!(store.reports().unwrap(), [report(2, 5, "two")]);
+    // nothing remembers what was dropped
+    store.put_reports(&[report(1, 1, "again")]).unwrap();
+    assert_eq!(store.reports().unwrap().len(), 2);
+}
+
+fn watches_for_the_first_report<F: Fixture>() {
+    let fixture = F::new();
+    let mut watch = fixture.handle().watch_reports().unwrap();
+    assert_eq!(watch.wait(Duration::ZERO).unwrap(), Wake::Idle);
+    fixture.handle().put_reports(&[report(1, 1, "one")]).unwrap();
+    assert_eq!(watch.wait(SOON).unwrap(), Wake::Changed);
+    fixture.handle().drop_reports(&[([1; 32], 1)]).unwrap();
+    assert_eq!(watch.wait(SOON).unwrap(), Wake::Changed);
 }
 
 fn wakes_for_reports_and_commits_apart<F: Fixture>() {

@@ -232,6 +232,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn drop_reports(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError> {
+        let mut guard = self.shared.lock();
+        let before = guard.reports.len();
+        guard
+            .reports
+            .retain(|slot, kept| !reports.contains(&(*slot, kept.counter)));
+        let changed = guard.reports.len() != before;
+        guard.reported = guard.reported.wrapping_add(u64::from(changed));
+        drop(guard);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
         Ok(self.shared.reading()?.reports.values().cloned().collect())
     }

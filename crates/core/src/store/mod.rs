@@ -224,16 +224,25 @@ pub trait Store: Send + Sync {
     /// [`StoreError::ReadOnly`] when this process may not.
     fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError>;
 
+    /// Removes the reports of these slots that still have these counters. Whoever may put reports may
+    /// remove any: they are no more than what their authors last said.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] when this process may not.
+    fn drop_reports(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError>;
+
     /// Every report that is kept, by slot.
     ///
     /// # Errors
     /// [`StoreError`].
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError>;
 
-    /// Starts to watch for reports instead of commits.
+    /// Starts to watch for reports instead of commits. The place for them is made where there is none
+    /// yet.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreError::Missing`] as long as there was none: ask again later.
+    /// [`StoreError`]; [`StoreError::ReadOnly`] when there is none and this process may not make it:
+    /// ask again later. A wait fails while the place is gone, and tells when it is back.
     fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError>;
 }
 

@@ -74,6 +74,9 @@ impl<B: Between> Store for Over<B> {
     fn put_reports(&self, reports: &[StoredReport]) -> Result<(), StoreError> {
         self.store.put_reports(reports)
     }
+    fn drop_reports(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError> {
+        self.store.drop_reports(reports)
+    }
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
         self.store.reports()
     }

@@ -151,6 +151,10 @@ impl Store for SqliteStore {
         self.beside.put(reports)
     }
 
+    fn drop_reports(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError> {
+        self.beside.drop(reports)
+    }
+
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
         self.beside.all()
     }

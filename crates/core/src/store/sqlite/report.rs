@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::connect::{self, Access, Link, REPORTS};
 use super::error::Fail;
@@ -38,15 +38,36 @@ impl Beside {
 
     pub(super) fn put(&self, reports: &[StoredReport]) -> Result<(), StoreError> {
         fits(&self.place().location(), reports)?;
+        let put = || {
+            self.make()?;
+            self.change(|connection| put(connection, reports))
+        };
+        put().map_err(removable)
+    }
+
+    pub(super) fn drop(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError> {
+        match self.change(|connection| remove(connection, reports)) {
+            Err(StoreError::Missing { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Makes the file unless it is there.
+    fn make(&self) -> Result<(), StoreError> {
         if matches!(self.place().file(), Err(StoreError::Missing { .. })) {
             file::create_like(self.place(), &self.store)?;
         }
         if self.place().is_empty() {
             connect::initialise(self.place(), &REPORTS)?;
         }
+        Ok(())
+    }
+
+    /// Wakes who watches if `change` says that it changed something.
+    fn change(&self, change: impl Fn(&mut Connection) -> Result<bool, Fail>) -> Result<(), StoreError> {
         let (changed, file) = self
             .writer
-            .run(|open| Ok((put(&mut open.connection, reports)?, open.file)))?;
+            .run(|open| Ok((change(&mut open.connection)?, open.file)))?;
         if changed {
             self.place().touch(file)?;
         }
@@ -57,12 +78,24 @@ impl Beside {
         match self.reader.run(|open| all(&open.connection)) {
             // nobody has reported yet
             Err(StoreError::Missing { .. }) => Ok(Vec::new()),
-            other => other,
+            other => other.map_err(removable),
         }
     }
 
     pub(super) fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
+        self.make()?;
         Ok(Box::new(SqliteWatch::new(Arc::clone(&self.reader), changes)?))
+    }
+}
+
+/// What is damaged here is lost without harm.
+fn removable(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Damaged { location, reason } => StoreError::Damaged {
+            location,
+            reason: format!("{reason}; remove it and its `-wal` and `-shm` files: it is written anew"),
+        },
+        other => other,
     }
 }
 
@@ -89,6 +122,28 @@ fn put(connection: &mut Connection, reports: &[StoredReport]) -> Result<bool, Fa
         "DELETE FROM reports WHERE slot IN (SELECT slot FROM reports ORDER BY counter DESC LIMIT -1 OFFSET ?1)",
         params![number(MAX_REPORTS)],
     )?;
+    finish(transaction)
+}
+
+/// True if any was there.
+fn remove(connection: &mut Connection, reports: &[([u8; 32], u64)]) -> Result<bool, Fail> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut removed = 0;
+    {
+        let mut delete = transaction.prepare("DELETE FROM reports WHERE slot = ?1 AND counter = ?2")?;
+        for (slot, counter) in reports {
+            // what is greater is not there
+            removed += delete.execute(params![slot, i64::try_from(*counter).unwrap_or(-1)])?;
+        }
+    }
+    if removed == 0 {
+        return Ok(false);
+    }
+    finish(transaction)
+}
+
+/// Commits, and says that something changed.
+fn finish(transaction: Transaction<'_>) -> Result<bool, Fail> {
     transaction.execute(
         "INSERT INTO changes (only_one, number) VALUES (1, 1)
          ON CONFLICT (only_one) DO UPDATE SET number = number + 1",
