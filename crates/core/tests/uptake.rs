@@ -3,18 +3,35 @@
 
 mod vault_kit;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_core::Vault;
-use strongroom_core::ambient::Timestamp;
+use strongroom_core::ambient::{Ambient, Clock, Entropy, EntropyError, Timestamp};
+use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::{Revision, Version};
 use strongroom_core::snapshot::Role;
 use strongroom_core::store::{Store, StoredReport};
-use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Seen, Use};
-use strongroom_core::vault::Edit;
+use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Seen, Use, slot};
+use strongroom_core::vault::{Edit, OpenOptions};
 use vault_kit::{World, env, name, path};
 
 const AT: &str = "web/password";
+
+/// A clock that stands.
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+impl Entropy for At {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyError> {
+        Ambient::system().entropy().fill(out)
+    }
+}
 
 fn seen(version: Version, revision: Revision, at: Timestamp) -> Seen {
     Seen {
@@ -63,7 +80,7 @@ fn a_reader_reports_and_every_member_sees_who_is_waited_for() {
     world.put("prod", AT, b"one");
     let web = world.member("web", Role::Reader, &["prod"]);
     let sidecar = world.open(&web).unwrap();
-    let now = Timestamp(1_800_000_000_000);
+    let now = Ambient::system().now();
     sidecar
         .report(vec![reader(&sidecar, "a", now), reader(&sidecar, "b", now)], 1)
         .unwrap();
@@ -162,6 +179,121 @@ fn only_what_a_member_of_now_signed_for_this_store_counts() {
     assert_eq!(names(&world.vault), []);
     sidecar.report(vec![reader(&sidecar, "a", now)], 21).unwrap();
     assert_eq!(names(&world.vault), []);
+}
+
+#[test]
+fn a_member_says_nothing_of_what_it_cannot_open() {
+    let world = World::new();
+    world.put("prod", AT, b"one");
+    world.environment("dev");
+    world.put("dev", AT, b"one");
+    let web = world.member("web", Role::Reader, &["dev"]);
+    let sidecar = world.open(&web).unwrap();
+    let now = Ambient::system().now();
+    let entry = |environment| {
+        world
+            .vault
+            .snapshot()
+            .entry(&env(environment), &path(AT))
+            .unwrap()
+    };
+    // it can make the id of any entry, and would hold up its rotation
+    let mut lie = reader(&world.vault, "a", now);
+    lie.uses.push(Use {
+        entry: entry("dev").id,
+        ..lie.uses[0]
+    });
+    sidecar.report(vec![lie], 1).unwrap();
+    let uptake = world.vault.uptake().unwrap();
+    let uses = &uptake.reported[0].consumer.uses;
+    assert_eq!(
+        uses.iter().map(|one| one.entry).collect::<Vec<_>>(),
+        [entry("dev").id]
+    );
+    let waiting = |environment| {
+        let entry = entry(environment);
+        let hour = Duration::from_secs(3600);
+        uptake
+            .waiting(entry.id, Version(9), entry.revision, now, hour)
+            .len()
+    };
+    assert_eq!((waiting("prod"), waiting("dev")), (0, 1));
+}
+
+#[test]
+fn what_is_old_is_removed_and_what_is_not_stays() {
+    let day = 24 * 3600 * 1000;
+    let world = World::new();
+    world.put("prod", AT, b"one");
+    let (web, job) = (
+        world.member("web", Role::Reader, &["prod"]),
+        world.member("job", Role::Reader, &["prod"]),
+    );
+    let at = |who: &Arc<Identity>, days: u64| {
+        let clock = || Arc::new(At(Timestamp(1_900_000_000_000 + days * day)));
+        let options = OpenOptions {
+            ambient: Ambient::new(clock(), clock()),
+            ..OpenOptions::default()
+        };
+        Vault::open(world.store.clone(), who.clone(), options).unwrap()
+    };
+    let first = at(&web, 0);
+    let now = Timestamp(1);
+    let ended = |name| Consumer {
+        presence: Presence::Ended,
+        ..reader(&first, name, now)
+    };
+    let sidecar = |of: &Vault| Consumer {
+        kind: ConsumerKind::Sidecar,
+        uses: Vec::new(),
+        ..reader(of, "", now)
+    };
+    first
+        .report(vec![reader(&first, "lives", now), ended("ended")], 1)
+        .unwrap();
+    let vanished = at(&job, 0);
+    vanished
+        .report(vec![reader(&vanished, "vanished", now)], 1)
+        .unwrap();
+    // what it did not sign lies in a place of its own, and what nobody can have signed anywhere
+    let stored = world.store.reports().unwrap();
+    let reported = world.vault.uptake().unwrap().reported;
+    let own = reported.iter().find(|one| one.member == "web").unwrap();
+    let own = stored
+        .into_iter()
+        .find(|one| one.slot == slot(own.author, own.place));
+    let mut planted = own.unwrap();
+    planted.slot[31] ^= 1;
+    let junk = StoredReport {
+        slot: [9; 32],
+        counter: 1,
+        bytes: b"junk".to_vec(),
+    };
+    world.store.put_reports(&[planted, junk]).unwrap();
+    assert_eq!(world.vault.uptake().unwrap().refused, 2);
+
+    let names = || {
+        let mut names: Vec<_> = names(&world.vault).into_iter().map(|(_, name)| name).collect();
+        names.retain(|name| !name.is_empty());
+        names
+    };
+    assert_eq!(names(), ["vanished", "ended", "lives"]);
+    at(&job, 0).tidy_reports().unwrap();
+    assert_eq!(
+        world.vault.uptake().unwrap().refused,
+        1,
+        "it may be of a later member"
+    );
+    at(&web, 0).tidy_reports().unwrap();
+    assert_eq!(names(), ["vanished", "ended", "lives"]);
+    assert_eq!(world.vault.uptake().unwrap().refused, 0);
+    at(&web, 2).tidy_reports().unwrap();
+    assert_eq!(names(), ["vanished", "lives"]);
+    // it says that it lives, and with that what it said of others goes on to hold
+    let later = at(&web, 31);
+    later.report(vec![sidecar(&later)], 2).unwrap();
+    later.tidy_reports().unwrap();
+    assert_eq!(names(), ["lives"]);
 }
 
 #[test]

@@ -11,5 +11,5 @@ mod report;
 mod waiting;
 
 pub use consumer::{Consumer, ConsumerKind, MAX_USES, Presence, Seen, Use};
-pub use report::{NotAReport, Report, decode};
-pub use waiting::{Lag, Missing, Reported, SILENT_AFTER, Uptake};
+pub use report::{NotAReport, Report, decode, slot};
+pub use waiting::{KEPT, KEPT_ENDED, Lag, Missing, Reported, SILENT_AFTER, Uptake, is_outdated};

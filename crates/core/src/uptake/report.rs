@@ -35,10 +35,7 @@ impl Report {
     /// Where it lies in a store.
     #[must_use]
     pub fn slot(&self) -> [u8; 32] {
-        let mut slot = [0; 32];
-        let parts = self.author.0.iter().chain(&self.place);
-        slot.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
-        slot
+        slot(self.author, self.place)
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -70,6 +67,15 @@ impl Report {
     pub fn verify(&self, key: &VerifyKey, signature: &[u8]) -> Result<(), BadSignature> {
         key.verify(&self.encode(), signature)
     }
+}
+
+/// Where a store keeps what `author` reports of `place`.
+#[must_use]
+pub fn slot(author: MemberId, place: [u8; 16]) -> [u8; 32] {
+    let mut slot = [0; 32];
+    let parts = author.0.iter().chain(&place);
+    slot.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+    slot
 }
 
 /// Reads a report and its signature, which is not verified here.

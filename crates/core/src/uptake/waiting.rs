@@ -1,6 +1,7 @@
 //! Who is waited for: owns the rules by which a consumer has a version or is still expected to. It
 //! must not know how reports were verified.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::consumer::{Consumer, ConsumerKind, Presence, Seen, Use};
@@ -9,6 +10,11 @@ use crate::id::{EntryId, MemberId, Revision, Version};
 
 /// A sidecar that said nothing for so long may be gone; what it reported before may hold or not.
 pub const SILENT_AFTER: Duration = Duration::from_secs(90);
+
+/// What a sidecar reported is kept for so long after it was last heard of,
+pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// and of a consumer that ended for so long, so that it can be seen.
+pub const KEPT_ENDED: Duration = Duration::from_secs(24 * 3600);
 
 /// What a current member's sidecar reports of one consumer, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +79,8 @@ pub struct Lag<'a> {
 
 impl Uptake {
     /// Which consumers that read `entry` in the time `within` before `now` do not have `version` of it
-    /// yet, which `revision` made current. Nobody is waited for who reported that it ended, whoever
-    /// merely fell silent is.
+    /// yet, which `revision` made current. Files and processes count as reading for as long as they are
+    /// there. Nobody is waited for who reported that it ended; who merely fell silent is, for `within`.
     #[must_use]
     pub fn waiting(
         &self,
@@ -86,28 +92,68 @@ impl Uptake {
     ) -> Vec<Lag<'_>> {
         let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let since = Timestamp(now.0.saturating_sub(within));
-        self.reported
-            .iter()
-            .filter_map(|reported| {
-                let missing = reported.consumer.lacks(entry, version, revision, since)?;
-                Some(Lag { reported, missing })
-            })
-            .collect()
+        let heard = self.heard();
+        let is_gone = |reported| {
+            let last = heard.get(&sidecar(reported)).copied().unwrap_or(now);
+            last < since && is_over(last, now, SILENT_AFTER)
+        };
+        let all = self.reported.iter().filter_map(|reported| {
+            let missing = reported.consumer.lacks(entry, version, revision, since)?;
+            (!is_gone(reported)).then_some(Lag { reported, missing })
+        });
+        all.collect()
+    }
+
+    /// What need not be kept: of consumers that ended for longer than [`KEPT_ENDED`], and of sidecars
+    /// that said nothing for longer than [`KEPT`].
+    pub fn outdated(&self, now: Timestamp) -> impl Iterator<Item = &Reported> {
+        let heard = self.heard();
+        self.reported.iter().filter(move |one| {
+            let has_ended = one.consumer.presence == Presence::Ended;
+            let is_silent = || {
+                heard
+                    .get(&sidecar(one))
+                    .is_some_and(|last| is_outdated(*last, now))
+            };
+            (has_ended && is_over(one.time, now, KEPT_ENDED)) || is_silent()
+        })
+    }
+
+    /// When each sidecar said anything last.
+    fn heard(&self) -> HashMap<Sidecar<'_>, Timestamp> {
+        let mut heard = HashMap::new();
+        for one in &self.reported {
+            let last = heard.entry(sidecar(one)).or_insert(one.time);
+            *last = one.time.max(*last);
+        }
+        heard
     }
 
     /// When the sidecar that reported something last said that it lives, if that is too long before
     /// `now`.
     #[must_use]
     pub fn silent_since(&self, of: &Reported, now: Timestamp) -> Option<Timestamp> {
-        let is_same = |other: &&Reported| {
-            other.author == of.author
-                && other.consumer.host == of.consumer.host
-                && other.consumer.sidecar == of.consumer.sidecar
-        };
-        let last = self.reported.iter().filter(is_same).map(|one| one.time).max()?;
-        let limit = u64::try_from(SILENT_AFTER.as_millis()).unwrap_or(u64::MAX);
-        (now.0.saturating_sub(last.0) > limit).then_some(last)
+        let same = self.reported.iter().filter(|other| sidecar(other) == sidecar(of));
+        let last = same.map(|one| one.time).max()?;
+        is_over(last, now, SILENT_AFTER).then_some(last)
     }
+}
+
+/// What tells one sidecar from another: member, host, socket.
+type Sidecar<'a> = (MemberId, &'a str, &'a str);
+
+fn sidecar(of: &Reported) -> Sidecar<'_> {
+    (of.author, &of.consumer.host, &of.consumer.sidecar)
+}
+
+/// True when `time` is longer before `now` than a report is kept.
+#[must_use]
+pub fn is_outdated(time: Timestamp, now: Timestamp) -> bool {
+    is_over(time, now, KEPT)
+}
+
+fn is_over(time: Timestamp, now: Timestamp, limit: Duration) -> bool {
+    u128::from(now.0.saturating_sub(time.0)) > limit.as_millis()
 }
 
 impl Consumer {
@@ -171,12 +217,8 @@ mod tests {
         }
     }
 
-    fn lacks(
-        kind: ConsumerKind,
-        (read, confirmed): (Seen, Seen),
-        change: impl Fn(&mut Consumer),
-    ) -> Option<Missing> {
-        let mut consumer = Consumer {
+    fn reported(kind: ConsumerKind, (read, confirmed): (Seen, Seen)) -> Reported {
+        let consumer = Consumer {
             kind,
             presence: Presence::Present,
             host: String::new(),
@@ -193,16 +235,21 @@ mod tests {
                 confirmed,
             }],
         };
-        change(&mut consumer);
+        Reported {
+            author: MemberId([2; 16]),
+            member: "web".to_owned(),
+            place: [3; 16],
+            counter: 1,
+            time: NOW,
+            consumer,
+        }
+    }
+
+    fn lacks(kind: ConsumerKind, seen: (Seen, Seen), change: impl Fn(&mut Consumer)) -> Option<Missing> {
+        let mut reported = reported(kind, seen);
+        change(&mut reported.consumer);
         let uptake = Uptake {
-            reported: vec![Reported {
-                author: MemberId([2; 16]),
-                member: "web".to_owned(),
-                place: [3; 16],
-                counter: 1,
-                time: NOW,
-                consumer,
-            }],
+            reported: vec![reported],
             refused: 0,
         };
         // version 2 is current since revision 10
@@ -254,6 +301,26 @@ mod tests {
         // a directory has what it has, however long ago it was written
         assert_eq!(lacks(ConsumerKind::Files, old, long_ago), Some(Missing::Deliver));
         assert_eq!(lacks(ConsumerKind::Socket, old, |one| one.uses.clear()), None);
+    }
+
+    #[test]
+    fn a_sidecar_that_fell_silent_is_waited_for_only_so_long() {
+        let of = |heard: u64| {
+            let mut one = reported(ConsumerKind::Files, (seen(1, 9), seen(1, 9)));
+            one.time = Timestamp(NOW.0 - heard);
+            let mut other = one.clone();
+            other.consumer.host = "another".to_owned();
+            other.time = NOW;
+            other.consumer.presence = Presence::Ended;
+            let uptake = Uptake {
+                reported: vec![one, other],
+                refused: 0,
+            };
+            let waiting = uptake.waiting(ENTRY, Version(2), Revision(10), NOW, HOUR);
+            waiting.len()
+        };
+        assert_eq!(of(3_600_000), 1);
+        assert_eq!(of(3_600_001), 0);
     }
 
     #[test]

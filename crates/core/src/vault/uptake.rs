@@ -2,11 +2,12 @@
 //! ones count. It must not know who is waited for.
 
 use super::Vault;
-use crate::commit::State;
+use crate::ambient::Timestamp;
 use crate::crypto::seal::{self, SealError};
+use crate::id::MemberId;
 use crate::snapshot::{Snapshot, report_context};
 use crate::store::{StoreError, StoreWatch, StoredReport};
-use crate::uptake::{Consumer, Report, Reported, Uptake, decode};
+use crate::uptake::{Consumer, Report, Reported, Uptake, decode, is_outdated, slot};
 
 /// Why nothing was reported.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +72,7 @@ impl Vault {
         let snapshot = self.snapshot();
         let mut uptake = Uptake::default();
         for stored in &stored {
-            match verified(&snapshot, snapshot.state(), stored) {
+            match verified(&snapshot, stored) {
                 Some(reported) => uptake.reported.push(reported),
                 None => uptake.refused += 1,
             }
@@ -80,10 +81,53 @@ impl Vault {
         Ok(uptake)
     }
 
-    /// Waits for reports, where there was one already.
+    /// The same of this member alone, whichever of its sidecars reported. Blocks.
     ///
     /// # Errors
     /// [`StoreError`].
+    pub fn own_reports(&self) -> Result<Vec<Reported>, StoreError> {
+        let stored = self.store.reports()?;
+        let snapshot = self.snapshot();
+        let own = stored.iter().filter(|stored| is_of(stored, snapshot.me()));
+        Ok(own.filter_map(|stored| verified(&snapshot, stored)).collect())
+    }
+
+    /// Removes what need not be kept any more ([`Uptake::outdated`]), what this member's places hold
+    /// and it did not sign, and what nobody can have signed. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was removed.
+    pub fn tidy_reports(&self) -> Result<(), StoreError> {
+        let now = self.ambient.now();
+        let stored = self.store.reports()?;
+        let snapshot = self.snapshot();
+        let mut uptake = Uptake::default();
+        let mut over = Vec::new();
+        for stored in &stored {
+            match verified(&snapshot, stored) {
+                Some(reported) => uptake.reported.push(reported),
+                None if is_of(stored, snapshot.me()) || is_forgotten(stored, now) => {
+                    over.push((stored.slot, stored.counter));
+                }
+                // of a member that this one does not know yet, it may be
+                None => {}
+            }
+        }
+        over.extend(
+            uptake
+                .outdated(now)
+                .map(|one| (slot(one.author, one.place), one.counter)),
+        );
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.store.drop_reports(&over)
+    }
+
+    /// Waits for reports.
+    ///
+    /// # Errors
+    /// [`StoreError`]; see [`crate::store::Store::watch_reports`].
     pub fn watch_uptake(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
         self.store.watch_reports()
     }
@@ -100,7 +144,18 @@ fn key(one: &Reported) -> impl Ord + '_ {
     )
 }
 
-fn verified(snapshot: &Snapshot, state: &State, stored: &StoredReport) -> Option<Reported> {
+/// True when it lies in a place of `member`.
+fn is_of(stored: &StoredReport, member: MemberId) -> bool {
+    stored.slot.starts_with(&member.0)
+}
+
+/// True when it is no report, or says itself that it is old.
+fn is_forgotten(stored: &StoredReport, now: Timestamp) -> bool {
+    decode(&stored.bytes).map_or(true, |(report, _)| is_outdated(report.time, now))
+}
+
+fn verified(snapshot: &Snapshot, stored: &StoredReport) -> Option<Reported> {
+    let state = snapshot.state();
     let (report, signature) = decode(&stored.bytes).ok()?;
     if report.store != state.store() || report.slot() != stored.slot || report.counter != stored.counter {
         return None;
@@ -111,12 +166,18 @@ fn verified(snapshot: &Snapshot, state: &State, stored: &StoredReport) -> Option
     let context = report_context(state.store(), common, report.place);
     let mut keys = snapshot.keyring().terms(common);
     let body = keys.find_map(|(_, kek)| seal::open(kek, &context, &report.body).ok())?;
+    let mut consumer = body.expose(Consumer::decode).ok()?;
+    // nobody waits for what its author cannot have given to anybody
+    consumer.uses.retain(|one| {
+        let entry = state.entry(one.entry);
+        entry.is_none_or(|entry| state.admin().opens(report.author, entry.compartment))
+    });
     Some(Reported {
         author: report.author,
         member: snapshot.directory().members.get(&report.author)?.to_string(),
         place: report.place,
         counter: report.counter,
         time: report.time,
-        consumer: body.expose(Consumer::decode).ok()?,
+        consumer,
     })
 }
