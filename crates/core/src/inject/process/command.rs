@@ -9,6 +9,8 @@ use super::{OnChange, Report, Signal};
 #[derive(Debug, Default)]
 pub(super) struct OnChangeCommand {
     pub(super) running: Option<Child>,
+    /// The revision it was started for.
+    revision: u64,
     /// It took too long: it was killed and that was told.
     killed: bool,
     /// Values changed again while it ran.
@@ -29,6 +31,7 @@ impl Supervisor<'_> {
             Ok(child) => {
                 self.command = OnChangeCommand {
                     running: Some(child),
+                    revision: self.current.revision,
                     ..OnChangeCommand::default()
                 }
             }
@@ -48,8 +51,12 @@ impl Supervisor<'_> {
             return;
         };
         if let Some(exit) = child.exit {
-            if !exit.is_success() && !self.command.killed {
-                (self.report)(Report::CommandFailed { exit: Some(exit) });
+            if !self.command.killed {
+                let revision = self.command.revision;
+                (self.report)(match exit.is_success() {
+                    true => Report::CommandDone { revision },
+                    false => Report::CommandFailed { exit: Some(exit) },
+                });
             }
             if std::mem::take(&mut self.command).again {
                 self.run_command();

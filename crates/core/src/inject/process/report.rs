@@ -52,6 +52,11 @@ pub enum Report<'a> {
         /// Why.
         reason: &'a ProcessError,
     },
+    /// The command that is run on changes succeeded.
+    CommandDone {
+        /// The revision it was run for; its values may be of a later one, too.
+        revision: u64,
+    },
     /// The command that is run on changes failed.
     CommandFailed {
         /// How it ended, unless it could not be started.
@@ -83,9 +88,11 @@ impl Report<'_> {
             | Self::CommandKilled { .. }
             | Self::Note(_)
             | Self::NotCleared { .. } => true,
-            Self::Started { .. } | Self::Exited { .. } | Self::Delivered { .. } | Self::Signalled { .. } => {
-                false
-            }
+            Self::Started { .. }
+            | Self::Exited { .. }
+            | Self::Delivered { .. }
+            | Self::Signalled { .. }
+            | Self::CommandDone { .. } => false,
         }
     }
 }
@@ -126,6 +133,9 @@ impl fmt::Display for Report<'_> {
                     f,
                     "revision {revision} was not delivered, the one before stays: {reason}"
                 )
+            }
+            Self::CommandDone { revision } => {
+                write!(f, "the command run on changes succeeded for revision {revision}")
             }
             Self::CommandFailed { exit: Some(exit) } => {
                 write!(f, "the command run on changes failed: {exit}")
