@@ -63,4 +63,16 @@ impl<T> Bell<T> {
         state.rung = false;
         state.message.take()
     }
+
+    /// Waits for `time`, rung or not; a message ends that. What rang until the end is answered by what
+    /// follows.
+    pub fn rest(&self, time: Duration) -> Option<T> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .bell
+            .wait_timeout_while(state, time, |state| state.message.is_none());
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.rung = false;
+        state.message.take()
+    }
 }

@@ -25,6 +25,8 @@ struct Load {
 pub(super) struct Carried {
     handed: Vec<Load>,
     applied: Load,
+    /// It does not run now, and uses nothing until it does again.
+    pub(super) is_down: bool,
     /// It ended for good, and has nothing any more.
     pub(super) has_ended: bool,
 }
@@ -65,28 +67,27 @@ impl Carried {
         Revision(self.applied.revision)
     }
 
-    /// What it uses.
-    pub(super) fn uses(&self) -> Vec<Use> {
+    /// What it uses, of all that it is to have: whatever else failed, that is waited for.
+    pub(super) fn uses(&self, wanted: &[(EntryId, Version)]) -> Vec<Use> {
         let mut uses: BTreeMap<EntryId, Use> = BTreeMap::new();
-        let handed = self.handed.last().cloned().unwrap_or_default();
-        for (entry, seen) in handed.seen() {
-            let confirmed = Seen::default();
-            uses.insert(
+        let mut used = |entry, change: &dyn Fn(&mut Use)| {
+            change(uses.entry(entry).or_insert(Use {
                 entry,
-                Use {
-                    entry,
-                    read: seen,
-                    confirmed,
-                },
-            );
+                read: Seen::default(),
+                confirmed: Seen::default(),
+            }));
+        };
+        for (entry, _) in wanted {
+            used(*entry, &|_| {});
         }
         for (entry, seen) in self.applied.seen() {
-            let used = uses.entry(entry).or_insert(Use {
-                entry,
-                read: seen,
-                confirmed: seen,
-            });
-            used.confirmed = seen;
+            used(entry, &|one| one.read = seen);
+            if !self.is_down {
+                used(entry, &|one| one.confirmed = seen);
+            }
+        }
+        for (entry, seen) in self.handed.last().into_iter().flat_map(Load::seen) {
+            used(entry, &|one| one.read = seen);
         }
         uses.into_values().collect()
     }

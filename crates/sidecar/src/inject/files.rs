@@ -35,7 +35,8 @@ impl Target {
             directory: None,
             revision: None,
             carried: Carried::default(),
-            is_due: false,
+            // whether it worked for the files that an earlier run left is not known
+            is_due: true,
         }
     }
 
@@ -100,6 +101,10 @@ impl super::Target for Target {
         }
         self.carried.apply(state.now(), snapshot.revision().0);
         Ok(())
+    }
+
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     fn carried(&self) -> Carried {

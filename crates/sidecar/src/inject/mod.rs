@@ -4,6 +4,7 @@
 mod action;
 mod carried;
 mod files;
+mod heard;
 mod leash;
 mod process;
 
@@ -18,6 +19,7 @@ use strongroom_core::snapshot::Snapshot;
 use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
 
 use crate::bell::Bell;
+use crate::read;
 use crate::settings::{Files, Process, Selection, Settings};
 use crate::state::State;
 use leash::Leash;
@@ -113,6 +115,9 @@ trait Target {
     /// Why not, for people; it is tried again.
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String>;
 
+    /// What it is to have.
+    fn wanted(&self) -> &Wanted;
+
     /// Which versions it has.
     fn carried(&self) -> carried::Carried;
 
@@ -170,8 +175,9 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn consumer(&self, environment: &EnvironmentName) -> Consumer {
+    fn consumer(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Consumer {
         let report = self.target.report();
+        let wanted = read::listed(snapshot, environment, self.target.wanted());
         let carried = self.target.carried();
         Consumer {
             kind: match report.kind {
@@ -191,7 +197,7 @@ impl<T: Target> Delivery<T> {
             revision: carried.revision(),
             problem: self.problem.clone().or(report.problem).unwrap_or_default(),
             is_whole: true,
-            uses: carried.uses(),
+            uses: carried.uses(&wanted.unwrap_or_default()),
         }
     }
 
@@ -263,8 +269,9 @@ impl Inside {
             .set_ready(self.state.is_ready() || shown.iter().all(|one| one.revision.is_some()));
         self.state.set_injections(shown);
         let environment = self.state.environment();
-        let files = self.files.iter().map(|one| one.consumer(environment));
-        let process = self.process.iter().map(|one| one.consumer(environment));
+        let snapshot = &self.state.current().snapshot;
+        let files = self.files.iter().map(|one| one.consumer(environment, snapshot));
+        let process = self.process.iter().map(|one| one.consumer(environment, snapshot));
         self.state.uptake().inject(files.chain(process).collect());
     }
 

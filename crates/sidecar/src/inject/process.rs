@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use strongroom_core::inject::env::EnvSettings;
-use strongroom_core::inject::process::{
-    self, Backoff, Group, Handle, ProcessSettings, Report as Told, Signal,
-};
-use strongroom_core::inject::{Material, Wanted, WithCauses};
+use strongroom_core::inject::process::{self, Backoff, Group, Handle, ProcessSettings, Signal};
+use strongroom_core::inject::{Material, Wanted};
 use strongroom_core::snapshot::Snapshot;
 
 use super::carried::Carried;
+use super::heard::Heard;
 use super::leash::Leash;
 use super::{Order, Report, wanted};
 use crate::asker::Asker;
@@ -19,19 +18,6 @@ use crate::bell::Bell;
 use crate::read;
 use crate::settings::{OnChange, Process};
 use crate::state::State;
-
-/// What the supervisor said, shared with its thread.
-#[derive(Debug, Default)]
-struct Heard {
-    /// The revision the process has.
-    revision: Option<u64>,
-    /// Why it has no newer one.
-    problem: Option<String>,
-    /// It was never started, because of `problem`.
-    failed_to_start: bool,
-    /// It ended for good.
-    has_ended: bool,
-}
 
 #[derive(Debug)]
 pub(super) struct Target {
@@ -97,29 +83,9 @@ impl Target {
                 };
                 let ended = process::supervise(settings, first, updates, &mut |report| {
                     tracing::info!("process: {report}");
-                    match report {
-                        Told::Started { revision, .. } | Told::Delivered { revision, .. } => {
-                            tell(&mut |heard| {
-                                heard.revision = Some(revision);
-                                heard.problem = None;
-                            })
-                        }
-                        Told::Refused { reason, .. } => {
-                            tell(&mut |heard| heard.problem = Some(WithCauses(reason).to_string()))
-                        }
-                        _ => {}
-                    }
+                    tell(&mut |heard| heard.hear(&report));
                 });
-                tell(&mut |heard| match &ended {
-                    Ok(exit) => {
-                        heard.has_ended = true;
-                        heard.problem = Some(format!("it ended: {exit}"));
-                    }
-                    Err(error) => {
-                        heard.failed_to_start = heard.revision.is_none();
-                        heard.problem = Some(WithCauses(error).to_string());
-                    }
-                });
+                tell(&mut |heard| heard.end(&ended));
                 leash.release();
             });
         let thread = thread.map_err(|error| {
@@ -164,7 +130,7 @@ impl Target {
 impl super::Target for Target {
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
         // what the process has is known by now of what was handed over earlier
-        let has = self.heard().revision;
+        let has = self.heard().has();
         if let Some(revision) = has {
             self.carried.apply(state.now(), revision);
         }
@@ -198,8 +164,13 @@ impl super::Target for Target {
 
     fn carried(&self) -> Carried {
         let mut carried = self.carried.clone();
-        carried.has_ended = self.heard().has_ended;
+        let heard = self.heard();
+        (carried.is_down, carried.has_ended) = (heard.is_down, heard.has_ended);
         carried
+    }
+
+    fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     fn report(&self) -> Report {

@@ -18,7 +18,7 @@ use crate::uptake::{Client, Noted, Took};
 /// What belongs to one connection.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    noted: Noted,
+    noted: Noted<16>,
     client: OnceLock<Arc<Client>>,
 }
 
@@ -28,6 +28,7 @@ impl Service {
         let epoch = self.state.uptake().epoch();
         if !self.own.taken.noted.knows(entry.id, entry.revision, epoch)
             && let Some(client) = self.client()
+            && !client.knows(entry.id, entry.revision, epoch)
             && client.read(self.taking(snapshot, entry))
         {
             self.state.uptake().ring();

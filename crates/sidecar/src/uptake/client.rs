@@ -9,7 +9,7 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::{EntryId, Revision, Version};
 use strongroom_core::uptake::{MAX_USES, Seen, Use};
 
-use super::lock;
+use super::{Noted, lock};
 use crate::peer::Peer;
 
 /// What was read or confirmed.
@@ -41,6 +41,7 @@ impl Took {
 #[derive(Debug)]
 pub struct Client {
     peer: Peer,
+    noted: Noted<512>,
     uses: Mutex<Uses>,
 }
 
@@ -54,6 +55,7 @@ impl Client {
     pub(super) fn new(peer: Peer) -> Self {
         Self {
             peer,
+            noted: Noted::default(),
             uses: Mutex::default(),
         }
     }
@@ -63,9 +65,15 @@ impl Client {
         self.peer.pid == peer.pid && self.peer.is_alive()
     }
 
-    /// True while it lives and is the program that connected, as far as this thread may know.
+    /// True while it lives: a process that goes on as another program takes what it read along.
     pub(super) fn is_there(&self) -> bool {
-        self.peer.is_same()
+        self.peer.is_alive()
+    }
+
+    /// True when the version of `entry` that `made` made was noted in this `epoch`: a process that reads
+    /// many entries over many connections need not be waited for by itself.
+    pub fn knows(&self, entry: EntryId, made: Revision, epoch: u64) -> bool {
+        self.noted.knows(entry, made, epoch)
     }
 
     /// Notes a read; true when the version is news.
@@ -123,7 +131,7 @@ pub(super) fn together(clients: &[Arc<Client>]) -> Together {
             all.entry(*entry)
                 .and_modify(|kept| {
                     kept.read = behind(kept.read, one.read);
-                    kept.confirmed = behind(kept.confirmed, one.confirmed);
+                    kept.confirmed = unconfirmed(kept.confirmed, one.confirmed);
                 })
                 .or_insert(*one);
         }
@@ -149,6 +157,26 @@ fn behind(a: Seen, b: Seen) -> Seen {
     }
 }
 
+/// The same of confirmations: where one did confirm and the other did not, nothing counts, and that it
+/// is done by others of this name is told: who does it is waited for to do so again.
+fn unconfirmed(a: Seen, b: Seen) -> Seen {
+    let version = a.version.max(b.version);
+    match behind(a, b) {
+        last if last.is_some() => last,
+        last => Seen { version, ..last },
+    }
+}
+
+/// What was confirmed in an earlier run of this sidecar is not known to hold; that it was, is.
+pub(super) fn remember(uses: &mut [Use], earlier: &[Use]) {
+    for one in uses.iter_mut().filter(|one| !one.confirmed.is_some()) {
+        let before = earlier.iter().find(|before| before.entry == one.entry);
+        if let Some(before) = before.filter(|before| before.confirmed.is_some()) {
+            one.confirmed.version = before.confirmed.version;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +190,44 @@ mod tests {
         };
         assert_eq!(behind(seen(2, 20, 1), seen(1, 10, 5)), seen(1, 10, 5));
         assert_eq!(behind(seen(1, 10, 1), seen(2, 20, 5)), seen(1, 10, 5));
-        // who never confirmed has not
-        assert_eq!(behind(seen(2, 20, 1), Seen::default()), seen(0, 0, 1));
+        // who never confirmed has not, and is to
+        for (a, b) in [
+            (seen(2, 20, 1), Seen::default()),
+            (Seen::default(), seen(2, 20, 1)),
+        ] {
+            assert_eq!(unconfirmed(a, b), seen(2, 0, 1));
+        }
+        assert_eq!(unconfirmed(Seen::default(), Seen::default()), Seen::default());
+        assert_eq!(unconfirmed(seen(2, 20, 1), seen(1, 10, 5)), seen(1, 10, 5));
+    }
+
+    #[test]
+    fn who_confirmed_in_an_earlier_run_is_to_do_so_again() {
+        let used = |read, version, revision| Use {
+            entry: EntryId([1; 16]),
+            read: Seen {
+                version: Version(read),
+                revision: Revision(revision),
+                at: Timestamp(1),
+            },
+            confirmed: Seen {
+                version: Version(version),
+                revision: Revision(revision),
+                at: Timestamp(1),
+            },
+        };
+        let mut uses = [Use {
+            confirmed: Seen::default(),
+            ..used(2, 0, 20)
+        }];
+        remember(&mut uses, &[used(1, 1, 10)]);
+        let [one] = uses;
+        assert_eq!(
+            (one.confirmed.version, one.confirmed.revision),
+            (Version(1), Revision(0))
+        );
+        let mut uses = [used(2, 2, 20)];
+        remember(&mut uses, &[used(1, 1, 10)]);
+        assert_eq!(uses, [used(2, 2, 20)]);
     }
 }

@@ -9,8 +9,10 @@
 
 mod budget;
 mod client;
+mod found;
 mod name;
 mod noted;
+mod reports;
 mod writer;
 
 use std::collections::HashMap;

@@ -1,18 +1,22 @@
-//! What a connection noted last: owns telling in a few relaxed loads that a read is no news. It must
+//! What a connection or a process noted last: owns telling in a few relaxed loads that a read is no news. It must
 //! not know what is read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use strongroom_core::id::{EntryId, Revision};
 
-/// As many entries as a connection reads in turn without noting them again.
-const SLOTS: usize = 16;
+/// The reads that were noted, of about so many entries that are read in turn. Nothing is written where
+/// all are known, so that many threads may ask at once.
+#[derive(Debug)]
+pub struct Noted<const SLOTS: usize>([AtomicU64; SLOTS]);
 
-/// The reads of one connection that were noted.
-#[derive(Debug, Default)]
-pub struct Noted([AtomicU64; SLOTS]);
+impl<const SLOTS: usize> Default for Noted<SLOTS> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; SLOTS])
+    }
+}
 
-impl Noted {
+impl<const SLOTS: usize> Noted<SLOTS> {
     /// True when the version of `entry` that `revision` made was noted already in this `epoch`; from
     /// now on it is.
     pub fn knows(&self, entry: EntryId, revision: Revision, epoch: u64) -> bool {
@@ -43,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_read_is_news_once_for_each_version_and_epoch() {
-        let noted = Noted::default();
+        let noted = Noted::<16>::default();
         let entry = |byte| EntryId([byte; 16]);
         for byte in 1..=16 {
             assert!(!noted.knows(entry(byte), Revision(1), 0));

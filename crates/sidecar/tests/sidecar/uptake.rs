@@ -1,9 +1,18 @@
 //! Uptake: what a sidecar reports of its consumers, as any member reads it from the store.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
+use strongroom_core::Vault;
+use strongroom_core::ambient::{Ambient, Timestamp};
+use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::EntryId;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Use};
+use strongroom_core::store::Wake;
+use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Use};
+use strongroom_core::vault::{Edit, OpenOptions};
 
 use crate::grant::audit_of;
 use crate::http::{self, Answer, Client};
@@ -46,6 +55,42 @@ fn until_it_has(
     })
 }
 
+/// Who is waited for, as a rotator asks: kind, what is missing, and why.
+fn waiting(scene: &Scene) -> Vec<(ConsumerKind, Missing, String)> {
+    let snapshot = scene.vault.snapshot();
+    let entry = snapshot.entry(&environment("prod"), &path("web/token")).unwrap();
+    let uptake = scene.vault.uptake().unwrap();
+    let day = Duration::from_secs(24 * 3600);
+    let now = Ambient::system().now();
+    let lags = uptake.waiting(entry.id, entry.version, entry.revision, now, day);
+    let lags = lags.iter().map(|lag| {
+        let consumer = &lag.reported.consumer;
+        (consumer.kind, lag.missing, consumer.problem.clone())
+    });
+    lags.collect()
+}
+
+/// Waits until nobody is waited for.
+fn until_all_have_it(scene: &Scene) {
+    until("nobody is waited for", || waiting(scene).is_empty().then_some(()));
+}
+
+/// Waits until one of `kind` alone is waited for, to do `missing`; why it has not.
+fn until_it_lags(scene: &Scene, kind: ConsumerKind, missing: Missing) -> String {
+    until(&format!("{kind:?} is waited for to {missing:?}"), || {
+        let all = waiting(scene);
+        match &all[..] {
+            [(found, what, problem)] if (*found, *what) == (kind, missing) => Some(problem.clone()),
+            _ => None,
+        }
+    })
+}
+
+fn read(client: &mut Client) {
+    let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
+    assert_eq!(answer.status, 200);
+}
+
 fn confirm(connection: &mut Client, body: &str) -> Answer {
     let length = body.len();
     let head =
@@ -60,10 +105,6 @@ fn what_a_client_reads_and_confirms_is_reported() {
     let (audit, directory) = audit_of(&scene);
     let sidecar = Sidecar::start(&scene, &audit);
     let mut client = Client::connect(&sidecar.socket).unwrap();
-    let read = |client: &mut Client| {
-        let answer = client.request("GET", "/api/v1/secrets/web/token", &[]).unwrap();
-        assert_eq!(answer.status, 200);
-    };
     read(&mut client);
     let socket = ConsumerKind::Socket;
     let found = until_it_has(&scene, socket, "the read is reported", |used, _| {
@@ -193,4 +234,283 @@ fn what_cannot_be_reported_is_said_once_and_holds_up_nobody() {
         .matches("it is not reported who uses which version")
         .count();
     assert_eq!(said, 1);
+}
+
+#[test]
+fn after_a_commit_each_consumer_is_waited_for_until_it_has_it() {
+    let scene = Scene::with_token();
+    let gate = scene.file("gate");
+    fs::write(&gate, "").unwrap();
+    let gate = gate.display();
+    let sidecar = Sidecar::start(
+        &scene,
+        &format!(
+            "[[files]]\ndirectory = \"files\"\non_change = {{ command = [\"/bin/sh\", \"-c\", \"test -e {gate}\"] }}\n\
+             [process]\ncommand = [\"/bin/sleep\", \"1000\"]"
+        ),
+    );
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    read(&mut client);
+    let kinds = [ConsumerKind::Files, ConsumerKind::Process, ConsumerKind::Socket];
+    for kind in kinds {
+        until_it_has(&scene, kind, "it has the first version", |used, _| {
+            used.read.version.0 == 1
+        });
+    }
+    until_all_have_it(&scene);
+
+    let mut watch = scene.vault.watch_uptake().unwrap();
+    sidecar.serves(scene.secret("web/token", "two"));
+    // who reads by itself is the last one
+    until_it_lags(&scene, ConsumerKind::Socket, Missing::Read);
+    while watch.wait(Duration::ZERO).unwrap() == Wake::Changed {}
+    read(&mut client);
+    assert_eq!(watch.wait(Duration::from_secs(30)).unwrap(), Wake::Changed);
+    until_all_have_it(&scene);
+
+    // one whose reload fails stays behind, and says why
+    fs::remove_file(scene.file("gate")).unwrap();
+    sidecar.serves(scene.secret("web/token", "three"));
+    read(&mut client);
+    let problem = until_it_lags(&scene, ConsumerKind::Files, Missing::Reload);
+    until("it says why", || {
+        waiting(&scene)
+            .first()?
+            .2
+            .contains("/bin/sh failed: exit status: 1")
+            .then_some(())
+    });
+    assert!(!problem.contains("three"));
+    fs::write(scene.file("gate"), "").unwrap();
+    until_all_have_it(&scene);
+
+    // what cannot be delivered is waited for as well: it is not there without its required entry
+    let of = |kind| {
+        let all = reported(&scene, kind);
+        all.into_iter()
+            .filter(|one| one.presence == Presence::Present)
+            .count()
+    };
+    assert_eq!(kinds.map(of), [1, 1, 1]);
+    sidecar.terminate();
+}
+
+#[test]
+fn what_was_never_delivered_is_waited_for() {
+    let scene = Scene::with_token();
+    let files = "[[files]]\ndirectory = \"files\"\nrequired = [\"web/absent\"]";
+    let sidecar = Sidecar::launch(
+        crate::process::command(&scene.settings(files)),
+        scene.file("web/s.sock"),
+    );
+    until("it says why", || {
+        let all = waiting(&scene);
+        let (kind, missing, problem) = all.first()?;
+        assert_eq!((*kind, *missing), (ConsumerKind::Files, Missing::Deliver));
+        problem.contains("web/absent").then_some(())
+    });
+    scene.secret("web/absent", "there");
+    until_all_have_it(&scene);
+    drop(sidecar);
+}
+
+#[test]
+fn a_process_whose_command_fails_or_that_does_not_run_has_it_not() {
+    let scene = Scene::with_token();
+    let gate = scene.file("gate");
+    let gate = gate.display();
+    let sidecar = Sidecar::start(
+        &scene,
+        &format!(
+            "[process]\ncommand = [\"/bin/sleep\", \"1000\"]\n\
+             on_change = {{ command = [\"/bin/sh\", \"-c\", \"test -e {gate}\"] }}"
+        ),
+    );
+    let kind = ConsumerKind::Process;
+    until_it_has(&scene, kind, "it runs", |used, _| used.confirmed.version.0 == 1);
+    until_all_have_it(&scene);
+    scene.secret("web/token", "two");
+    until("its command failed", || {
+        let all = waiting(&scene);
+        let (_, missing, problem) = all.first()?;
+        (*missing == Missing::Reload && problem.contains("failed: exit code 1")).then_some(())
+    });
+    // a revision that changes none of its values makes nothing good
+    scene.commit(vec![Edit::AddEnvironment {
+        name: environment("elsewhere"),
+        parent: None,
+        compartment: None,
+    }]);
+    until("that revision was delivered", || {
+        let all = sidecar.status();
+        let revision = all["injections"][0]["revision"].as_u64()?;
+        (revision == scene.revision()).then_some(())
+    });
+    assert_eq!(waiting(&scene).len(), 1);
+    fs::write(scene.file("gate"), "").unwrap();
+    scene.secret("web/token", "three");
+    until_all_have_it(&scene);
+    sidecar.terminate();
+
+    let settings = "[process]\ncommand = [\"/bin/sh\", \"-c\", \"exit 3\"]\nrestart = \"always\"";
+    let sidecar = Sidecar::start(&scene, settings);
+    until("it does not run", || {
+        let all = waiting(&scene);
+        let (_, missing, problem) = all.first()?;
+        (*missing == Missing::Reload && problem.contains("it ended: exit code 3")).then_some(())
+    });
+    drop(sidecar);
+}
+
+#[test]
+fn what_failed_before_a_kill_has_not_succeeded_after_it() {
+    let scene = Scene::with_token();
+    let gate = scene.file("gate");
+    let files = format!(
+        "[[files]]\ndirectory = \"files\"\non_change = {{ command = [\"/bin/sh\", \"-c\", \"test -e {}\"] }}",
+        gate.display()
+    );
+    let sidecar = Sidecar::start(&scene, &files);
+    until_it_lags(&scene, ConsumerKind::Files, Missing::Reload);
+    sidecar.kill();
+    let sidecar = Sidecar::start(&scene, &files);
+    // the files are as they are to be; the command did not succeed for them yet
+    until("the command has failed again", || {
+        let problem = &sidecar.status()["injections"][0]["problem"];
+        problem.as_str()?.contains("failed").then_some(())
+    });
+    until_it_lags(&scene, ConsumerKind::Files, Missing::Reload);
+    fs::write(&gate, "").unwrap();
+    until_all_have_it(&scene);
+    drop(sidecar);
+}
+
+#[test]
+fn who_confirms_is_to_do_so_over_a_kill_of_the_sidecar() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    assert_eq!(
+        confirm(&mut client, r#"{"path":"web/token","version":1}"#).status,
+        200
+    );
+    until_it_has(&scene, ConsumerKind::Socket, "it confirmed", |used, _| {
+        used.confirmed.version.0 == 1
+    });
+    sidecar.kill();
+    // nobody knows what became of it
+    scene.secret("web/token", "two");
+    until_it_lags(&scene, ConsumerKind::Socket, Missing::Read);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    read(&mut client);
+    until_it_lags(&scene, ConsumerKind::Socket, Missing::Confirm);
+    assert_eq!(
+        confirm(&mut client, r#"{"path":"web/token","version":2}"#).status,
+        200
+    );
+    until_all_have_it(&scene);
+    drop(sidecar);
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn it_reads_and_becomes_another() {
+    let socket = std::env::var_os("UPTAKE_SOCKET").unwrap();
+    read(&mut Client::connect(socket.as_ref()).unwrap());
+    panic!("{}", Command::new("sleep").arg("1000").exec());
+}
+
+#[test]
+fn who_goes_on_as_another_program_is_waited_for_until_it_ends() {
+    let scene = Scene::with_token();
+    scene.secret("web/other", "another");
+    let sidecar = Sidecar::start(&scene, "");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "uptake::it_reads_and_becomes_another", "--ignored"])
+        .env("UPTAKE_SOCKET", &sidecar.socket)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stat = format!("/proc/{}/comm", child.id());
+    until("it is another program", || {
+        (fs::read_to_string(&stat).ok()? == "sleep\n").then_some(())
+    });
+    let socket = ConsumerKind::Socket;
+    until_it_has(&scene, socket, "it is reported", |used, _| {
+        used.read.version.0 == 1
+    });
+    sidecar.serves(scene.secret("web/token", "two"));
+    // another process of that name has it
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    read(&mut client);
+    let other = client.request("GET", "/api/v1/secrets/web/other", &[]).unwrap();
+    assert_eq!(other.status, 200);
+    until("that is reported", || {
+        let [one] = reported(&scene, socket).try_into().ok()?;
+        let one: Consumer = one;
+        (one.uses.len() == 2).then_some(())
+    });
+    until_it_lags(&scene, socket, Missing::Read);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(
+        confirm(&mut client, r#"{"path":"web/other","version":1}"#).status,
+        200
+    );
+    until_all_have_it(&scene);
+}
+
+#[test]
+fn what_the_store_lost_is_reported_again() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "[[files]]\ndirectory = \"files\"");
+    let has_first = |used: &Use, _: &Consumer| used.confirmed.version.0 == 1;
+    until_it_has(&scene, ConsumerKind::Files, "the files are there", has_first);
+    for name in ["store.db.uptake", "store.db.uptake-wal", "store.db.uptake-shm"] {
+        let _ = fs::remove_file(scene.file(name));
+    }
+    assert_eq!(scene.vault.uptake().unwrap().reported, []);
+    // something else is news
+    read(&mut Client::connect(&sidecar.socket).unwrap());
+    until_it_has(
+        &scene,
+        ConsumerKind::Files,
+        "the files are reported again",
+        has_first,
+    );
+    assert!(sidecar.status()["unreported"].is_null());
+}
+
+#[test]
+fn two_that_report_as_one_are_told() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "[[files]]\ndirectory = \"files\"");
+    let files = until_it_has(&scene, ConsumerKind::Files, "the files are there", |used, _| {
+        used.confirmed.version.0 == 1
+    });
+    // the same identity, host and socket path, in another container say
+    let identity = Arc::new(Identity::read_file(&scene.file("web.identity"), || None).unwrap());
+    let other = Vault::open(Arc::new(scene.store()), identity, OpenOptions::default()).unwrap();
+    let counter = other
+        .own_reports()
+        .unwrap()
+        .iter()
+        .map(|one| one.counter)
+        .max()
+        .unwrap();
+    let false_ones = Consumer {
+        uses: Vec::new(),
+        since: Timestamp(1),
+        ..files
+    };
+    other.report(vec![false_ones], counter + 1000).unwrap();
+    read(&mut Client::connect(&sidecar.socket).unwrap());
+    let problem = until("status says it", || {
+        sidecar.status()["unreported"].as_str().map(str::to_owned)
+    });
+    assert!(problem.contains("another sidecar"), "{problem}");
+    until_it_has(&scene, ConsumerKind::Files, "it says what it has", |used, _| {
+        used.confirmed.version.0 == 1
+    });
 }
