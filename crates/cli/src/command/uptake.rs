@@ -127,18 +127,19 @@ fn found(
     now: Timestamp,
 ) -> UptakeJson {
     let within = Duration::from_secs(args.within.saturating_mul(3600));
-    let since = Timestamp(
-        now.0
-            .saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX)),
-    );
+    let lags = entry.map(|entry| uptake.waiting(entry.id, entry.version, entry.revision, now, within));
+    let lags = lags.unwrap_or_default();
     let mut consumers = Vec::new();
     for reported in &uptake.reported {
         let consumer = &reported.consumer;
-        if consumer.kind == ConsumerKind::Sidecar || consumer.environment != args.environment {
+        // an entry is used in the environments that inherit it, too
+        let is_elsewhere = entry.is_none() && consumer.environment != args.environment;
+        if consumer.kind == ConsumerKind::Sidecar || is_elsewhere {
             continue;
         }
         let used = entry.map(|entry| consumer.of(entry.id));
-        let missing = entry.and_then(|entry| consumer.lacks(entry.id, entry.version, entry.revision, since));
+        let lag = lags.iter().find(|lag| std::ptr::eq(lag.reported, reported));
+        let missing = lag.map(|lag| lag.missing);
         // it does not use the entry, as far as is known
         if used == Some(None) && missing.is_none() {
             continue;
@@ -179,7 +180,9 @@ fn line(
         Some((read, _)) => Some(read),
         None => newest(|one| one.read),
     };
-    let confirmed = used.map(|(_, confirmed)| confirmed).filter(Seen::is_some);
+    // of an earlier run it is only known that there was one
+    let counts = |seen: &Seen| seen.is_some() && seen.revision.0 > 0;
+    let confirmed = used.map(|(_, confirmed)| confirmed).filter(counts);
     let at = match used {
         Some((read, confirmed)) => read.at.max(confirmed.at),
         None => reported.time,
