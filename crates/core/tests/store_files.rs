@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use store_support::{Job, SOON, append_until_in, commit, companion, my_job, object, objects, say, store};
 use strongroom_core::id::Revision;
-use strongroom_core::store::{AppendError, SqliteStore, Store, StoreError, Wake};
+use strongroom_core::store::{AppendError, SqliteStore, Store, StoreError, StoredReport, Wake};
 use tempfile::TempDir;
 
 /// Somebody who owns nothing here.
@@ -65,6 +65,7 @@ fn child() {
             )),
             Err(error) => say(error),
         },
+        "report" => report_and_read(&path),
         "write until there is no room" => write_until_there_is_no_room(&path),
         _ => panic!("no such job"),
     }
@@ -257,6 +258,92 @@ fn a_reader_needs_only_read_permission() {
 #[test]
 fn a_reader_need_not_even_list_the_directory() {
     follow_with_read_permission_only(0o711);
+}
+
+fn report_and_read(path: &Path) {
+    let store = SqliteStore::open(path, false).unwrap();
+    let reported = store.put_reports(&[report(2)]);
+    let reported = reported.map_err(|error| match error {
+        StoreError::ReadOnly { .. } => "may not".to_owned(),
+        other => other.to_string(),
+    });
+    let there = store.reports().map(|all| all.len());
+    say(format!("{reported:?} {there:?}"));
+}
+
+fn report(slot: u8) -> StoredReport {
+    StoredReport {
+        slot: [slot; 32],
+        counter: 1,
+        bytes: b"a report".to_vec(),
+    }
+}
+
+#[test]
+fn a_reader_reports_where_the_directory_lets_it() {
+    if !root::can("become another user") {
+        return;
+    }
+    let (directory, path, store) = store();
+    let copy = directory.path().join("test-binary");
+    copied::copy(std::env::current_exe().unwrap(), &copy);
+    set_mode(&copy, 0o755);
+    set_mode(&path, 0o644);
+    for suffix in ["-wal", "-shm"] {
+        set_mode(&companion(&path, suffix), 0o644);
+    }
+    let report_as_stranger = || {
+        let job = Job::start_as(STRANGER, "child", "report", &path, &copy);
+        let line = job.line();
+        job.finish();
+        line
+    };
+    set_mode(directory.path(), 0o755);
+    assert_eq!(report_as_stranger(), "Err(\"may not\") Ok(0)");
+    store.put_reports(&[report(1)]).unwrap();
+    let beside = companion(&path, ".uptake");
+    assert_eq!(mode(&beside), 0o644, "as the store");
+    assert_eq!(report_as_stranger(), "Err(\"may not\") Ok(1)");
+    // with the sticky bit everybody makes files there, and nobody takes those of others away
+    for suffix in ["", "-wal", "-shm"] {
+        fs::remove_file(companion(&beside, suffix)).unwrap();
+    }
+    set_mode(directory.path(), 0o1777);
+    assert_eq!(report_as_stranger(), "Ok(()) Ok(1)");
+    store.put_reports(&[report(1)]).unwrap();
+    assert_eq!(store.reports().unwrap(), [report(1), report(2)]);
+}
+
+#[test]
+fn reports_that_are_damaged_hold_up_nothing_and_may_be_removed() {
+    let (_directory, path, store) = store();
+    let beside = companion(&path, ".uptake");
+    for bytes in [
+        &b"not a database, but longer than its head would be: ".repeat(9)[..],
+        b"short",
+    ] {
+        fs::write(&beside, bytes).unwrap();
+        let errors = [
+            store.put_reports(&[report(1)]).unwrap_err(),
+            store.reports().unwrap_err(),
+            store.drop_reports(&[([1; 32], 1)]).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+            assert!(error.to_string().contains("remove it"), "{error}");
+        }
+        append_until_in(&store, "the store itself goes on", &[]);
+        fs::remove_file(&beside).unwrap();
+        store.put_reports(&[report(1)]).unwrap();
+        assert_eq!(store.reports().unwrap(), [report(1)]);
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(companion(&beside, suffix)).unwrap();
+        }
+        assert_eq!(store.reports().unwrap(), []);
+    }
+    // a store in its place is none of it
+    fs::copy(&path, &beside).unwrap();
+    assert!(matches!(store.reports().unwrap_err(), StoreError::Damaged { .. }));
 }
 
 #[test]

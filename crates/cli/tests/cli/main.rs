@@ -34,5 +34,6 @@ mod settings;
 mod structure;
 mod terminal;
 mod transfer;
+mod uptake;
 mod watch;
 mod workload;

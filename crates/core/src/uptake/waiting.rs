@@ -201,6 +201,7 @@ impl Consumer {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::name::EnvironmentName;

@@ -48,7 +48,7 @@ impl Beside {
     pub(super) fn drop(&self, reports: &[([u8; 32], u64)]) -> Result<(), StoreError> {
         match self.change(|connection| remove(connection, reports)) {
             Err(StoreError::Missing { .. }) => Ok(()),
-            other => other,
+            other => other.map_err(removable),
         }
     }
 
