@@ -13,14 +13,15 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
-use strongroom_core::id::{PlaceId, Revision};
+use strongroom_core::id::{PlaceId, Revision, Version};
 use strongroom_core::rotation::{Effect, Strategy as Way};
 use strongroom_core::rotator::{
-    Action, Call, Delivered, DriveError, Driver, End, How, LABEL, Named, Target, Told, Trouble, Uptake,
-    Waiting, Witness,
+    Action, Call, Delivered, DriveError, Driver, End, How, LABEL, Named, Reports, Target, Told, Trouble,
+    Uptake, Waiting, Witness,
 };
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Label, Role};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Seen, Use};
 use strongroom_core::vault::{Edit, Expect, Put};
 use vault_kit::{World, env, expose, get, path};
 
@@ -131,13 +132,20 @@ struct Scene {
     server: Server,
     consumers: Consumers,
     log: Log,
+    /// Whether consumers are those that sidecars report.
+    is_reported: bool,
 }
 
 impl Scene {
     fn new(way: Way) -> Self {
+        Self::within(way, "0s")
+    }
+
+    /// With consumers that are waited for so long.
+    fn within(way: Way, deadline: &str) -> Self {
         let world = World::new();
         let plan = format!(
-            "strategy = \"{way}\"\ngenerator = \"password\"\nsettle = \"0s\"\ndeadline = \"0s\"\n\
+            "strategy = \"{way}\"\ngenerator = \"password\"\nsettle = \"0s\"\ndeadline = \"{deadline}\"\n\
              [target]\nexec = [\"/bin/true\"]\nretry = \"0s\"\n"
         );
         let document = vault_kit::put(
@@ -169,6 +177,7 @@ impl Scene {
             },
             consumers: Consumers(VecDeque::new()),
             log: Log::default(),
+            is_reported: false,
         }
     }
 
@@ -181,6 +190,8 @@ impl Scene {
             Some(rotation) => Named::by_record(&vault, rotation).unwrap(),
             None => Named::of(&vault.snapshot(), &environment, &path).unwrap(),
         };
+        let ambient = Ambient::system();
+        let mut reports = Reports::new(&vault, &ambient, named.plan.settle, named.plan.within);
         let driver = Driver {
             vault: &vault,
             environment: &environment,
@@ -188,9 +199,13 @@ impl Scene {
             named: &named,
             message: "quarterly",
             place: PlaceId([1; 16]),
-            ambient: &Ambient::system(),
+            ambient: &ambient,
             target: &mut self.server,
-            uptake: &mut self.consumers,
+            uptake: if self.is_reported {
+                &mut reports
+            } else {
+                &mut self.consumers
+            },
             witness: &mut self.log,
         };
         match running {
@@ -324,6 +339,103 @@ fn a_target_that_fails_where_there_is_no_other_way_stops_it() {
     assert!(scene.is_running());
     assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
     scene.at_rest();
+}
+
+/// A sidecar of a member, which reports of one client at its socket.
+struct Sidecar {
+    vault: Vault,
+    counter: u64,
+}
+
+impl Sidecar {
+    /// Says that the client read what is current now.
+    fn report(&mut self) -> Version {
+        self.vault.refresh().unwrap();
+        let snapshot = self.vault.snapshot();
+        let entry = snapshot.entry(&env("prod"), &path(AT)).unwrap();
+        let now = Ambient::system().now();
+        let consumer = Consumer {
+            kind: ConsumerKind::Socket,
+            presence: Presence::Present,
+            host: "host1".into(),
+            sidecar: "/run/strongroom.sock".into(),
+            name: "web".into(),
+            environment: env("prod"),
+            revision: Revision(0),
+            since: now,
+            problem: String::new(),
+            is_whole: true,
+            uses: vec![Use {
+                entry: entry.id,
+                read: Seen {
+                    version: entry.version,
+                    revision: snapshot.revision(),
+                    at: now,
+                },
+                confirmed: Seen::default(),
+            }],
+        };
+        self.counter += 1;
+        self.vault.report(vec![consumer], self.counter).unwrap();
+        entry.version
+    }
+}
+
+/// A scene with a sidecar whose client has the first value.
+fn reported(deadline: &str) -> (Scene, Sidecar) {
+    let mut scene = Scene::within(Way::Overlap, deadline);
+    scene.is_reported = true;
+    let identity = scene.world.member("web", Role::Reader, &["prod"]);
+    let mut sidecar = Sidecar {
+        vault: scene.world.open(&identity).unwrap(),
+        counter: 0,
+    };
+    assert_eq!(sidecar.report(), Version(1));
+    (scene, sidecar)
+}
+
+#[test]
+fn the_old_value_ends_when_those_who_are_reported_have_the_new_one() {
+    let (mut scene, mut sidecar) = reported("5m");
+    let reports = std::thread::spawn(move || {
+        // Reads on, and has the new one some time after it was delivered.
+        while sidecar.report() == Version(1) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
+    reports.join().unwrap();
+    assert_ne!(scene.at_rest(), b"first");
+    let at = |what: &str| scene.log.told.iter().position(|told| told.contains(what));
+    assert!(at("Committed(Deliver").unwrap() < at("Committed(Retire").unwrap());
+}
+
+#[test]
+fn one_that_is_reported_to_lag_is_named_at_the_deadline() {
+    let (mut scene, mut sidecar) = reported("1s");
+    let End::Lagging(waiting) = scene.run(How::default()).unwrap() else {
+        panic!("it did not wait");
+    };
+    let who: Vec<_> = waiting.iter().map(|each| each.consumer.as_str()).collect();
+    assert_eq!(who, ["socket web at host1 (read)"]);
+    assert_eq!(scene.server.valid.len(), 2);
+    // Taken back, it waits for whoever has the new one.
+    assert_eq!(sidecar.report(), Version(2));
+    let abort = How {
+        abort: true,
+        ..How::default()
+    };
+    assert!(matches!(scene.run(abort).unwrap(), End::Lagging(_)));
+    assert_eq!(sidecar.report(), Version(1));
+    assert_eq!(scene.run(How::default()).unwrap(), End::Undone(None));
+    assert_eq!(scene.at_rest(), b"first");
+    // Whoever is removed is not waited for.
+    sidecar.report();
+    let gone = Edit::RemoveMember {
+        name: vault_kit::name("web"),
+    };
+    scene.world.commit(vec![gone]).unwrap();
+    assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
 }
 
 fn fate() -> impl Strategy<Value = Fate> {

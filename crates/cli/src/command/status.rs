@@ -4,9 +4,10 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use super::rotate::overdue;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{FAINT, Table, harmless, show_error};
+use crate::output::{CHANGED, FAINT, Table, harmless, show_error};
 use crate::settings::Setting;
 use crate::{open, output};
 
@@ -46,6 +47,26 @@ struct StoreJson {
     role: Option<&'static str>,
     opens: Vec<String>,
     environments: Vec<String>,
+    rotations: Vec<RotationJson>,
+    overdue: Vec<OverdueJson>,
+}
+
+/// A rotation that runs.
+#[derive(Debug, Serialize)]
+struct RotationJson {
+    environment: String,
+    path: String,
+    phase: &'static str,
+    runner: String,
+    since: String,
+}
+
+/// A secret whose rotation needs somebody.
+#[derive(Debug, Serialize)]
+struct OverdueJson {
+    environment: String,
+    path: String,
+    why: String,
 }
 
 /// The exit code is that of the store: a status that shows a broken one does not end with 0.
@@ -141,6 +162,8 @@ fn store(context: &Context) -> Result<StoreJson, CliError> {
     let opened = open::reader(&context.settings)?;
     let snapshot = opened.vault.snapshot();
     let me = snapshot.members().into_iter().find(|member| member.is_self);
+    let running = opened.vault.rotations().into_iter().flatten();
+    let overdue = overdue(&opened, None)?;
     Ok(StoreJson {
         location: opened.vault.location(),
         fingerprint: snapshot.fingerprint().to_string(),
@@ -160,13 +183,30 @@ fn store(context: &Context) -> Result<StoreJson, CliError> {
             .iter()
             .map(|environment| environment.name.to_string())
             .collect(),
+        rotations: running
+            .map(|rotation| RotationJson {
+                environment: rotation.environment.to_string(),
+                path: rotation.path.to_string(),
+                phase: rotation.phase().as_str(),
+                since: rotation.since().to_string(),
+                runner: rotation.runner,
+            })
+            .collect(),
+        overdue: overdue
+            .iter()
+            .map(|each| OverdueJson {
+                environment: each.environment.to_string(),
+                path: each.path.to_string(),
+                why: each.words(),
+            })
+            .collect(),
     })
 }
 
 fn store_lines(store: &StoreJson) -> String {
     let member = store.member.as_deref().unwrap_or("-");
     let role = store.role.unwrap_or("-");
-    [
+    let mut text: String = [
         ("store", store.location.clone()),
         ("fingerprint", store.fingerprint.clone()),
         (
@@ -180,5 +220,26 @@ fn store_lines(store: &StoreJson) -> String {
     ]
     .iter()
     .map(|(name, value)| format!("{name:<13} {value}\n"))
-    .collect()
+    .collect();
+    for each in &store.rotations {
+        text.push_str(&format!(
+            "{:<13} {} {}: {} since {}, by {}\n",
+            "rotating",
+            each.environment,
+            each.path,
+            each.phase,
+            each.since,
+            harmless(&each.runner)
+        ));
+    }
+    for each in &store.overdue {
+        text.push_str(&format!(
+            "{CHANGED}{:<13}{CHANGED:#} {} {}: {}\n",
+            "overdue",
+            each.environment,
+            each.path,
+            harmless(&each.why)
+        ));
+    }
+    text
 }

@@ -119,6 +119,25 @@ fn show(args: &Args, context: &Context, opened: &Opened, is_drawn: bool) -> Resu
     context.output.answer(&json, &text)
 }
 
+/// The table of one entry, for who waits for its consumers.
+pub(crate) fn of_entry(
+    opened: &Opened,
+    (environment, path): (&EnvironmentName, &EntryPath),
+    within: Duration,
+) -> Result<String, CliError> {
+    let args = Args {
+        environment: environment.clone(),
+        path: Some(path.clone()),
+        within: within.as_secs().div_ceil(3600),
+        watch: false,
+    };
+    let snapshot = opened.vault.snapshot();
+    let entry = snapshot.entry(environment, path)?;
+    let uptake = opened.vault.uptake()?;
+    let now = Ambient::system().now();
+    Ok(table(&found(&args, &snapshot, Some(&entry), &uptake, now)))
+}
+
 fn found(
     args: &Args,
     snapshot: &Snapshot,

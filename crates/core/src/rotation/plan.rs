@@ -24,8 +24,10 @@ pub struct Plan {
     pub every: Option<Duration>,
     /// Up to how much later each secret is due, so that not all are at once.
     pub jitter: Duration,
-    /// How long consumers have where nobody knows what they have.
+    /// How long consumers have at least, for those that nobody reports of.
     pub settle: Duration,
+    /// A consumer that used the secret in this time is waited for.
+    pub within: Duration,
     /// How long consumers are waited for.
     pub deadline: Duration,
     /// The program that knows the target.
@@ -64,6 +66,7 @@ impl FromStr for Plan {
         let jitter = keys.duration("jitter");
         let settle = keys.duration("settle").unwrap_or(Duration::from_secs(10));
         let deadline = keys.duration("deadline").unwrap_or(Duration::from_secs(3600));
+        let within = keys.duration("within").unwrap_or(Duration::from_secs(86_400));
         let mut below = keys.table("target");
         let exec = below.list("exec").unwrap_or_default();
         let variables = below.list("env").unwrap_or_default();
@@ -119,6 +122,7 @@ impl FromStr for Plan {
                 every,
                 jitter: jitter.unwrap_or_default(),
                 settle,
+                within,
                 deadline,
                 target: ExecPlan {
                     program,

@@ -18,8 +18,8 @@ use crate::vault::{CommitError, Rotate, Rotation, RotationEdit};
 
 /// Between a call's end and the end of the time that the store was told.
 const MARGIN: Duration = Duration::from_secs(30);
-/// Between two looks at consumers, and first between two tries at a target.
-const LOOK: Duration = Duration::from_millis(100);
+/// At most between two looks at consumers, and first between two tries at a target.
+const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How to go on with a rotation that runs.
@@ -314,10 +314,13 @@ impl<'a> Driver<'a> {
     }
 
     fn delivered(&self) -> Result<Delivered<'a>, DriveError> {
+        let entry = self.vault.snapshot().entry(self.environment, self.path)?;
         Ok(Delivered {
             environment: self.environment,
             path: self.path,
-            version: self.vault.snapshot().entry(self.environment, self.path)?.version,
+            entry: entry.id,
+            version: entry.version,
+            revision: entry.revision,
             since: self.ambient.now(),
         })
     }
@@ -345,7 +348,8 @@ impl<'a> Driver<'a> {
                 self.witness.told(&Told::Waiting(&waiting));
                 before = waiting;
             }
-            std::thread::sleep(LOOK);
+            let left = self.named.plan.deadline.saturating_sub(began.elapsed());
+            self.uptake.pause(LOOK.min(left));
         }
     }
 

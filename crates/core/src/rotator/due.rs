@@ -1,35 +1,21 @@
 //! When a secret is due: owns the moment, from the age of its value and its plan. It must not rotate.
 
-use crate::Vault;
+use std::collections::BTreeMap;
+
 use crate::ambient::Timestamp;
-use crate::id::Hash;
+use crate::id::{Hash, Revision};
 use crate::rotation::plan::Plan;
 use crate::snapshot::Entry;
-use crate::vault::OpenError;
-
-/// Commits of one secret that are looked at for its last new value.
-const LOOK: usize = 100;
 
 /// When the secret is due; `None` where the plan has no schedule. Counted from the commit that made its
-/// value current; the jitter of a plan is the same each time it is asked for. Blocks.
-///
-/// # Errors
-/// [`OpenError`].
-pub fn due(vault: &Vault, entry: &Entry, plan: &Plan) -> Result<Option<Timestamp>, OpenError> {
-    let Some(every) = plan.every else {
-        return Ok(None);
-    };
-    let past = vault.history(Some((&entry.environment, &entry.path)), LOOK)?;
-    let made = |each: &&crate::vault::Past| each.changes.iter().any(|change| change.path == entry.path);
-    let Some(last) = past.iter().find(made).or(past.last()) else {
-        return Ok(None);
-    };
-    let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+/// version current, by `times` ([`crate::Vault::times`]); one that is not among them is due. The jitter
+/// of a plan is the same each time it is asked for.
+#[must_use]
+pub fn due(times: &BTreeMap<Revision, Timestamp>, entry: &Entry, plan: &Plan) -> Option<Timestamp> {
+    let every = u64::try_from(plan.every?.as_millis()).unwrap_or(u64::MAX);
+    let made = times.get(&entry.revision).copied().unwrap_or_default();
     let most = u64::try_from(plan.jitter.as_millis()).unwrap_or(u64::MAX);
-    let later = spread(entry, most);
-    Ok(Some(Timestamp(
-        last.at.0.saturating_add(every).saturating_add(later),
-    )))
+    Some(made.later(every).later(spread(entry, most)))
 }
 
 /// Something below `most` that depends on secret and version alone.

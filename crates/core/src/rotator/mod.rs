@@ -7,11 +7,12 @@ mod due;
 pub mod exec;
 mod lock;
 mod named;
+mod reported;
 
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
-use crate::id::{Revision, Version};
+use crate::id::{EntryId, Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::rotation::{Effect, Phase, Step, Strategy};
 use crate::secret::Secret;
@@ -22,6 +23,7 @@ pub use drive::{DriveError, Driver, End, How};
 pub use due::due;
 pub use lock::{Lock, LockError};
 pub use named::{LABEL, Named, PlanTrouble};
+pub use reported::Reports;
 
 /// What a target is asked to do. Each may have been done before, in whole or in part, and is to leave
 /// the same behind as if it had not.
@@ -104,8 +106,12 @@ pub struct Delivered<'a> {
     pub environment: &'a EnvironmentName,
     /// The path of the secret.
     pub path: &'a EntryPath,
+    /// Which entry it is.
+    pub entry: EntryId,
     /// The version.
     pub version: Version,
+    /// The revision that made it current.
+    pub revision: Revision,
     /// Since when this rotator waits.
     pub since: Timestamp,
 }
@@ -126,6 +132,11 @@ pub trait Uptake {
     /// # Errors
     /// Why nobody can tell.
     fn waiting(&mut self, delivered: &Delivered<'_>) -> Result<Vec<Waiting>, String>;
+
+    /// Waits until something may have changed, at most so long. Blocks.
+    fn pause(&mut self, at_most: Duration) {
+        std::thread::sleep(at_most);
+    }
 }
 
 /// What happened, as it happens.
@@ -154,37 +165,4 @@ pub trait Witness {
     fn opens(&mut self, entries: &[&Entry], at: Revision) -> Result<(), String>;
     /// Something happened.
     fn told(&mut self, told: &Told<'_>);
-}
-
-/// Consumers of whom nothing is known: it only waits.
-#[derive(Clone, Debug)]
-pub struct Settle {
-    after: Duration,
-    began: Option<(Version, std::time::Instant)>,
-}
-
-impl Settle {
-    /// Waits this long after a version was delivered.
-    #[must_use]
-    pub fn new(after: Duration) -> Self {
-        Self { after, began: None }
-    }
-}
-
-impl Uptake for Settle {
-    fn waiting(&mut self, delivered: &Delivered<'_>) -> Result<Vec<Waiting>, String> {
-        let now = std::time::Instant::now();
-        let began = match self.began {
-            Some((version, began)) if version == delivered.version => began,
-            _ => now,
-        };
-        self.began = Some((delivered.version, began));
-        if now.duration_since(began) >= self.after {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Waiting {
-            consumer: "whoever uses it: nobody confirms, so they are given time".into(),
-            since: delivered.since,
-        }])
-    }
 }

@@ -341,7 +341,8 @@ impl Snapshot {
         self.me
     }
 
-    pub(crate) fn all_entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    /// The own entries of all environments that this identity opens, in no order.
+    pub fn all_entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.spaces.values().flat_map(|space| space.entries.values())
     }
 

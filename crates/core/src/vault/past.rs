@@ -49,7 +49,7 @@ pub struct PastLabels {
 }
 
 /// Commits read at a time.
-const BATCH: u64 = 256;
+const BATCH: usize = 256;
 
 impl Vault {
     /// The verified state at a past revision. Recent ones are at hand; older ones are replayed from
@@ -111,16 +111,47 @@ impl Vault {
                 Some(info) => Some(now.directory().entry_id(info.id, path)),
             },
         };
-        let mut past = Vec::new();
+        let mut commits = Vec::new();
+        self.back(&now, &mut |commit| {
+            let concerns = match only {
+                None => true,
+                Some(id) => commit.entries.iter().any(|change| change.id == id),
+            };
+            if concerns && commits.len() < limit {
+                commits.push(commit);
+            }
+            commits.len() < limit
+        })?;
+        let mut past = Vec::with_capacity(commits.len());
+        for batch in commits.chunks(BATCH) {
+            past.extend(self.describe(&now, batch)?);
+        }
+        Ok(past)
+    }
+
+    /// When each commit was made, from that of `oldest` on, by its author's word. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn times(&self, oldest: Revision) -> Result<BTreeMap<Revision, Timestamp>, OpenError> {
+        let mut times = BTreeMap::new();
+        self.back(&self.snapshot(), &mut |commit| {
+            times.insert(commit.revision, commit.time);
+            commit.revision > oldest
+        })?;
+        Ok(times)
+    }
+
+    /// Walks the commits before `now`, newest first, for as long as `each` wants more.
+    fn back(&self, now: &Snapshot, each: &mut dyn FnMut(Commit) -> bool) -> Result<(), OpenError> {
         let mut expected = Link {
             revision: now.revision(),
             hash: now.hash(),
         };
-        while expected.revision.0 > 0 && past.len() < limit {
-            let from = expected.revision.0.saturating_sub(BATCH - 1).max(1);
+        while expected.revision.0 > 0 {
+            let from = expected.revision.0.saturating_sub(BATCH as u64 - 1).max(1);
             let count = usize::try_from(expected.revision.0 - from + 1).unwrap_or(1);
             let batch = self.store.commits(Revision(from), count)?;
-            let mut commits = Vec::new();
             for stored in batch.iter().rev() {
                 // Backwards by hashes from a verified head: no signature needs a second look.
                 let at = expected.revision;
@@ -132,28 +163,23 @@ impl Vault {
                     revision: Revision(at.0.saturating_sub(1)),
                     hash: commit.previous,
                 };
-                let concerns = match only {
-                    None => true,
-                    Some(id) => commit.entries.iter().any(|change| change.id == id),
-                };
-                if concerns && past.len() + commits.len() < limit {
-                    commits.push(commit);
+                if !each(commit) {
+                    return Ok(());
                 }
             }
             if batch.is_empty() {
                 return Err(Break::MissingCommit.at(expected.revision).into());
             }
-            past.extend(self.describe(&now, commits)?);
         }
-        Ok(past)
+        Ok(())
     }
 
     /// Opens the names in commits.
-    fn describe(&self, now: &Snapshot, commits: Vec<Commit>) -> Result<Vec<Past>, OpenError> {
+    fn describe(&self, now: &Snapshot, commits: &[Commit]) -> Result<Vec<Past>, OpenError> {
         let keyring = now.keyring();
         let store = now.state().store();
         let mut wanted: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
-        for commit in &commits {
+        for commit in commits {
             let opened = commit
                 .entries
                 .iter()

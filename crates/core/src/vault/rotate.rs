@@ -5,7 +5,7 @@ use super::check::{denied, invalid};
 use super::draft::Draft;
 use super::error::CommitError;
 use super::label::out_of_place;
-use super::rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
+use super::rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit};
 use crate::ambient::Timestamp;
 use crate::id::Hash;
 use crate::rotation::{Move, Phase, Running, Step};
@@ -118,7 +118,7 @@ impl Draft<'_> {
                     force,
                 },
                 Some(found),
-            ) if found.at == *at && (*force || found.runs_at(*place) || self.has_ended(&found)) => {
+            ) if found.at == *at && (*force || found.runs_at(*place) || found.is_left(self.time)) => {
                 let running = Running {
                     runner: self.me,
                     place: *place,
@@ -137,11 +137,6 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether whoever runs a rotation may be at work no more, by the clock of this member.
-    fn has_ended(&self, found: &Rotation) -> bool {
-        self.time >= found.running.until.later(SKEW)
-    }
-
     /// Only admins: who runs a rotation writes its record, and could write one that nobody reads; and
     /// what is valid at the target is not known afterwards.
     fn may_give_up(&self, edit: &RotationEdit, entry: &Entry, force: bool) -> Result<(), CommitError> {
@@ -149,7 +144,9 @@ impl Draft<'_> {
             return Err(denied("only admins give up a rotation"));
         }
         match Rotation::of(self.base, entry) {
-            Ok(Some(found)) if !(force || found.is_own || self.has_ended(&found)) => Err(found.in_the_way()),
+            Ok(Some(found)) if !(force || found.is_own || found.is_left(self.time)) => {
+                Err(found.in_the_way())
+            }
             Ok(Some(_)) | Err(ReadError::Rotation { .. }) => Ok(()),
             Ok(None) => Err(not_rotating(edit)),
             Err(error) => Err(error.into()),

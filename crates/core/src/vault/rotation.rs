@@ -151,6 +151,12 @@ impl Rotation {
         self.running.since
     }
 
+    /// True when its runner said that it is at work no more by now: it was left behind.
+    #[must_use]
+    pub fn is_left(&self, now: Timestamp) -> bool {
+        now >= self.running.until.later(SKEW)
+    }
+
     /// True when the lock at `place` is what keeps its runner's programs apart.
     pub(super) fn runs_at(&self, place: PlaceId) -> bool {
         self.is_own && self.running.place == place

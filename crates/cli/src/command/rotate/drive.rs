@@ -10,11 +10,12 @@ use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::rotation::{Effect, Outcome, Step};
 use strongroom_core::rotator::exec::Exec;
-use strongroom_core::rotator::{DriveError, Driver, End, How, Named, PlanTrouble, Settle, Told, Witness};
+use strongroom_core::rotator::{DriveError, Driver, End, How, Named, PlanTrouble, Reports, Told, Witness};
 use strongroom_core::snapshot::Entry;
 use strongroom_core::vault::{Rotate, Rotation, RotationEdit};
 
 use super::{Options, ask, lock, show};
+use crate::command::uptake;
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::open::Opened;
@@ -62,7 +63,7 @@ pub(super) fn run(
         ask::confirm(options, &text, &format!("Rotate {environment} {path}?"))?;
     }
     let ambient = Ambient::system();
-    let mut settle = Settle::new(named.plan.settle);
+    let mut reports = Reports::new(vault, &ambient, named.plan.settle, named.plan.within);
     let mut says = |line: &str| output::note(&format!("    | {}\n", output::harmless(line)));
     let mut exec = Exec {
         plan: &named.plan.target,
@@ -72,7 +73,8 @@ pub(super) fn run(
     };
     let mut shown = Shown {
         opened,
-        environment,
+        at: (environment, path),
+        watch: options.watch.then_some(named.plan.within),
         steps: Vec::new(),
     };
     let driver = Driver {
@@ -84,7 +86,7 @@ pub(super) fn run(
         ambient: &ambient,
         place: held.place(),
         target: &mut exec,
-        uptake: &mut settle,
+        uptake: &mut reports,
         witness: &mut shown,
     };
     let how = How {
@@ -263,7 +265,9 @@ fn verb(effect: Effect) -> &'static str {
 /// Shows each step on stderr, and records reads where a log is kept.
 struct Shown<'a> {
     opened: &'a Opened,
-    environment: &'a EnvironmentName,
+    at: At<'a>,
+    /// Whether who is waited for is a table, of those who used it in so long.
+    watch: Option<Duration>,
     steps: Vec<Value>,
 }
 
@@ -271,7 +275,7 @@ impl Witness for Shown<'_> {
     fn opens(&mut self, entries: &[&Entry], at: Revision) -> Result<(), String> {
         let entries = entries.iter().copied();
         self.opened
-            .record((self.environment, at), entries, "rotate")
+            .record((self.at.0, at), entries, "rotate")
             .map_err(|error| error.message)
     }
 
@@ -289,6 +293,11 @@ impl Witness for Shown<'_> {
         };
         output::note(&format!("  {}\n", output::harmless(&line)));
         self.steps.push(line.into());
+        if let (Told::Waiting(_), Some(within)) = (told, self.watch)
+            && let Ok(table) = uptake::of_entry(self.opened, self.at, within)
+        {
+            output::note(&table);
+        }
     }
 }
 

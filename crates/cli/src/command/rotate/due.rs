@@ -13,9 +13,9 @@ use crate::open::{self, Opened};
 use crate::output::{self, Table};
 
 /// A secret that needs somebody.
-struct Overdue {
-    environment: EnvironmentName,
-    path: EntryPath,
+pub(crate) struct Overdue {
+    pub(crate) environment: EnvironmentName,
+    pub(crate) path: EntryPath,
     what: What,
 }
 
@@ -29,7 +29,8 @@ enum What {
 }
 
 impl Overdue {
-    fn words(&self) -> String {
+    /// Why, in words.
+    pub(crate) fn words(&self) -> String {
         match &self.what {
             What::Since(at) => format!("overdue since {at}"),
             What::Left => "a rotation was left behind".into(),
@@ -77,44 +78,43 @@ pub(super) fn run(
     Ok(worst)
 }
 
-fn overdue(opened: &Opened, only: Option<&EnvironmentName>) -> Result<Vec<Overdue>, CliError> {
+/// Secrets of `only`, or of all environments, that need somebody.
+pub(crate) fn overdue(opened: &Opened, only: Option<&EnvironmentName>) -> Result<Vec<Overdue>, CliError> {
     let snapshot = opened.vault.snapshot();
     let now = Ambient::system().now();
-    let mut found = Vec::new();
     if let Some(only) = only {
         snapshot.layers(only)?;
     }
-    for environment in snapshot.environments() {
-        let environment = environment.name;
-        if only.is_some_and(|only| *only != environment) {
-            continue;
-        }
-        for entry in snapshot.entries(&environment, None)? {
-            if entry.kind != Kind::Secret || entry.environment != environment {
-                continue;
-            }
-            let what = match opened.vault.rotation(&environment, &entry.path) {
-                Err(error) => Some(What::Unknown(error.into())),
-                Ok(Some(rotation)) => (now >= rotation.running.until).then_some(What::Left),
-                Ok(None) if !entry.labels.contains_key(LABEL) => None,
-                Ok(None) => match Named::of(&snapshot, &environment, &entry.path) {
-                    Err(error) => Some(What::Unknown(drive::no_plan(error))),
-                    Ok(named) => rotator::due(&opened.vault, &entry, &named.plan)?
-                        .filter(|due| *due <= now)
-                        .map(What::Since),
-                },
-            };
-            found.extend(what.map(|what| Overdue {
-                environment: environment.clone(),
-                path: entry.path.clone(),
-                what,
-            }));
-        }
+    let secrets: Vec<_> = snapshot
+        .all_entries()
+        .filter(|entry| entry.kind == Kind::Secret && only.is_none_or(|only| *only == entry.environment))
+        .filter(|entry| entry.is_rotating() || entry.labels.contains_key(LABEL))
+        .collect();
+    let oldest = secrets.iter().map(|entry| entry.revision).min();
+    let times = oldest.map(|oldest| opened.vault.times(oldest)).transpose()?;
+    let times = times.unwrap_or_default();
+    let mut found = Vec::new();
+    for entry in secrets {
+        let what = match opened.vault.rotation(&entry.environment, &entry.path) {
+            Err(error) => Some(What::Unknown(error.into())),
+            Ok(Some(rotation)) => rotation.is_left(now).then_some(What::Left),
+            Ok(None) => match Named::of(&snapshot, &entry.environment, &entry.path) {
+                Err(error) => Some(What::Unknown(drive::no_plan(error))),
+                Ok(named) => rotator::due(&times, entry, &named.plan)
+                    .filter(|due| *due <= now)
+                    .map(What::Since),
+            },
+        };
+        found.extend(what.map(|what| Overdue {
+            environment: entry.environment.clone(),
+            path: entry.path.clone(),
+            what,
+        }));
     }
-    if found
-        .iter()
-        .any(|each| matches!(&each.what, What::Unknown(error) if error.exit == Exit::Integrity))
-    {
+    found.sort_by(|one, other| (&one.environment, &one.path).cmp(&(&other.environment, &other.path)));
+    let damaged =
+        |each: &Overdue| matches!(&each.what, What::Unknown(error) if error.exit == Exit::Integrity);
+    if found.iter().any(damaged) {
         output::warn("something in the store does not open: run `strongroom verify`");
     }
     Ok(found)

@@ -7,6 +7,8 @@ mod lock;
 mod policy;
 mod show;
 
+pub(crate) use due::overdue;
+
 use crate::context::{Context, OptionalTarget};
 use crate::error::CliError;
 use crate::open::{self, Opened};
@@ -75,6 +77,9 @@ struct Options {
     /// must have ended
     #[arg(long)]
     take_over: bool,
+    /// While consumers are waited for, show which has what, as `strongroom uptake` does
+    #[arg(long, conflicts_with_all = ["plan", "check", "give_up"])]
+    watch: bool,
     /// Do it without asking (nothing is asked when no terminal is there)
     #[arg(long, short = 'y')]
     yes: bool,

@@ -78,9 +78,12 @@ pub(super) struct Set {
     /// How long a target that says "later" is asked again [default: 10s]
     #[arg(long, value_name = "TIME")]
     retry: Option<String>,
-    /// How long consumers have before the old value ends [default: 10s]
+    /// How long consumers have at least, for those that nobody reports of [default: 10s]
     #[arg(long, value_name = "TIME")]
     settle: Option<String>,
+    /// Consumers that used the secret in this time are waited for [default: 1d]
+    #[arg(long, value_name = "TIME")]
+    within: Option<String>,
     /// How long consumers are waited for at most [default: 1h]
     #[arg(long, value_name = "TIME")]
     deadline: Option<String>,
@@ -171,6 +174,7 @@ impl Set {
             ("every", &self.every),
             ("jitter", &self.jitter),
             ("settle", &self.settle),
+            ("within", &self.within),
             ("deadline", &self.deadline),
         ] {
             plan.extend(option.clone().map(|text| (key.to_owned(), text.into())));
@@ -202,7 +206,8 @@ impl Show {
         let opened = open::reader(&context.settings)?;
         let entry = secret(&opened, &environment, &path)?;
         let named = Named::of(&opened.vault.snapshot(), &environment, &path).map_err(drive::no_plan)?;
-        let due = rotator::due(&opened.vault, &entry, &named.plan)?.map(|due| due.to_string());
+        let times = opened.vault.times(entry.revision)?;
+        let due = rotator::due(&times, &entry, &named.plan).map(|due| due.to_string());
         let when = due
             .as_deref()
             .map_or("no schedule".into(), |due| format!("due {due}"));

@@ -4,11 +4,14 @@ use serde_json::json;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::rotation::Strategy;
 use strongroom_core::rotator::Named;
+use strongroom_core::snapshot::Entry;
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
 
 use super::drive;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open::Opened;
+use crate::output;
 
 /// What happens, step by step.
 pub(super) fn steps(named: &Named) -> Vec<String> {
@@ -34,12 +37,30 @@ pub(super) fn steps(named: &Named) -> Vec<String> {
         format!("{program} probe: the new value is tried; when that fails, all is undone"),
         "the new value is delivered".to_owned(),
         format!(
-            "consumers have {} s to take it up: nobody knows which have",
-            plan.settle.as_secs()
+            "consumers take it up: they have {} s at least, and those that are reported are waited for, {} s at most",
+            plan.settle.as_secs(),
+            plan.deadline.as_secs()
         ),
     ];
     steps.extend(retire.map(|retire| format!("{program} retire: {retire}")));
     steps
+}
+
+/// Who is reported to use an entry, and what a new version does to them.
+fn consumers(opened: &Opened, entry: &Entry) -> Result<Vec<String>, CliError> {
+    let uptake = opened.vault.uptake()?;
+    let uses = uptake.reported.iter().map(|reported| &reported.consumer);
+    let uses = uses.filter(|one| one.presence == Presence::Present && one.of(entry.id).is_some());
+    let line = |one: &Consumer| {
+        let does = match one.kind {
+            ConsumerKind::Sidecar => "serves it",
+            ConsumerKind::Socket => "reads it, and confirms where it ever did",
+            ConsumerKind::Files => "is written anew, and its `on_change` runs",
+            ConsumerKind::Process => "is told, or started again, by its `on_change`",
+        };
+        format!("{} {} at {}: {does}", one.kind.as_str(), one.name, one.host)
+    };
+    Ok(uses.map(line).collect())
 }
 
 pub(super) fn plan(
@@ -60,9 +81,18 @@ pub(super) fn plan(
     for (number, step) in steps.iter().enumerate() {
         text.push_str(&format!("  {}. {step}\n", number + 1));
     }
+    let consumers = consumers(opened, &*snapshot.entry(environment, path)?)?;
+    if consumers.is_empty() {
+        text.push_str("No sidecar reports that anybody uses it.\n");
+    } else {
+        text.push_str("These use it, and have to take it up:\n");
+        for consumer in &consumers {
+            text.push_str(&format!("  {}\n", output::harmless(consumer)));
+        }
+    }
     let document = json!({
         "environment": environment.as_str(), "path": path.as_str(), "plan": named.path.as_str(),
-        "strategy": named.plan.strategy.as_str(), "steps": steps,
+        "strategy": named.plan.strategy.as_str(), "steps": steps, "consumers": consumers,
     });
     context.output.answer(&document, &text)
 }
