@@ -62,6 +62,16 @@ impl Settings {
         self
     }
 
+    /// Runs a shell command when the files of [`Self::files`] changed.
+    #[must_use]
+    pub fn on_change(mut self, command: &str) -> Self {
+        let _ = writeln!(
+            self.files,
+            "on_change = {{ command = [\"/bin/sh\", \"-c\", '''{command}'''] }}"
+        );
+        self
+    }
+
     /// Keeps the values under `prefix` as files in `NAME/files`. Call it last.
     #[must_use]
     pub fn files(mut self, prefix: &str) -> Self {
