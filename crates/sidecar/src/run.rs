@@ -107,12 +107,6 @@ pub fn run(
     let injector = Injector::start(&settings, Arc::clone(&state), source.ambient.clone())
         .map_err(system("start the injecting thread"))?;
     let injector = Arc::new(injector);
-    // outside too: it looks at what clients run
-    let socket = std::path::absolute(&settings.socket.path).unwrap_or_else(|_| settings.socket.path.clone());
-    let socket = socket.display().to_string();
-    uptake::Writer::new(Arc::clone(&state), source.location.clone(), socket)
-        .start()
-        .map_err(system("start the reporting thread"))?;
     open.injector = Some(Arc::clone(&injector));
     let fence = harden::fence(&settings, &around);
     tracing::debug!(
@@ -120,6 +114,14 @@ pub fn run(
         syscalls = fence.syscalls,
         "what others send is read behind a fence"
     );
+    let socket = std::path::absolute(&settings.socket.path).unwrap_or_else(|_| settings.socket.path.clone());
+    uptake::Writer::new(
+        Arc::clone(&state),
+        source.location.clone(),
+        socket.display().to_string(),
+    )
+    .start()
+    .map_err(system("start the reporting thread"))?;
     let workers = Workers::start(count, &state, runtime.handle()).map_err(system("start a worker"))?;
     let sidecar = Sidecar {
         injector: Arc::clone(&injector),

@@ -106,11 +106,13 @@ impl Vault {
         for stored in &stored {
             match verified(&snapshot, stored) {
                 Some(reported) => uptake.reported.push(reported),
-                None if is_of(stored, snapshot.me()) || is_forgotten(stored, now) => {
-                    over.push((stored.slot, stored.counter));
+                None => {
+                    // another of this member's programs may know a newer key, a later member too
+                    let is_false = is_of(stored, snapshot.me()) && signed(&snapshot, stored).is_none();
+                    if is_false || is_forgotten(stored, now) {
+                        over.push((stored.slot, stored.counter));
+                    }
                 }
-                // of a member that this one does not know yet, it may be
-                None => {}
             }
         }
         over.extend(
@@ -154,7 +156,8 @@ fn is_forgotten(stored: &StoredReport, now: Timestamp) -> bool {
     decode(&stored.bytes).map_or(true, |(report, _)| is_outdated(report.time, now))
 }
 
-fn verified(snapshot: &Snapshot, stored: &StoredReport) -> Option<Reported> {
+/// What a member of now signed for this store and this place.
+fn signed(snapshot: &Snapshot, stored: &StoredReport) -> Option<Report> {
     let state = snapshot.state();
     let (report, signature) = decode(&stored.bytes).ok()?;
     if report.store != state.store() || report.slot() != stored.slot || report.counter != stored.counter {
@@ -162,6 +165,12 @@ fn verified(snapshot: &Snapshot, stored: &StoredReport) -> Option<Reported> {
     }
     let member = state.admin().members().get(&report.author)?;
     report.verify(&member.public.verify_key, &signature).ok()?;
+    Some(report)
+}
+
+fn verified(snapshot: &Snapshot, stored: &StoredReport) -> Option<Reported> {
+    let report = signed(snapshot, stored)?;
+    let state = snapshot.state();
     let common = state.admin().common();
     let context = report_context(state.store(), common, report.place);
     let mut keys = snapshot.keyring().terms(common);

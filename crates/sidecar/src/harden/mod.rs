@@ -2,7 +2,7 @@
 //! reads what others send.
 //!
 //! The fence holds for the thread that puts it up and for every thread started from it: those
-//! that accept and serve connections, follow the store and keep the copy. Threads that were
+//! that accept and serve connections, follow the store, keep the copy and report. Threads that were
 //! started before are outside, because they must do what it forbids: the injecting thread starts
 //! programs and writes where the settings say, also after a reload; who finds out about peers
 //! looks at other processes; the audit log's own makes its directory again when it is gone.

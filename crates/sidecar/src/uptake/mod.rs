@@ -16,7 +16,7 @@ mod reports;
 mod writer;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub struct Table {
     /// Counts the times at which reads are noted again though nothing is new.
     epoch: AtomicU64,
     bell: Bell<Sender<()>>,
+    has_writer: AtomicBool,
     problem: Mutex<Option<String>>,
 }
 
@@ -93,6 +94,9 @@ impl Table {
     /// Reports for the last time, that this sidecar and what it runs ended; waits for it at most
     /// `patience`.
     pub fn stop(&self, patience: Duration) {
+        if !self.has_writer.load(Ordering::Acquire) {
+            return;
+        }
         let (sender, receiver) = channel();
         self.bell.send(sender);
         let _ = receiver.recv_timeout(patience);

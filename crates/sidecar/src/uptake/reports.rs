@@ -167,11 +167,16 @@ impl Reports {
         }
         let stored: HashMap<Key, u64> = own.iter().map(|one| (key(&one.consumer), one.counter)).collect();
         self.is_shared = false;
+        let before = self.kept.len();
         self.kept.retain(|key, kept| {
             let counter = stored.get(key).copied();
             self.is_shared |= counter.is_some_and(|counter| counter > kept.counter);
             counter == Some(kept.counter)
         });
+        if self.kept.len() < before {
+            // somebody may have put what is no report in its place
+            vault.tidy_reports()?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! tried again; nobody who reads waits for that. It must not know what is found.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
@@ -39,10 +40,12 @@ impl Writer {
     /// # Errors
     /// The system's, when there is no thread.
     pub fn start(mut self) -> std::io::Result<()> {
+        let state = Arc::clone(&self.state);
         std::thread::Builder::new()
             .name("uptake".into())
             .stack_size(512 * 1024)
             .spawn(move || self.run())?;
+        state.uptake().has_writer.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::EntryId;
-use strongroom_core::store::Wake;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Use};
+use strongroom_core::store::{Store as _, StoredReport, Wake};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Use, slot};
 use strongroom_core::vault::{Edit, OpenOptions};
 
 use crate::grant::audit_of;
@@ -455,7 +455,7 @@ fn who_goes_on_as_another_program_is_waited_for_until_it_ends() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(
-        confirm(&mut client, r#"{"path":"web/other","version":1}"#).status,
+        confirm(&mut client, r#"{"path":"web/token","version":2}"#).status,
         200
     );
     until_all_have_it(&scene);
@@ -480,6 +480,26 @@ fn what_the_store_lost_is_reported_again() {
         has_first,
     );
     assert!(sidecar.status()["unreported"].is_null());
+
+    // neither does it help to be there first, with a higher counter
+    let all = scene.vault.uptake().unwrap().reported;
+    let files = all
+        .iter()
+        .find(|one| one.consumer.kind == ConsumerKind::Files)
+        .unwrap();
+    let planted = StoredReport {
+        slot: slot(files.author, files.place),
+        counter: files.counter + 1_000_000,
+        bytes: b"no report".to_vec(),
+    };
+    scene.store().put_reports(&[planted]).unwrap();
+    scene.secret("web/token", "two");
+    until_it_has(
+        &scene,
+        ConsumerKind::Files,
+        "the files are reported over it",
+        |used, _| used.confirmed.version.0 == 2,
+    );
 }
 
 #[test]
