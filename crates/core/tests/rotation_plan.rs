@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use strongroom_core::rotation::Strategy as Way;
-use strongroom_core::rotation::plan::{Plan, duration};
+use strongroom_core::rotation::plan::{ExecPlan, Plan, TargetKind, duration};
 
 const WHOLE: &str = r#"
 strategy = "alternate"
@@ -36,9 +36,12 @@ fn a_whole_plan_is_read() {
     assert_eq!(plan.jitter, Duration::from_secs(12 * 3_600));
     assert_eq!(plan.settle, Duration::from_secs(5));
     assert_eq!(plan.deadline, Duration::from_secs(600));
-    assert_eq!(plan.target.program, "/usr/local/libexec/rotate-web");
-    assert_eq!(plan.target.arguments, ["db1"]);
-    assert_eq!(plan.target.variables, ["PGHOST"]);
+    let exec = TargetKind::Exec(ExecPlan {
+        program: "/usr/local/libexec/rotate-web".into(),
+        arguments: vec!["db1".into()],
+        variables: vec!["PGHOST".into()],
+    });
+    assert_eq!(plan.target.kind, exec);
     assert_eq!(plan.target.limit, Duration::from_secs(20));
     assert_eq!(plan.target.retry, Duration::from_secs(60));
 }

@@ -8,8 +8,15 @@ use super::generate::Generator;
 use super::phase::Strategy;
 
 mod keys;
+mod postgres;
+mod server;
+mod target;
 
 use keys::Keys;
+
+pub use postgres::PostgresPlan;
+pub use server::{ServerPlan, Tls};
+pub use target::{ExecPlan, TargetKind, TargetPlan};
 
 /// How a secret is rotated.
 #[derive(Clone, Debug)]
@@ -30,23 +37,8 @@ pub struct Plan {
     pub within: Duration,
     /// How long consumers are waited for.
     pub deadline: Duration,
-    /// The program that knows the target.
-    pub target: ExecPlan,
-}
-
-/// A program that knows a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecPlan {
-    /// Its path, absolute.
-    pub program: String,
-    /// Its first arguments.
-    pub arguments: Vec<String>,
-    /// The names of variables that it gets.
-    pub variables: Vec<String>,
-    /// How long one call may take.
-    pub limit: Duration,
-    /// How long a target that says "later" is asked again.
-    pub retry: Duration,
+    /// Where its credentials are valid.
+    pub target: TargetPlan,
 }
 
 /// What is wrong with a plan: all of it.
@@ -67,27 +59,7 @@ impl FromStr for Plan {
         let settle = keys.duration("settle").unwrap_or(Duration::from_secs(10));
         let deadline = keys.duration("deadline").unwrap_or(Duration::from_secs(3600));
         let within = keys.duration("within").unwrap_or(Duration::from_secs(86_400));
-        let mut below = keys.table("target");
-        let exec = below.list("exec").unwrap_or_default();
-        let variables = below.list("env").unwrap_or_default();
-        let limit = below.duration("limit").unwrap_or(Duration::from_secs(60));
-        let retry = below.duration("retry").unwrap_or(Duration::from_secs(10));
-        let mut problems = below.end();
-        match exec.first() {
-            None => problems.push("`target.exec` is a list: a program and its arguments".into()),
-            Some(program) if !program.starts_with('/') => {
-                problems.push("`target.exec` begins with the absolute path of a program".into());
-            }
-            Some(_) => {}
-        }
-        if variables.iter().any(|name| !is_variable(name)) {
-            problems.push(
-                "`target.env` names variables of letters, digits and `_`, none of Strongroom's own".into(),
-            );
-        }
-        if limit.is_zero() || limit > Duration::from_secs(3600) || retry > Duration::from_secs(3600) {
-            problems.push("`target.limit` is 1s to 1h, `target.retry` at most 1h".into());
-        }
+        let (target, mut problems) = TargetPlan::read(keys.table("target"), strategy);
         if deadline < settle || deadline > Duration::from_secs(30 * 86_400) {
             problems.push("`deadline` is at least `settle`, and at most 30d".into());
         }
@@ -113,9 +85,8 @@ impl FromStr for Plan {
         };
         let mut all = keys.end();
         all.append(&mut problems);
-        let mut exec = exec.into_iter();
-        match (strategy, generator, exec.next()) {
-            (Some(strategy), Some(generator), Some(program)) if all.is_empty() => Ok(Self {
+        match (strategy, generator, target) {
+            (Some(strategy), Some(generator), Some(target)) if all.is_empty() => Ok(Self {
                 strategy,
                 generator,
                 accounts,
@@ -124,13 +95,7 @@ impl FromStr for Plan {
                 settle,
                 within,
                 deadline,
-                target: ExecPlan {
-                    program,
-                    arguments: exec.collect(),
-                    variables,
-                    limit,
-                    retry,
-                },
+                target,
             }),
             _ => Err(PlanError(all)),
         }
@@ -158,13 +123,4 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
     let number: u64 = number.parse().map_err(|_| wrong())?;
     Ok(Duration::from_secs(number * seconds))
-}
-
-/// Names that may be passed on: none that would hand on this program's own keys.
-fn is_variable(name: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(word)
-        && !name.starts_with("STRONGROOM_")
 }

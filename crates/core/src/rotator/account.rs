@@ -22,14 +22,14 @@ pub enum AccountError {
 
 /// An account and its password.
 #[derive(Debug)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) password: Secret,
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) password: Secret,
 }
 
 impl Account {
     /// What a value says.
-    pub(super) fn of(value: &Secret) -> Result<Self, AccountError> {
+    pub(crate) fn of(value: &Secret) -> Result<Self, AccountError> {
         let parsed: Value = value
             .expose(|bytes| serde_json::from_slice(bytes))
             .map_err(|_| AccountError::Shape)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::account::{self, AccountError};
 use super::named::Named;
-use super::{Action, Call, Credential, Delivered, Target, Told, Trouble, Uptake, Waiting, Witness};
+use super::{Action, Call, Check, Credential, Delivered, Target, Told, Trouble, Uptake, Waiting, Witness};
 use crate::Vault;
 use crate::ambient::Ambient;
 use crate::id::PlaceId;
@@ -13,7 +13,7 @@ use crate::name::{EntryPath, EnvironmentName};
 use crate::rotation::generate::GenerateError;
 use crate::rotation::{Effect, Machine, Next, Outcome, Phase, Refused, Step};
 use crate::secret::Secret;
-use crate::snapshot::{Label, ReadError};
+use crate::snapshot::{Entry, Label, ReadError, Snapshot};
 use crate::vault::{CommitError, Rotate, Rotation, RotationEdit};
 
 /// Between a call's end and the end of the time that the store was told.
@@ -64,6 +64,9 @@ pub enum DriveError {
     /// It cannot be taken back or forced now.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The target, before anything was begun.
+    #[error("nothing was begun: {0}")]
+    NotReady(String),
     /// A read that could not be recorded, or consumers of whom nobody can tell.
     #[error("{0}")]
     Outside(String),
@@ -111,6 +114,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`DriveError`].
     pub fn begin(mut self, force: bool) -> Result<End, DriveError> {
+        self.check()?;
         let value = self.new_value()?;
         let mut machine = Machine::begin(self.named.plan.strategy);
         let begin = |lease| Rotate::Begin {
@@ -264,6 +268,34 @@ impl<'a> Driver<'a> {
         Ok(rotation.at)
     }
 
+    /// What the plan names as the admin's secret, opened after it was recorded with `others`.
+    fn admin(&mut self, snapshot: &Snapshot, others: &[&Entry]) -> Result<Option<Secret>, DriveError> {
+        let path = self.named.plan.target.kind.admin();
+        let entry = path
+            .map(|path| snapshot.entry(self.environment, path))
+            .transpose()?;
+        let opens: Vec<&Entry> = others.iter().copied().chain(entry.as_deref()).collect();
+        if !opens.is_empty() {
+            self.witness
+                .opens(&opens, snapshot.revision())
+                .map_err(DriveError::Outside)?;
+        }
+        let opened = path.map(|path| snapshot.secret(self.environment, path));
+        Ok(opened.transpose()?)
+    }
+
+    /// Refuses to begin what a target cannot do: a rotation that began goes by its plan to its end.
+    fn check(&mut self) -> Result<(), DriveError> {
+        let admin = self.admin(&self.vault.snapshot(), &[])?;
+        let check = Check {
+            strategy: self.named.plan.strategy,
+            accounts: self.named.plan.accounts.as_ref(),
+            admin: admin.as_ref(),
+        };
+        let checked = self.target.check(&check, self.named.plan.target.limit);
+        checked.map_err(|trouble| DriveError::NotReady(trouble.to_string()))
+    }
+
     /// Does something at the target, as often as it says "later". The outer error is ours.
     fn perform(&mut self, effect: Effect, held: &mut Held) -> Result<Result<(), String>, DriveError> {
         let (limit, retry) = (self.named.plan.target.limit, self.named.plan.target.retry);
@@ -279,9 +311,7 @@ impl<'a> Driver<'a> {
         let snapshot = self.vault.snapshot();
         let described = |label| snapshot.labelled_entry(self.environment, self.path, label);
         let (new_entry, old_entry) = (described(new)?, described(old)?);
-        self.witness
-            .opens(&[&*new_entry, &*old_entry], snapshot.revision())
-            .map_err(DriveError::Outside)?;
+        let admin = self.admin(&snapshot, &[&*new_entry, &*old_entry])?;
         let opened = |label| snapshot.labelled(self.environment, self.path, label);
         let (new_value, old_value) = (opened(new)?.value, opened(old)?.value);
         let call = Call {
@@ -297,6 +327,7 @@ impl<'a> Driver<'a> {
                 version: old_entry.version,
                 value: &old_value,
             },
+            admin: admin.as_ref(),
         };
         let began = Instant::now();
         let mut pause = AGAIN;

@@ -18,6 +18,8 @@ use crate::rotation::{Effect, Phase, Step, Strategy};
 use crate::secret::Secret;
 use crate::snapshot::Entry;
 
+#[cfg(feature = "targets")]
+pub(crate) use account::Account;
 pub use account::AccountError;
 pub use drive::{DriveError, Driver, End, How};
 pub use due::due;
@@ -77,6 +79,19 @@ pub struct Call<'a> {
     pub new: Credential<'a>,
     /// The credential from before.
     pub old: Credential<'a>,
+    /// The secret that the plan names as the admin's.
+    pub admin: Option<&'a Secret>,
+}
+
+/// What is asked of a target before a rotation begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    /// How the target is to go from one credential to the next.
+    pub strategy: Strategy,
+    /// The two accounts that take turns.
+    pub accounts: Option<&'a [String; 2]>,
+    /// The secret that the plan names as the admin's.
+    pub admin: Option<&'a Secret>,
 }
 
 /// Why a target did not do what it was asked. Never holds a value.
@@ -92,6 +107,13 @@ pub enum Trouble {
 
 /// Where credentials are valid.
 pub trait Target {
+    /// Whether it is there and would do what is asked, as far as it can tell without changing anything.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    fn check(&mut self, _check: &Check<'_>, _limit: Duration) -> Result<(), Trouble> {
+        Ok(())
+    }
     /// Does what is asked, within `limit`: what is not done by then is ended.
     ///
     /// # Errors

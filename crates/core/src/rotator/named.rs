@@ -88,7 +88,13 @@ impl Named {
         let text = reading
             .value
             .expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        match text.parse() {
+        match text.parse::<Plan>() {
+            Ok(parsed) if parsed.target.kind.admin() == Some(path) => Err(PlanTrouble::Invalid {
+                path: plan,
+                problems: PlanError(vec![
+                    "the secret cannot be its own admin's: name another one".into(),
+                ]),
+            }),
             Ok(parsed) => Ok(Self {
                 path: plan,
                 revision: snapshot.revision(),

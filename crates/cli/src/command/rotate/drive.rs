@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use strongroom_core::ambient::Ambient;
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::rotation::plan::{ExecPlan, TargetKind};
 use strongroom_core::rotation::{Effect, Outcome, Step};
 use strongroom_core::rotator::exec::Exec;
-use strongroom_core::rotator::{DriveError, Driver, End, How, Named, PlanTrouble, Reports, Told, Witness};
+use strongroom_core::rotator::{
+    DriveError, Driver, End, How, Lock, Named, PlanTrouble, Reports, Target, Told, Witness,
+};
 use strongroom_core::snapshot::Entry;
 use strongroom_core::vault::{Rotate, Rotation, RotationEdit};
 
@@ -65,12 +68,7 @@ pub(super) fn run(
     let ambient = Ambient::system();
     let mut reports = Reports::new(vault, &ambient, named.plan.settle, named.plan.within);
     let mut says = |line: &str| output::note(&format!("    | {}\n", output::harmless(line)));
-    let mut exec = Exec {
-        plan: &named.plan.target,
-        variables: variables(&named),
-        lock: &held,
-        says: &mut says,
-    };
+    let mut target = target(&named.plan.target.kind, &held, &mut says)?;
     let mut shown = Shown {
         opened,
         at: (environment, path),
@@ -85,7 +83,7 @@ pub(super) fn run(
         message: &options.message,
         ambient: &ambient,
         place: held.place(),
-        target: &mut exec,
+        target: &mut *target,
         uptake: &mut reports,
         witness: &mut shown,
     };
@@ -154,10 +152,27 @@ fn named(opened: &Opened, (environment, path): At<'_>, goes_on: bool) -> Result<
     }
 }
 
-fn variables(named: &Named) -> Vec<(OsString, OsString)> {
+/// What the plan names.
+fn target<'a>(
+    kind: &'a TargetKind,
+    lock: &'a Lock,
+    says: &'a mut dyn FnMut(&str),
+) -> Result<Box<dyn Target + 'a>, CliError> {
+    if let TargetKind::Exec(plan) = kind {
+        return Ok(Box::new(Exec {
+            plan,
+            variables: variables(plan),
+            lock,
+            says,
+        }));
+    }
+    Err(CliError::failed("the plan names a target that is not built in"))
+}
+
+fn variables(plan: &ExecPlan) -> Vec<(OsString, OsString)> {
     let all = VARIABLES
         .into_iter()
-        .chain(named.plan.target.variables.iter().map(String::as_str));
+        .chain(plan.variables.iter().map(String::as_str));
     all.filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
         .collect()
 }
@@ -198,6 +213,8 @@ fn told(error: DriveError, (environment, path): At<'_>) -> CliError {
         DriveError::Read(error) => error.into(),
         DriveError::Generate(error) => error.into(),
         DriveError::Account(_) => CliError::failed(format!("{environment} {path}: {error}")),
+        DriveError::NotReady(_) => CliError::failed(format!("{environment} {path}: {error}"))
+            .hint("mend the plan or the target, then rotate again"),
         DriveError::Refused(_) | DriveError::Outside(_) => CliError::failed(error.to_string()),
     }
 }

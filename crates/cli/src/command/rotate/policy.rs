@@ -25,7 +25,7 @@ secret's label `rotation` names it. Several secrets may go by one plan.
 Example:
   strongroom rotate policy set prod web/password --every 30d --jitter 1d --strategy overlap \\
     --generator password:length=40 --target 'exec:/usr/local/libexec/rotate-web db1'
-  strongroom rotate policy set prod web/password --file plan.toml
+  strongroom rotate policy set prod web/password --file plan.toml    # also for built-in targets
   strongroom rotate policy show prod web/password
   strongroom rotate policy unset prod web/password";
 
@@ -63,7 +63,7 @@ pub(super) struct Set {
     /// What makes new values, as for `put --generate`
     #[arg(long, value_name = "SPEC")]
     generator: Option<String>,
-    /// The program that knows the target and its arguments, between blanks: `exec:/PROGRAM ARG...`
+    /// The program that knows the target and its arguments, between blanks: `exec:/PROGRAM ARG...`. Built-in targets have tables: use --file
     #[arg(long = "target", value_name = "TARGET")]
     program: Option<String>,
     /// With `alternate`: the two accounts, given twice

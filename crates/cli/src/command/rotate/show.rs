@@ -16,7 +16,7 @@ use crate::output;
 /// What happens, step by step.
 pub(super) fn steps(named: &Named) -> Vec<String> {
     let plan = &named.plan;
-    let program = &plan.target.program;
+    let target = &plan.target.kind;
     let (apply, retire) = match plan.strategy {
         Strategy::Replace => (
             "the new value takes the place of the old one: from here until consumers have it is an outage",
@@ -33,8 +33,8 @@ pub(super) fn steps(named: &Named) -> Vec<String> {
     };
     let mut steps = vec![
         "a new value is made and is pending".to_owned(),
-        format!("{program} apply: {apply}"),
-        format!("{program} probe: the new value is tried; when that fails, all is undone"),
+        format!("{target} apply: {apply}"),
+        format!("{target} probe: the new value is tried; when that fails, all is undone"),
         "the new value is delivered".to_owned(),
         format!(
             "consumers take it up: they have {} s at least, and those that are reported are waited for, {} s at most",
@@ -42,7 +42,7 @@ pub(super) fn steps(named: &Named) -> Vec<String> {
             plan.deadline.as_secs()
         ),
     ];
-    steps.extend(retire.map(|retire| format!("{program} retire: {retire}")));
+    steps.extend(retire.map(|retire| format!("{target} retire: {retire}")));
     steps
 }
 

@@ -7,7 +7,7 @@ use super::{PlanError, duration};
 
 /// The keys that were not taken yet, and what was wrong with those that were.
 pub(super) struct Keys {
-    inside: &'static str,
+    inside: String,
     left: toml::Table,
     problems: Vec<String>,
 }
@@ -20,7 +20,7 @@ impl Keys {
             PlanError(vec![format!("it is not TOML, at line {line}")])
         })?;
         Ok(Self {
-            inside: "",
+            inside: String::new(),
             left,
             problems: Vec::new(),
         })
@@ -45,6 +45,31 @@ impl Keys {
     pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
         let text = self.text(key).ok().flatten()?;
         self.read(key, &text, duration)
+    }
+
+    /// A word that may be there.
+    pub(super) fn may<T, E: ToString>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(key).ok().flatten()?;
+        self.read(key, &text, read)
+    }
+
+    /// A number of a port.
+    pub(super) fn port(&mut self, key: &str) -> Option<u16> {
+        let port = self.left.remove(key)?;
+        let port = port.as_integer().and_then(|port| u16::try_from(port).ok());
+        if port.is_none_or(|port| port == 0) {
+            self.wrong(key, "is a number from 1 to 65535");
+        }
+        port
+    }
+
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
     }
 
     /// A list of words.
@@ -75,8 +100,9 @@ impl Keys {
                 toml::Table::new()
             }
         };
+        let dot = if self.inside.is_empty() { "" } else { "." };
         Self {
-            inside: key,
+            inside: format!("{}{dot}{key}", self.inside),
             left,
             problems: Vec::new(),
         }
@@ -113,7 +139,8 @@ impl Keys {
             .ok()
     }
 
-    fn wrong(&mut self, key: &str, problem: &str) {
+    /// Notes what is wrong with a key.
+    pub(super) fn wrong(&mut self, key: &str, problem: &str) {
         let dot = if self.inside.is_empty() { "" } else { "." };
         let shown: String = key.chars().filter(|c| !c.is_control()).take(40).collect();
         self.problems

@@ -1,0 +1,104 @@
+//! Tables of built-in targets: what they say, what is wrong with one, and that the book's plans are read.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use strongroom_core::rotation::plan::{Plan, TargetKind, Tls};
+
+const BASE: &str = "generator = 'password'\n";
+
+fn read(text: &str) -> Plan {
+    let text = format!("{BASE}{text}");
+    text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn problem(text: &str) -> String {
+    let all = format!("{BASE}{text}").parse::<Plan>().unwrap_err().0;
+    assert_eq!(all.len(), 1, "{text}: {all:?}");
+    all.concat()
+}
+
+#[test]
+fn every_plan_of_the_book_is_read() {
+    let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rotation.md");
+    let book = std::fs::read_to_string(book).unwrap();
+    let mut kinds = Vec::new();
+    for block in book.split("```toml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        let plan: Plan = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let kind = plan.target.kind.to_string();
+        kinds.push(kind.split(' ').next().unwrap().to_owned());
+    }
+    assert_eq!(kinds, ["/usr/local/libexec/rotate-file", "postgres"]);
+}
+
+#[test]
+fn a_target_is_one_thing() {
+    let both = "strategy = 'replace'\n[target]\nexec = ['/bin/true']\n[target.postgres]\nhost = '/run'";
+    assert!(problem(both).contains("`target` has one of exec, postgres"));
+    let none = "strategy = 'replace'\n[target]\nlimit = '3s'";
+    assert!(problem(none).contains("or `target` has a table: postgres"));
+    let environment = "strategy = 'replace'\n[target]\nenv = ['A']\n[target.postgres]\nhost = '/run'\nrole = 'x'\nadmin_user = 'x'";
+    assert!(problem(environment).contains("`target.env`: is not known"));
+}
+
+#[test]
+fn a_server_is_a_host_or_a_socket() {
+    let plan = read(
+        "strategy = 'replace'\n[target.postgres]\nhost = 'db1'\nrole = 'web'\nadmin = 'db/admin'\nca = '/etc/ca.pem'",
+    );
+    let TargetKind::Postgres(postgres) = &plan.target.kind else {
+        panic!()
+    };
+    assert_eq!(postgres.server.port, 5432);
+    assert_eq!(postgres.database, "postgres");
+    let ca = Some("/etc/ca.pem".to_owned());
+    assert_eq!(postgres.server.tls, Tls::Verified { ca });
+    assert_eq!(plan.target.kind.admin().unwrap().as_str(), "db/admin");
+    assert_eq!(plan.target.kind.to_string(), "postgres at db1:5432");
+
+    let start = "strategy = 'replace'\n[target.postgres]\nrole = 'web'\n";
+    let by_socket = format!("{start}host = '/run'\nadmin_user = 'postgres'\n");
+    let tls = |more: &str| match read(&format!("{by_socket}{more}")).target.kind {
+        TargetKind::Postgres(plan) => plan.server.tls,
+        other => panic!("{other}"),
+    };
+    assert_eq!(tls(""), Tls::Off);
+    // Where logins are tried, there is TLS.
+    assert_eq!(tls("probe = 'db1'"), Tls::Verified { ca: None });
+    assert_eq!(tls("probe = 'db1'\ntls = 'off'"), Tls::Off);
+
+    for (more, words) in [
+        ("admin = 'db/admin'", "`target.postgres.host`: is missing"),
+        ("host = 'db1'", "`target.postgres.admin`: is missing"),
+        ("host = 'db1'\nadmin_user = 'postgres'", "comes by a socket alone"),
+        ("host = '/run'", "or `admin_user` for peer authentication"),
+        (
+            "host = '/run'\nadmin_user = 'a'\ntls = 'verify-full'",
+            "is for hosts",
+        ),
+        (
+            "host = 'db1'\nadmin = 'a'\ntls = 'prefer'",
+            "is `verify-full` or `off`",
+        ),
+        ("host = 'db1'\nadmin = 'a'\ntls = 'off'\nca = '/x'", "is for `tls"),
+        ("host = 'db1'\nadmin = 'a'\nca = 'x'", "is an absolute path"),
+        ("host = 'db1'\nadmin = 'a'\nport = 0", "from 1 to 65535"),
+        ("host = 'db1'\nadmin = 'a//b'", "`target.postgres.admin`"),
+        (
+            "host = 'db1'\nadmin = 'a'\nusr = 'b'",
+            "`target.postgres.usr`: is not known",
+        ),
+    ] {
+        let said = problem(&format!("{start}{more}"));
+        assert!(said.contains(words), "{more}: {said}");
+    }
+}
+
+#[test]
+fn a_role_has_one_password() {
+    let table = "[target.postgres]\nhost = '/run'\nadmin_user = 'postgres'";
+    assert!(problem(&format!("strategy = 'overlap'\n{table}")).contains("`replace` or `alternate`"));
+    assert!(problem(&format!("strategy = 'replace'\n{table}")).contains("is missing"));
+    let alternate = format!("strategy = 'alternate'\naccounts = ['a', 'b']\n{table}");
+    assert!(problem(&format!("{alternate}\nrole = 'a'")).contains("the values name the roles"));
+    assert_eq!(read(&alternate).target.kind.admin(), None);
+}
