@@ -23,6 +23,8 @@ missing() {
     done
     # SQLite and ring are built from C, libFuzzer from C++; gcc alone brings no headers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
+    # servers whose credentials the tests rotate; Debian has PostgreSQL's outside of PATH
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
     # the container's busybox has no libraries to load: it must be the static one
     if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
         echo busybox-static

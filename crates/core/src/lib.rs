@@ -62,6 +62,8 @@ pub mod vault;
 
 #[cfg(feature = "generate")]
 pub mod rotator;
+#[cfg(feature = "targets")]
+pub mod target;
 
 #[cfg(feature = "client")]
 pub mod api;

@@ -15,6 +15,7 @@ use strongroom_core::rotator::{
     DriveError, Driver, End, How, Lock, Named, PlanTrouble, Reports, Target, Told, Witness,
 };
 use strongroom_core::snapshot::Entry;
+use strongroom_core::target;
 use strongroom_core::vault::{Rotate, Rotation, RotationEdit};
 
 use super::{Options, ask, lock, show};
@@ -166,7 +167,7 @@ fn target<'a>(
             says,
         }));
     }
-    Err(CliError::failed("the plan names a target that is not built in"))
+    target::builtin(kind).ok_or_else(|| CliError::failed("the plan names a target that is not built in"))
 }
 
 fn variables(plan: &ExecPlan) -> Vec<(OsString, OsString)> {

@@ -1,0 +1,39 @@
+//! Built-in targets: owns which there are, and that a call ends in time. What one does at its server,
+//! its own file knows; none of them knows stores, plans' documents or terminals.
+
+mod postgres;
+mod tls;
+
+use std::time::Duration;
+
+use crate::rotation::plan::TargetKind;
+use crate::rotator::{Target, Trouble};
+
+/// The built-in target that a plan names; `None` where it names a program.
+#[must_use]
+pub fn builtin(kind: &TargetKind) -> Option<Box<dyn Target + '_>> {
+    match kind {
+        TargetKind::Exec(_) => None,
+        TargetKind::Postgres(plan) => Some(Box::new(postgres::Postgres(plan))),
+    }
+}
+
+/// How long a connection may take to come about; a call's limit may be less.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Runs something to its end, or ends it. Must not be called where a runtime drives this thread.
+fn within(limit: Duration, work: impl Future<Output = Result<(), Trouble>>) -> Result<(), Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::Failed(format!("no connection can be made here: {error}")))?;
+    let done = runtime.block_on(async { tokio::time::timeout(limit, work).await });
+    // A name that is still being resolved is not waited for.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|_| {
+        Err(Trouble::Failed(format!(
+            "it was not done after {} s: whether it was done is not known",
+            limit.as_secs()
+        )))
+    })
+}

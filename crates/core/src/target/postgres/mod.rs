@@ -1,0 +1,114 @@
+//! Roles of a PostgreSQL server: owns what each action does to which role (`docs/rotation.md`,
+//! "PostgreSQL"). How a server is spoken to, `session` knows.
+
+mod session;
+mod trouble;
+
+use std::time::Duration;
+
+use session::Session;
+
+use super::within;
+use crate::rotation::Strategy;
+use crate::rotation::plan::PostgresPlan;
+use crate::rotator::{Account, Action, Call, Check, Target, Trouble};
+use crate::secret::Secret;
+
+pub(super) struct Postgres<'a>(pub(super) &'a PostgresPlan);
+
+impl Target for Postgres<'_> {
+    fn check(&mut self, check: &Check<'_>, limit: Duration) -> Result<(), Trouble> {
+        let admin = admin(self.0, check.admin)?;
+        within(limit, async {
+            let session = Session::admin(self.0, &admin).await?;
+            let accounts = check.accounts.into_iter().flatten();
+            for role in accounts.chain(&self.0.role) {
+                session.has(role).await?;
+                session::asks(self.0, role).await?;
+            }
+            session.close().await;
+            Ok(())
+        })
+    }
+
+    fn perform(&mut self, call: &Call<'_>, limit: Duration) -> Result<(), Trouble> {
+        let plan = self.0;
+        let (new, old) = (
+            account(plan, call, call.new.value)?,
+            account(plan, call, call.old.value)?,
+        );
+        let alternates = call.strategy == Strategy::Alternate;
+        if alternates && new.name == old.name {
+            return Err(Trouble::Failed(
+                "both values are of one role: with `alternate` they are of two".into(),
+            ));
+        }
+        within(limit, async {
+            match call.action {
+                Action::ProbeNew => session::probe(plan, &new).await,
+                Action::ProbeOld => session::probe(plan, &old).await,
+                Action::Apply => set(plan, call, limit, &new.name, Some(&new.password)).await,
+                // The old password took the new one's place, or none did.
+                Action::Undo if !alternates => set(plan, call, limit, &old.name, Some(&old.password)).await,
+                Action::Undo => set(plan, call, limit, &new.name, None).await,
+                Action::Retire if alternates => set(plan, call, limit, &old.name, None).await,
+                Action::Retire => Ok(()),
+            }
+        })
+    }
+}
+
+/// The role and the password that a value is.
+fn account(plan: &PostgresPlan, call: &Call<'_>, value: &Secret) -> Result<Account, Trouble> {
+    match (call.strategy, &plan.role) {
+        (Strategy::Alternate, _) => Account::of(value).map_err(|error| Trouble::Failed(error.to_string())),
+        (Strategy::Replace, Some(role)) => Ok(Account {
+            name: role.clone(),
+            password: value.expose(|bytes| Secret::new(bytes.to_vec())),
+        }),
+        _ => Err(Trouble::Failed(
+            "a role has one password: `overlap` is not for it".into(),
+        )),
+    }
+}
+
+/// Gives a role a password, or none: then no password is accepted, and sessions that are there go on.
+async fn set(
+    plan: &PostgresPlan,
+    call: &Call<'_>,
+    limit: Duration,
+    role: &str,
+    password: Option<&Secret>,
+) -> Result<(), Trouble> {
+    let admin = admin(plan, call.admin)?;
+    if plan.server.admin.is_some() && admin.name == role {
+        return Err(Trouble::Failed(
+            "the admin's secret is of the role itself: it would be worth nothing afterwards".into(),
+        ));
+    }
+    let session = Session::admin(plan, &admin).await?;
+    session.set(role, password, limit).await
+}
+
+/// Who changes roles; the password is empty for peer authentication.
+fn admin(plan: &PostgresPlan, secret: Option<&Secret>) -> Result<Account, Trouble> {
+    let copied = |secret: &Secret| secret.expose(|bytes| Secret::new(bytes.to_vec()));
+    match (secret, &plan.server.admin_user) {
+        (None, Some(user)) => Ok(Account {
+            name: user.clone(),
+            password: Secret::new(Vec::new()),
+        }),
+        (Some(secret), Some(user)) => Ok(Account {
+            name: user.clone(),
+            password: copied(secret),
+        }),
+        (Some(secret), None) => Account::of(secret).map_err(|_| {
+            Trouble::Failed(
+                "the admin's secret is JSON: {\"username\":\"NAME\",\"password\":\"...\"}; \
+                 or the plan names the admin as `admin_user`"
+                    .into(),
+            )
+        }),
+        (None, None) => Err(Trouble::Failed("the plan names no admin".into())),
+    }
+}
