@@ -12,6 +12,7 @@ cc:gcc
 c++:g++
 curl:curl
 podman:podman
+redis-server:redis-server
 runc:runc
 busybox:busybox-static
 setpriv:util-linux

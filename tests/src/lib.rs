@@ -18,6 +18,7 @@ pub mod dice;
 pub mod http;
 pub mod postgres;
 pub mod program;
+pub mod redis;
 pub mod scene;
 pub mod server;
 pub mod sidecar;

@@ -3,8 +3,9 @@
 //! Data flows one way: `store` holds sealed bytes, `commit` verifies the signed chain, `snapshot`
 //! is the verified state with values still sealed, and `vault` is the face that reads, watches
 //! and commits. Modules are listed in dependency order; each may use only those before it (a test
-//! in `tests/` holds this). Nothing here knows sockets, terminals or environment variables; time
-//! and randomness come in through [`ambient::Ambient`].
+//! in `tests/` holds this). But for `api`, `attest` and `target` nothing here knows sockets, and nothing
+//! knows terminals or environment variables; time and randomness come in through
+//! [`ambient::Ambient`].
 
 // The order below is the order of dependencies.
 pub mod name;

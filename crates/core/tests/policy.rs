@@ -289,7 +289,11 @@ fn a_forbid_that_fails_denies() {
     let decision = policies.decide(&prepared(&user(1)), Action::ReadSecret, entry.resource(), NOW);
     assert!(!decision.allowed);
     assert_eq!(decision.errors.len(), 1);
-    assert_eq!(decision.policies, vec!["broken".into()], "it is what decided");
+    assert_eq!(
+        decision.policies,
+        [Arc::<str>::from("broken")],
+        "it is what decided"
+    );
     assert!(
         decision.errors[0].starts_with("broken: "),
         "{:?}",

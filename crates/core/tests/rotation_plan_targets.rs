@@ -1,7 +1,7 @@
 //! Tables of built-in targets: what they say, what is wrong with one, and that the book's plans are read.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use strongroom_core::rotation::plan::{Plan, TargetKind, Tls};
+use strongroom_core::rotation::plan::{Persist, Plan, TargetKind, Tls};
 
 const BASE: &str = "generator = 'password'\n";
 
@@ -27,15 +27,15 @@ fn every_plan_of_the_book_is_read() {
         let kind = plan.target.kind.to_string();
         kinds.push(kind.split(' ').next().unwrap().to_owned());
     }
-    assert_eq!(kinds, ["/usr/local/libexec/rotate-file", "postgres"]);
+    assert_eq!(kinds, ["/usr/local/libexec/rotate-file", "postgres", "redis"]);
 }
 
 #[test]
 fn a_target_is_one_thing() {
     let both = "strategy = 'replace'\n[target]\nexec = ['/bin/true']\n[target.postgres]\nhost = '/run'";
-    assert!(problem(both).contains("`target` has one of exec, postgres"));
+    assert!(problem(both).contains("`target` has one of exec, postgres, redis"));
     let none = "strategy = 'replace'\n[target]\nlimit = '3s'";
-    assert!(problem(none).contains("or `target` has a table: postgres"));
+    assert!(problem(none).contains("or `target` has a table: postgres, redis"));
     let environment = "strategy = 'replace'\n[target]\nenv = ['A']\n[target.postgres]\nhost = '/run'\nrole = 'x'\nadmin_user = 'x'";
     assert!(problem(environment).contains("`target.env`: is not known"));
 }
@@ -101,4 +101,35 @@ fn a_role_has_one_password() {
     let alternate = format!("strategy = 'alternate'\naccounts = ['a', 'b']\n{table}");
     assert!(problem(&format!("{alternate}\nrole = 'a'")).contains("the values name the roles"));
     assert_eq!(read(&alternate).target.kind.admin(), None);
+}
+
+#[test]
+fn a_user_of_redis_has_two_passwords_and_is_kept_somewhere() {
+    let table = "[target.redis]\nhost = 'cache'\nuser = 'web'\n";
+    let plan = read(&format!(
+        "strategy = 'overlap'\n{table}persist = 'config'\nadmin = 'cache/admin'"
+    ));
+    let TargetKind::Redis(redis) = &plan.target.kind else {
+        panic!()
+    };
+    assert_eq!((redis.server.port, redis.persist), (6379, Persist::Config));
+    assert_eq!(plan.target.kind.admin().unwrap().as_str(), "cache/admin");
+    for (strategy, more, words) in [
+        ("overlap", "", "`target.redis.persist`: is missing"),
+        ("overlap", "persist = 'disk'", "is `acl-file`, `config` or `none`"),
+        (
+            "replace",
+            "persist = 'none'\nrole = 'x'",
+            "`target.redis.role`: is not known",
+        ),
+        ("alternate", "persist = 'none'", "`overlap` or `replace`"),
+    ] {
+        let accounts = if strategy == "alternate" {
+            "accounts = ['a', 'b']\n"
+        } else {
+            ""
+        };
+        let said = problem(&format!("strategy = '{strategy}'\n{accounts}{table}{more}"));
+        assert!(said.contains(words), "{more}: {said}");
+    }
 }

@@ -9,12 +9,14 @@ use super::phase::Strategy;
 
 mod keys;
 mod postgres;
+mod redis;
 mod server;
 mod target;
 
 use keys::Keys;
 
 pub use postgres::PostgresPlan;
+pub use redis::{Persist, RedisPlan};
 pub use server::{ServerPlan, Tls};
 pub use target::{ExecPlan, TargetKind, TargetPlan};
 

@@ -1,13 +1,16 @@
 //! Built-in targets: owns which there are, and that a call ends in time. What one does at its server,
 //! its own file knows; none of them knows stores, plans' documents or terminals.
 
+mod net;
 mod postgres;
+mod redis;
 mod tls;
 
 use std::time::Duration;
 
-use crate::rotation::plan::TargetKind;
-use crate::rotator::{Target, Trouble};
+use crate::rotation::plan::{ServerPlan, TargetKind};
+use crate::rotator::{Account, Target, Trouble};
+use crate::secret::Secret;
 
 /// The built-in target that a plan names; `None` where it names a program.
 #[must_use]
@@ -15,11 +18,27 @@ pub fn builtin(kind: &TargetKind) -> Option<Box<dyn Target + '_>> {
     match kind {
         TargetKind::Exec(_) => None,
         TargetKind::Postgres(plan) => Some(Box::new(postgres::Postgres(plan))),
+        TargetKind::Redis(plan) => Some(Box::new(redis::Redis(plan))),
     }
 }
 
-/// How long a connection may take to come about; a call's limit may be less.
-const CONNECT: Duration = Duration::from_secs(10);
+/// Who changes credentials; without a secret the server has to know the admin otherwise.
+fn admin(server: &ServerPlan, secret: Option<&Secret>) -> Result<Option<Account>, Trouble> {
+    match (secret, &server.admin_user) {
+        (None, _) => Ok(None),
+        (Some(secret), Some(user)) => Ok(Some(Account {
+            name: user.clone(),
+            password: secret.expose(|bytes| Secret::new(bytes.to_vec())),
+        })),
+        (Some(secret), None) => Account::of(secret).map(Some).map_err(|_| {
+            Trouble::Failed(
+                "the admin's secret is JSON: {\"username\":\"NAME\",\"password\":\"...\"}; \
+                 or the plan names the admin as `admin_user`"
+                    .into(),
+            )
+        }),
+    }
+}
 
 /// Runs something to its end, or ends it. Must not be called where a runtime drives this thread.
 fn within(limit: Duration, work: impl Future<Output = Result<(), Trouble>>) -> Result<(), Trouble> {

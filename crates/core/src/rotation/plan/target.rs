@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::postgres::PostgresPlan;
+use super::redis::RedisPlan;
 use crate::name::EntryPath;
 use crate::rotation::Strategy;
 
@@ -28,6 +29,8 @@ pub enum TargetKind {
     Exec(ExecPlan),
     /// Roles of a PostgreSQL server.
     Postgres(PostgresPlan),
+    /// A user of a Redis server.
+    Redis(RedisPlan),
 }
 
 /// A program that knows a target.
@@ -42,7 +45,7 @@ pub struct ExecPlan {
 }
 
 /// The tables and the list of which a target has one.
-const KINDS: [&str; 2] = ["exec", "postgres"];
+const KINDS: [&str; 3] = ["exec", "postgres", "redis"];
 
 impl TargetPlan {
     /// Reads the table, with all that is wrong in it.
@@ -67,6 +70,10 @@ impl TargetPlan {
             "postgres" => {
                 let (plan, more) = PostgresPlan::read(keys.table("postgres"), strategy);
                 (plan.map(TargetKind::Postgres), more)
+            }
+            "redis" => {
+                let (plan, more) = RedisPlan::read(keys.table("redis"), strategy);
+                (plan.map(TargetKind::Redis), more)
             }
             _ => {
                 let (plan, more) = ExecPlan::read(&mut keys);
@@ -119,6 +126,7 @@ impl TargetKind {
         match self {
             Self::Exec(_) => None,
             Self::Postgres(plan) => plan.server.admin.as_ref(),
+            Self::Redis(plan) => plan.server.admin.as_ref(),
         }
     }
 }
@@ -129,6 +137,7 @@ impl fmt::Display for TargetKind {
         match self {
             Self::Exec(plan) => f.write_str(&plan.program),
             Self::Postgres(plan) => write!(f, "postgres at {}", plan.server),
+            Self::Redis(plan) => write!(f, "redis at {}", plan.server),
         }
     }
 }

@@ -92,22 +92,11 @@ async fn set(
 
 /// Who changes roles; the password is empty for peer authentication.
 fn admin(plan: &PostgresPlan, secret: Option<&Secret>) -> Result<Account, Trouble> {
-    let copied = |secret: &Secret| secret.expose(|bytes| Secret::new(bytes.to_vec()));
-    match (secret, &plan.server.admin_user) {
+    match (super::admin(&plan.server, secret)?, &plan.server.admin_user) {
+        (Some(admin), _) => Ok(admin),
         (None, Some(user)) => Ok(Account {
             name: user.clone(),
             password: Secret::new(Vec::new()),
-        }),
-        (Some(secret), Some(user)) => Ok(Account {
-            name: user.clone(),
-            password: copied(secret),
-        }),
-        (Some(secret), None) => Account::of(secret).map_err(|_| {
-            Trouble::Failed(
-                "the admin's secret is JSON: {\"username\":\"NAME\",\"password\":\"...\"}; \
-                 or the plan names the admin as `admin_user`"
-                    .into(),
-            )
         }),
         (None, None) => Err(Trouble::Failed("the plan names no admin".into())),
     }

@@ -14,7 +14,8 @@ use super::trouble;
 use crate::rotation::plan::{PostgresPlan, Tls};
 use crate::rotator::{Account, Trouble};
 use crate::secret::Secret;
-use crate::target::{CONNECT, tls};
+use crate::target::net::CONNECT;
+use crate::target::tls;
 
 /// A connection that is open.
 pub(super) struct Session {
