@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::identity::Identity;
-use strongroom_core::id::Revision;
+use strongroom_core::id::{PlaceId, Revision};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::rotation::plan::Plan;
 use strongroom_core::rotator::{
-    Delivered, DriveError, Driver, End, How, Named, Settle, Told, Uptake, Waiting, Witness,
+    Delivered, DriveError, Driver, End, How, Named, Told, Uptake, Waiting, Witness,
 };
 use strongroom_core::snapshot::Entry;
 use strongroom_core::vault::OpenOptions;
@@ -141,6 +141,7 @@ pub fn drive(vault: &Vault, uptake: &mut dyn Uptake, witness: &mut dyn Witness) 
         path: &path,
         named: &named,
         message: "a test",
+        place: PlaceId([1; 16]),
         ambient: &ambient,
         target: &mut *target,
         uptake,
@@ -161,6 +162,7 @@ pub fn go_on(vault: &Vault, how: How) -> Result<End, DriveError> {
         path: &path,
         named: &named,
         message: "a test",
+        place: PlaceId([1; 16]),
         ambient: &ambient,
         target: &mut *target,
         uptake: &mut at_once(),
@@ -170,8 +172,16 @@ pub fn go_on(vault: &Vault, how: How) -> Result<End, DriveError> {
 }
 
 /// Waits for nobody.
-pub fn at_once() -> Settle {
-    Settle::new(Duration::ZERO)
+pub struct AtOnce;
+
+impl Uptake for AtOnce {
+    fn waiting(&mut self, _: &Delivered<'_>) -> Result<Vec<Waiting>, String> {
+        Ok(Vec::new())
+    }
+}
+
+pub fn at_once() -> AtOnce {
+    AtOnce
 }
 
 /// Nobody looks on.
