@@ -425,7 +425,12 @@ fn it_reads_and_becomes_another() {
 fn who_goes_on_as_another_program_is_waited_for_until_it_ends() {
     let scene = Scene::with_token();
     scene.secret("web/other", "another");
-    let sidecar = Sidecar::start(&scene, "");
+    // where what clients run is seen, too
+    let settings = scene.settings("");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("sandbox.files = false\n{text}")).unwrap();
+    let sidecar = Sidecar::launch(crate::process::command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "uptake::it_reads_and_becomes_another", "--ignored"])
         .env("UPTAKE_SOCKET", &sidecar.socket)
