@@ -91,32 +91,32 @@ pub(crate) fn carry_out(
     change: &Change,
     options: &ChangeOptions,
 ) -> Result<(), CliError> {
-    carry_out_and_tell(context, opened, change, options, None)
+    carry_out_and_tell(context, opened, change, options, None).map(drop)
 }
 
-/// The same, and where it was committed the answer has `public` too: what of a new value everybody
-/// may know.
+/// The same, and tells what was committed; the answer has `public` too: what of a new value everybody may
+/// know.
 pub(crate) fn carry_out_and_tell(
     context: &Context,
     opened: &Opened,
     change: &Change,
     options: &ChangeOptions,
     public: Option<&str>,
-) -> Result<(), CliError> {
+) -> Result<Option<Receipt>, CliError> {
     if options.dry_run || prompt::is_attended(options.yes)? {
         let planned = opened.vault.plan(change)?;
         if options.dry_run {
-            return report_plan(context, opened, change, &planned);
+            return report_plan(context, opened, change, &planned).map(|()| None);
         }
         if !does_something(change, &planned) {
-            return commit_and_report(context, opened, change, public);
+            return commit_and_report(context, opened, change, public).map(Some);
         }
         output::note(&plan_text(opened, change, &planned));
         if !prompt::confirm("Commit this?")? {
             return Err(CliError::failed("nothing was changed"));
         }
     }
-    commit_and_report(context, opened, change, public)
+    commit_and_report(context, opened, change, public).map(Some)
 }
 
 fn commit_and_report(
@@ -124,9 +124,10 @@ fn commit_and_report(
     opened: &Opened,
     change: &Change,
     public: Option<&str>,
-) -> Result<(), CliError> {
+) -> Result<Receipt, CliError> {
     let receipt = commit(opened, change)?;
-    report_and_tell(context, change, &receipt, public)
+    report_and_tell(context, change, &receipt, public)?;
+    Ok(receipt)
 }
 
 /// Commits without a question.

@@ -6,10 +6,11 @@ use strongroom_core::name::{CompartmentName, MemberName};
 use strongroom_core::snapshot::{Member, Role};
 use strongroom_core::vault::Edit;
 
+use super::rotate;
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::open;
+use crate::open::{self, Opened};
 use crate::output::Table;
 
 const ADD_EXAMPLES: &str = "\
@@ -22,10 +23,21 @@ Examples:
   strongroom member add bob --public age1...:KEY --role writer --compartment dev --compartment prod";
 const REMOVE_EXAMPLES: &str = "\
 Every compartment the member opened gets a new key. What it could read before cannot be taken
-back: the answer lists the secrets to rotate.
+back: the answer lists the secrets to rotate. With --rotate-exposed those that have a rotation plan are
+rotated at once, and the exit code is not 0 when one is left that has none or failed.
 
 Example:
-  strongroom member remove web";
+  strongroom member remove web
+  strongroom member remove bob --rotate-exposed";
+
+const REPLACE_EXAMPLES: &str = "\
+The old identity is worth nothing afterwards, and every compartment it opened gets a new key. A sidecar
+serves what it has until it is started again with the new one. An admin's own is replaced by another
+admin.
+
+Example:
+  strongroom identity new ./web-2.identity --no-passphrase
+  strongroom member replace web --public \"$(strongroom identity show ./web-2.identity)\"";
 
 /// Add, remove or list the members of the store
 #[derive(Debug, clap::Subcommand)]
@@ -52,6 +64,23 @@ pub(crate) enum Command {
     Remove {
         /// The name of the member
         name: MemberName,
+        /// Rotate the secrets that it could have read, by their plans
+        #[arg(long)]
+        rotate_exposed: bool,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    /// Give a member a new identity, in one commit: its role and what it opens stay
+    #[command(after_help = REPLACE_EXAMPLES)]
+    Replace {
+        /// The name of the member
+        name: MemberName,
+        /// The new public identity, as `strongroom identity show` prints it
+        #[arg(long, value_name = "TOKEN")]
+        public: PublicIdentity,
+        /// Rotate the secrets that the old identity could have read, by their plans
+        #[arg(long)]
+        rotate_exposed: bool,
         #[command(flatten)]
         change: ChangeOptions,
     },
@@ -97,40 +126,81 @@ impl From<&Member> for MemberJson {
     }
 }
 
-pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
-    let (edit, options) = match command {
-        Command::List => return list(context),
+pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
+    if matches!(command, Command::List) {
+        return list(context).map(|()| 0);
+    }
+    let opened = open::writer(&context.settings)?;
+    let mut rotates = None;
+    let (edits, options) = match command {
+        Command::List => return Ok(0),
         Command::Add {
             name,
             public,
             role,
             compartments,
             change,
-        } => (
-            Edit::AddMember {
+        } => {
+            let add = Edit::AddMember {
                 name,
                 public,
                 role,
                 compartments,
-            },
+            };
+            (vec![add], change)
+        }
+        Command::Remove {
+            name,
+            rotate_exposed,
             change,
-        ),
-        Command::Remove { name, change } => (Edit::RemoveMember { name }, change),
+        } => {
+            rotates = rotate_exposed.then(|| name.clone());
+            (vec![Edit::RemoveMember { name }], change)
+        }
+        Command::Replace {
+            name,
+            public,
+            rotate_exposed,
+            change,
+        } => {
+            rotates = rotate_exposed.then(|| name.clone());
+            (replace(&opened, name, public)?, change)
+        }
         Command::Grant {
             name,
             compartment,
             change,
-        } => (
-            Edit::Grant {
+        } => {
+            let grant = Edit::Grant {
                 member: name,
                 compartment,
-            },
-            change,
-        ),
+            };
+            (vec![grant], change)
+        }
     };
-    let opened = open::writer(&context.settings)?;
-    let change = options.change(vec![edit]);
-    change::carry_out(context, &opened, &change, &options)
+    let change = options.change(edits);
+    let receipt = change::carry_out_and_tell(context, &opened, &change, &options, None)?;
+    match (receipt, rotates) {
+        (Some(receipt), Some(name)) => rotate::exposed(context, &opened, &receipt.exposed, &name),
+        _ => Ok(0),
+    }
+}
+
+/// The old identity goes and the new one comes, with the role and compartments that there were.
+fn replace(opened: &Opened, name: MemberName, public: PublicIdentity) -> Result<Vec<Edit>, CliError> {
+    let members = opened.vault.snapshot().members();
+    let member = members.into_iter().find(|member| member.name == name);
+    let Some(member) = member else {
+        return Err(CliError::failed(format!("there is no member {name}"))
+            .hint("`strongroom member list` shows those there are"));
+    };
+    let add = Edit::AddMember {
+        name: name.clone(),
+        public,
+        role: member.role,
+        compartments: member.compartments,
+    };
+    Ok(vec![Edit::RemoveMember { name }, add])
 }
 
 fn list(context: &Context) -> Result<(), CliError> {

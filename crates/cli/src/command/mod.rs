@@ -60,12 +60,12 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
     let done = match cli.command {
         Command::Run(args) => return run::run(args, &context),
         Command::Rotate(args) => return rotate::run(&args, &context),
+        Command::Member(command) => return member::run(command, &context),
         Command::Status(args) => return status::run(&args, &context),
         Command::Doctor(args) => return doctor::run(&args, &context),
         Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Init(args) => init::run(args, &context),
         Command::Identity(command) => identity::run(&command, &context),
-        Command::Member(command) => member::run(command, &context),
         Command::Compartment(command) => compartment::run(command, &context),
         Command::Environment(command) => environment::run(command, &context),
         Command::Policy(command) => policy::run(command, &context),

@@ -393,3 +393,54 @@ fn a_rotator_rotates_and_changes_no_plan() {
     let set: Vec<_> = set.iter().map(String::as_str).collect();
     run(&set).refused(3, "may not do that");
 }
+
+#[test]
+fn what_a_removed_member_could_have_read_is_rotated() {
+    let scene = Scene::new("overlap");
+    scene.desk.member("web", "reader", &["prod"]);
+    scene
+        .desk
+        .ok(["member", "remove", "web", "--rotate-exposed", "--dry-run"]);
+    assert_eq!(scene.at_rest(), "first0");
+    scene.desk.ok(["member", "remove", "web", "--rotate-exposed"]);
+    assert_ne!(scene.at_rest(), "first0");
+    // One without a plan is left, and said.
+    scene.desk.put("prod", "web/token", "by hand");
+    scene.desk.member("api", "reader", &["prod"]);
+    let before = scene.current();
+    scene
+        .desk
+        .run(["member", "remove", "api", "--rotate-exposed"])
+        .refused(1, "prod web/token has no rotation plan and is not rotated");
+    assert_ne!(scene.at_rest(), before);
+    let history = scene.desk.ok(["history", "prod", "web/password"]);
+    assert!(history.contains("rotate: api is removed: done"), "{history}");
+}
+
+#[test]
+fn an_admin_gives_up_what_cannot_end() {
+    let scene = Scene::new("overlap");
+    scene.desk.write("fail-retire", "1");
+    scene.rotate(&[]).refused(6, "retire failed");
+    let identity = scene.desk.member("rot", "rotator", &["prod"]);
+    let run = |arguments: &[&str]| {
+        let mut command = scene.desk.command(arguments);
+        Ran::of(command.env("STRONGROOM_IDENTITY", &identity).output().unwrap())
+    };
+    run(&["rotate", "prod", "web/password", "--give-up", "--take-over"]).refused(3, "only admins");
+    // Another member waits for the time of who ran it, or knows that it has ended.
+    run(&["rotate", "prod", "web/password", "--resume"]).refused(1, "is being rotated by");
+    scene.remove("fail-retire");
+    run(&["rotate", "prod", "web/password", "--resume", "--take-over"]).ok();
+    scene.at_rest();
+
+    scene.desk.write("fail-retire", "1");
+    scene.rotate(&[]).refused(6, "retire failed");
+    scene.rotate(&["--give-up"]).ok();
+    scene.rotate(&["--resume"]).refused(1, "no rotation");
+    scene.desk.ok(["label", "retire", "prod", "web/password"]);
+    scene.desk.write("accepted", &format!("{}\n", scene.current()));
+    scene.remove("fail-retire");
+    scene.rotate(&[]).ok();
+    scene.at_rest();
+}

@@ -78,6 +78,36 @@ fn removing_a_member_says_what_to_rotate() {
 }
 
 #[test]
+fn a_member_gets_a_new_identity() {
+    let desk = Desk::new();
+    desk.put("prod", "db/password", CANARY);
+    let old = desk.member("web", "rotator", &["prod"]);
+    let new = desk.file("web-2.identity");
+    let new_file = new.to_str().unwrap();
+    desk.ok(["identity", "new", new_file, "--no-passphrase"]);
+    let public = desk.ok(["identity", "show", new_file]);
+    let public = public.trim();
+    desk.run(["member", "replace", "nobody", "--public", public])
+        .refused(1, "there is no member");
+    let replaced = desk.json(["member", "replace", "web", "--public", public]);
+    assert_eq!(replaced["exposed"][0]["path"], "db/password");
+    as_member(&desk, &old, &["get", "prod", "db/password"]).refused(3, "not a member");
+    let read = as_member(&desk, &new, &["get", "prod", "db/password"]);
+    assert_eq!(read.ok(), CANARY);
+    let members = desk.json(["member", "list"]);
+    let web = members["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] == "web");
+    assert_eq!(web.unwrap()["role"], "rotator");
+    desk.ok(["verify"]);
+    // Of the only admin there is no other that could.
+    desk.run(["member", "replace", "alice", "--public", public])
+        .refused(1, "only admin");
+}
+
+#[test]
 fn a_compartment_splits_an_environment() {
     let desk = Desk::new();
     desk.ok(["compartment", "add", "payments"]);

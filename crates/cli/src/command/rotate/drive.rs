@@ -25,7 +25,7 @@ use crate::error::{CliError, Exit};
 use crate::open::Opened;
 use crate::output;
 
-type At<'a> = (&'a EnvironmentName, &'a EntryPath);
+pub(super) type At<'a> = (&'a EnvironmentName, &'a EntryPath);
 
 /// Variables that every program gets.
 const VARIABLES: [&str; 6] = ["HOME", "LANG", "LC_ALL", "PATH", "TZ", "USER"];

@@ -3,11 +3,13 @@
 mod ask;
 mod drive;
 mod due;
+mod exposed;
 mod lock;
 mod policy;
 mod show;
 
 pub(crate) use due::overdue;
+pub(crate) use exposed::exposed;
 
 use crate::context::{Context, OptionalTarget};
 use crate::error::CliError;
@@ -49,7 +51,7 @@ enum Command {
 }
 
 /// How a rotation is run.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 struct Options {
     /// Go on with a rotation that was left behind
     #[arg(long, group = "mode")]
