@@ -250,6 +250,7 @@ fn describe(edit: &Edit, before: Option<&Snapshot>) -> Option<String> {
             );
             format!("add environment {name}{into}{}", from.unwrap_or_default())
         }
+        Edit::NewKey { compartment } => format!("make a new key for compartment {compartment}"),
         Edit::AddCompartment { name } => format!("add compartment {name}, which admins open"),
         Edit::AddMember {
             name,

@@ -1,4 +1,4 @@
-//! `compartment add|list`: sets of entries sealed under one key each.
+//! `compartment add|rotate|list`: sets of entries sealed under one key each.
 
 use serde::Serialize;
 use strongroom_core::name::CompartmentName;
@@ -20,12 +20,28 @@ Examples:
   strongroom member grant web --compartment payments
   printf s3cret | strongroom put prod payments/key --compartment payments";
 
-/// Add or list compartments: entries under one key, which only their members open
+const ROTATE_EXAMPLES: &str = "\
+Whoever opens the compartment opens the new key too. What is there stays sealed under the key it was put
+with: a value that somebody knows is rotated, a key alone does not help. Removing a member makes new keys
+by itself.
+
+Example:
+  strongroom compartment rotate prod";
+
+/// Add or list compartments, and make new keys for them: entries under one key, which only their members open
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Add a compartment, which the admins open
     #[command(after_help = ADD_EXAMPLES)]
     Add {
+        /// The name of the compartment
+        name: CompartmentName,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    /// Seal what is put from now on under a new key
+    #[command(after_help = ROTATE_EXAMPLES)]
+    Rotate {
         /// The name of the compartment
         name: CompartmentName,
         #[command(flatten)]
@@ -61,12 +77,13 @@ impl From<&Compartment> for CompartmentJson {
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
-    let (name, options) = match command {
+    let (edit, options) = match command {
         Command::List => return list(context),
-        Command::Add { name, change } => (name, change),
+        Command::Add { name, change } => (Edit::AddCompartment { name }, change),
+        Command::Rotate { name, change } => (Edit::NewKey { compartment: name }, change),
     };
     let opened = open::writer(&context.settings)?;
-    let change = options.change(vec![Edit::AddCompartment { name }]);
+    let change = options.change(vec![edit]);
     change::carry_out(context, &opened, &change, &options)
 }
 

@@ -108,6 +108,39 @@ fn a_member_gets_a_new_identity() {
 }
 
 #[test]
+fn a_compartment_gets_a_new_key() {
+    let desk = Desk::new();
+    desk.put("prod", "db/password", CANARY);
+    let web = desk.member("web", "writer", &["prod"]);
+    as_member(&desk, &web, &["compartment", "rotate", "prod"]).refused(3, "takes an admin");
+    desk.run(["compartment", "rotate", "nope"])
+        .refused(1, "no compartment");
+    let term = || desk.json(["compartment", "list"])["compartments"][1]["term"].as_u64();
+    assert_eq!(term(), Some(1));
+    desk.ok(["compartment", "rotate", "prod"]);
+    desk.ok(["compartment", "rotate", "common"]);
+    assert_eq!(term(), Some(2));
+    // What was there and what comes is read, and written, by all who were there, and by who is new.
+    let write = |path: &str| {
+        let file = desk.write("value", CANARY);
+        as_member(
+            &desk,
+            &web,
+            &["put", "prod", path, "--file", file.to_str().unwrap()],
+        )
+        .ok()
+    };
+    write("db/token");
+    let new = desk.member("new", "reader", &["prod"]);
+    for member in [&web, &new] {
+        for path in ["db/password", "db/token"] {
+            assert_eq!(as_member(&desk, member, &["get", "prod", path]).ok(), CANARY);
+        }
+    }
+    desk.ok(["verify"]);
+}
+
+#[test]
 fn a_compartment_splits_an_environment() {
     let desk = Desk::new();
     desk.ok(["compartment", "add", "payments"]);

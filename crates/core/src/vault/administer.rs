@@ -34,6 +34,12 @@ impl Draft<'_> {
                 }
                 self.add_compartment(name).map(|_| ())
             }
+            Edit::NewKey { compartment } => {
+                let id = self.compartment(compartment)?;
+                let newest = self.keyring.newest(id).map(|(term, _)| term);
+                let newest = newest.ok_or_else(|| denied("it does not open the compartment"))?;
+                self.new_term(id, newest.next())
+            }
             Edit::AddMember {
                 name,
                 public,

@@ -99,6 +99,11 @@ pub enum Edit {
         /// The compartment of its entries.
         compartment: Option<CompartmentName>,
     },
+    /// Make a new key for a compartment: what is put from now on is sealed under it.
+    NewKey {
+        /// The compartment.
+        compartment: CompartmentName,
+    },
     /// Add a compartment that admins open.
     AddCompartment {
         /// Its name.

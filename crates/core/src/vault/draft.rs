@@ -112,7 +112,7 @@ impl<'a> Draft<'a> {
 
     /// True when everything is as asked already.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.changes.is_empty()
+        self.entries.is_empty() && self.changes.is_empty() && self.wrap.is_empty()
     }
 
     /// Wraps keys, seals the message, signs.
