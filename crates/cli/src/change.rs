@@ -91,43 +91,44 @@ pub(crate) fn carry_out(
     change: &Change,
     options: &ChangeOptions,
 ) -> Result<(), CliError> {
-    carry_out_and_tell(context, opened, change, options, None).map(drop)
+    carry_out_and_tell(context, opened, change, options, None)
 }
 
-/// The same, and tells what was committed; the answer has `public` too: what of a new value everybody may
-/// know.
+/// The same, and where it was committed the answer has `public` too: what of a new value everybody
+/// may know.
 pub(crate) fn carry_out_and_tell(
     context: &Context,
     opened: &Opened,
     change: &Change,
     options: &ChangeOptions,
     public: Option<&str>,
+) -> Result<(), CliError> {
+    match carry_out_untold(context, opened, change, options)? {
+        Some(receipt) => report_and_tell(context, change, &receipt, public),
+        None => Ok(()),
+    }
+}
+
+/// The same without the report; nothing where only the plan was wanted.
+pub(crate) fn carry_out_untold(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    options: &ChangeOptions,
 ) -> Result<Option<Receipt>, CliError> {
     if options.dry_run || prompt::is_attended(options.yes)? {
         let planned = opened.vault.plan(change)?;
         if options.dry_run {
             return report_plan(context, opened, change, &planned).map(|()| None);
         }
-        if !does_something(change, &planned) {
-            return commit_and_report(context, opened, change, public).map(Some);
-        }
-        output::note(&plan_text(opened, change, &planned));
-        if !prompt::confirm("Commit this?")? {
-            return Err(CliError::failed("nothing was changed"));
+        if does_something(change, &planned) {
+            output::note(&plan_text(opened, change, &planned));
+            if !prompt::confirm("Commit this?")? {
+                return Err(CliError::failed("nothing was changed"));
+            }
         }
     }
-    commit_and_report(context, opened, change, public).map(Some)
-}
-
-fn commit_and_report(
-    context: &Context,
-    opened: &Opened,
-    change: &Change,
-    public: Option<&str>,
-) -> Result<Receipt, CliError> {
-    let receipt = commit(opened, change)?;
-    report_and_tell(context, change, &receipt, public)?;
-    Ok(receipt)
+    Ok(Some(commit(opened, change)?))
 }
 
 /// Commits without a question.
@@ -338,6 +339,31 @@ struct ReceiptJson<'a> {
     public: Option<&'a str>,
 }
 
+impl<'a> ReceiptJson<'a> {
+    fn of(receipt: &Receipt, public: Option<&'a str>) -> Self {
+        let Receipt {
+            revision,
+            hash,
+            committed,
+            changes,
+            exposed,
+        } = receipt;
+        Self {
+            committed: *committed,
+            revision: revision.0,
+            hash: hash.to_string(),
+            changes: changes.iter().map(Into::into).collect(),
+            exposed: exposed.iter().map(Into::into).collect(),
+            public,
+        }
+    }
+}
+
+/// What a commit did, for an answer that says more.
+pub(crate) fn receipt_json(receipt: &Receipt) -> Result<serde_json::Value, CliError> {
+    serde_json::to_value(ReceiptJson::of(receipt, None)).map_err(|error| CliError::failed(error.to_string()))
+}
+
 /// Says what a commit did.
 pub(crate) fn report(context: &Context, change: &Change, receipt: &Receipt) -> Result<(), CliError> {
     report_and_tell(context, change, receipt, None)
@@ -351,19 +377,12 @@ fn report_and_tell(
 ) -> Result<(), CliError> {
     let Receipt {
         revision,
-        hash,
         committed,
         changes,
         exposed,
+        ..
     } = receipt;
-    let json = ReceiptJson {
-        committed: *committed,
-        revision: revision.0,
-        hash: hash.to_string(),
-        changes: changes.iter().map(Into::into).collect(),
-        exposed: exposed.iter().map(Into::into).collect(),
-        public,
-    };
+    let json = ReceiptJson::of(receipt, public);
     let mut text = String::new();
     if *committed {
         let _ = writeln!(text, "revision {revision}");

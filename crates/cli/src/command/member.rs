@@ -179,11 +179,22 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
         }
     };
     let change = options.change(edits);
-    let receipt = change::carry_out_and_tell(context, &opened, &change, &options, None)?;
-    match (receipt, rotates) {
-        (Some(receipt), Some(name)) => rotate::exposed(context, &opened, &receipt.exposed, &name),
-        _ => Ok(0),
+    let Some(name) = rotates else {
+        return change::carry_out(context, &opened, &change, &options).map(|()| 0);
+    };
+    let Some(receipt) = change::carry_out_untold(context, &opened, &change, &options)? else {
+        return Ok(0);
+    };
+    if !context.output.json {
+        change::report(context, &change, &receipt)?;
     }
+    let (code, rotations) = rotate::exposed(context, &opened, &receipt.exposed, &name);
+    if context.output.json {
+        let mut answer = change::receipt_json(&receipt)?;
+        answer["rotations"] = rotations.into();
+        context.output.json(&answer)?;
+    }
+    Ok(code)
 }
 
 /// The old identity goes and the new one comes, with the role and compartments that there were.

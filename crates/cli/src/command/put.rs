@@ -195,5 +195,5 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), CliError> {
         })
     };
     let change = args.change.change(vec![edit]);
-    change::carry_out_and_tell(context, &opened, &change, &args.change, public.as_deref()).map(drop)
+    change::carry_out_and_tell(context, &opened, &change, &args.change, public.as_deref())
 }

@@ -65,6 +65,10 @@ impl FromStr for Plan {
         if deadline < settle || deadline > Duration::from_secs(30 * 86_400) {
             problems.push("`deadline` is at least `settle`, and at most 30d".into());
         }
+        // A sidecar says when somebody used a secret to within ten minutes.
+        if within < Duration::from_secs(900) {
+            problems.push("`within` is 15m at least".into());
+        }
         if jitter.is_some_and(|jitter| every.is_none_or(|every| jitter > every)) {
             problems.push("`jitter` is at most `every`".into());
         }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::account::{self, AccountError};
+use super::account::{self, Account, AccountError};
 use super::named::Named;
 use super::{Action, Call, Check, Credential, Delivered, Target, Told, Trouble, Uptake, Waiting, Witness};
 use crate::Vault;
@@ -114,6 +114,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`DriveError`].
     pub fn begin(mut self, force: bool) -> Result<End, DriveError> {
+        self.fits()?;
         self.check()?;
         let value = self.new_value()?;
         let mut machine = Machine::begin(self.named.plan.strategy);
@@ -135,6 +136,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// [`DriveError`].
     pub fn go_on(mut self, rotation: &Rotation, how: How) -> Result<End, DriveError> {
+        self.fits()?;
         let mut machine = rotation.machine();
         if how.abort {
             machine.abort()?;
@@ -166,7 +168,8 @@ impl<'a> Driver<'a> {
                     }
                 },
                 Next::Await if force => {
-                    left_behind = Some(self.look()?);
+                    let delivered = self.delivered()?;
+                    left_behind = Some(self.look(&delivered));
                     machine.force()?;
                 }
                 Next::Await => match self.wait()? {
@@ -180,10 +183,32 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Refuses a message that leaves no room for what steps decide.
+    fn fits(&self) -> Result<(), DriveError> {
+        if self.message.len() > MAX_OWN_MESSAGE {
+            return Err(DriveError::Outside(format!(
+                "the message of a rotation has at most {MAX_OWN_MESSAGE} bytes"
+            )));
+        }
+        Ok(())
+    }
+
     /// A new value; with two accounts, for the one whose turn it is.
     fn new_value(&mut self) -> Result<Secret, DriveError> {
         let snapshot = self.vault.snapshot();
         let plan = &self.named.plan;
+        let current = plan.accounts.is_some().then_some(self.path);
+        let opens = [current, plan.generator.authority()];
+        let opens = opens.into_iter().flatten();
+        let opens: Vec<_> = opens
+            .map(|path| snapshot.entry(self.environment, path))
+            .collect::<Result<_, _>>()?;
+        if !opens.is_empty() {
+            let opens: Vec<&Entry> = opens.iter().map(|entry| &**entry).collect();
+            self.witness
+                .opens(&opens, snapshot.revision())
+                .map_err(DriveError::Outside)?;
+        }
         let authority = match plan.generator.authority() {
             None => None,
             Some(path) => Some(snapshot.secret(self.environment, path)?),
@@ -224,7 +249,9 @@ impl<'a> Driver<'a> {
             path: self.path.clone(),
             to: to(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
         };
-        let rotation = self.vault.rotate(edit, &format!("{}: {words}", self.message))?;
+        let rotation = self
+            .vault
+            .rotate(edit, &within(MAX_MESSAGE, format!("{}: {words}", self.message)))?;
         Ok(Held {
             rotation,
             until: now.checked_add(lease).unwrap_or(now),
@@ -261,11 +288,15 @@ impl<'a> Driver<'a> {
     }
 
     fn at(&self, held: &Held) -> Result<crate::id::Revision, CommitError> {
-        let rotation = held.rotation.as_ref().ok_or_else(|| CommitError::NotRotating {
+        let rotation = held.rotation.as_ref().ok_or_else(|| self.not_rotating())?;
+        Ok(rotation.at)
+    }
+
+    fn not_rotating(&self) -> CommitError {
+        CommitError::NotRotating {
             environment: self.environment.clone(),
             path: self.path.clone(),
-        })?;
-        Ok(rotation.at)
+        }
     }
 
     /// What the plan names as the admin's secret, opened after it was recorded with `others`.
@@ -292,18 +323,55 @@ impl<'a> Driver<'a> {
             accounts: self.named.plan.accounts.as_ref(),
             admin: admin.as_ref(),
         };
-        let checked = self.target.check(&check, self.named.plan.target.limit);
-        checked.map_err(|trouble| DriveError::NotReady(trouble.to_string()))
+        let (limit, retry) = (self.named.plan.target.limit, self.named.plan.target.retry);
+        let mut again = Again::new(retry);
+        loop {
+            match self.target.check(&check, limit) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Later(_)) if again.pause() => {}
+                Err(trouble) => return Err(DriveError::NotReady(trouble.to_string())),
+            }
+        }
+    }
+
+    /// Makes sure that nobody else went on meanwhile, and that there is time for what is to be done: this
+    /// program may have slept, or been held up. What is left is a moment between this and the call.
+    fn is_ours(&self, held: &mut Held, needed: Duration) -> Result<(), DriveError> {
+        self.vault.refresh().map_err(CommitError::from)?;
+        let known = self.at(held)?;
+        let running = self.vault.rotation(self.environment, self.path)?;
+        let running = running.ok_or_else(|| self.not_rotating())?;
+        if running.at != known {
+            return Err(running.in_the_way().into());
+        }
+        let millis = u64::try_from(needed.as_millis()).unwrap_or(u64::MAX);
+        // The monotonic clock stands still while a machine is suspended, the other one may be set back.
+        let short = held.until.saturating_duration_since(Instant::now()) < needed
+            || self.ambient.now().later(millis) > running.running.until;
+        if short {
+            *held = self.take_over(&running, false)?;
+        }
+        Ok(())
+    }
+
+    /// With two accounts, that values are of these two: whoever runs a rotation made them, and must not
+    /// choose whose password the admin changes.
+    fn are_accounts(&self, new: &Secret, old: &Secret) -> Result<(), AccountError> {
+        let Some(accounts) = &self.named.plan.accounts else {
+            return Ok(());
+        };
+        let (new, old) = (Account::of(new)?, Account::of(old)?);
+        if new.name != old.name && accounts.contains(&new.name) && accounts.contains(&old.name) {
+            Ok(())
+        } else {
+            Err(AccountError::Unknown)
+        }
     }
 
     /// Does something at the target, as often as it says "later". The outer error is ours.
     fn perform(&mut self, effect: Effect, held: &mut Held) -> Result<Result<(), String>, DriveError> {
         let (limit, retry) = (self.named.plan.target.limit, self.named.plan.target.retry);
-        let left = held.until.saturating_duration_since(Instant::now());
-        if let (true, Some(rotation)) = (left < limit + retry, held.rotation.clone()) {
-            // It slept, or was held up: the time is told anew before anything is done.
-            *held = self.take_over(&rotation, false)?;
-        }
+        self.is_ours(held, limit + retry)?;
         let (new, old) = match effect {
             Effect::Retire => (Label::Current, Label::Previous),
             _ => (Label::Pending, Label::Current),
@@ -314,6 +382,7 @@ impl<'a> Driver<'a> {
         let admin = self.admin(&snapshot, &[&*new_entry, &*old_entry])?;
         let opened = |label| snapshot.labelled(self.environment, self.path, label);
         let (new_value, old_value) = (opened(new)?.value, opened(old)?.value);
+        self.are_accounts(&new_value, &old_value)?;
         let call = Call {
             action: Action::from(effect),
             environment: self.environment,
@@ -329,15 +398,14 @@ impl<'a> Driver<'a> {
             },
             admin: admin.as_ref(),
         };
-        let began = Instant::now();
-        let mut pause = AGAIN;
+        let mut again = Again::new(retry);
         loop {
             match self.target.perform(&call, limit) {
                 Ok(()) => return Ok(Ok(())),
-                Err(Trouble::Later(problem)) if began.elapsed() + pause <= retry => {
+                Err(Trouble::Later(problem)) if again.is_left() => {
                     self.witness.told(&Told::Again(effect, &problem));
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_secs(30));
+                    again.pause();
+                    self.is_ours(held, limit)?;
                 }
                 Err(Trouble::Later(problem) | Trouble::Failed(problem)) => return Ok(Err(problem)),
             }
@@ -356,10 +424,15 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// Who does not have the current version.
-    fn look(&mut self) -> Result<Vec<Waiting>, DriveError> {
-        let delivered = self.delivered()?;
-        self.uptake.waiting(&delivered).map_err(DriveError::Outside)
+    /// Who does not have the current version. What cannot be read is waited for like a consumer: it may be
+    /// there again, and whoever does not want to wait says so.
+    fn look(&mut self, delivered: &Delivered<'_>) -> Vec<Waiting> {
+        self.uptake.waiting(delivered).unwrap_or_else(|problem| {
+            vec![Waiting {
+                consumer: format!("everybody: what they have cannot be read ({problem})"),
+                since: delivered.since,
+            }]
+        })
     }
 
     /// Waits until consumers have the current version, or tells who has not at the deadline.
@@ -368,7 +441,7 @@ impl<'a> Driver<'a> {
         let began = Instant::now();
         let mut before = Vec::new();
         loop {
-            let waiting = self.uptake.waiting(&delivered).map_err(DriveError::Outside)?;
+            let waiting = self.look(&delivered);
             if waiting.is_empty() {
                 return Ok(None);
             }
@@ -389,6 +462,46 @@ impl<'a> Driver<'a> {
         let at = at.unwrap_or_else(|| self.vault.snapshot().revision());
         self.witness.told(&Told::Committed(step, at));
     }
+}
+
+/// How a target that says "later" is asked again: after pauses that grow, for so long.
+struct Again {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Again {
+    fn new(retry: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            until: now.checked_add(retry).unwrap_or(now),
+            pause: AGAIN,
+        }
+    }
+
+    fn is_left(&self) -> bool {
+        self.until.saturating_duration_since(Instant::now()) >= self.pause
+    }
+
+    /// Waits for the next time; false when there is none.
+    fn pause(&mut self) -> bool {
+        if !self.is_left() {
+            return false;
+        }
+        std::thread::sleep(self.pause);
+        self.pause = (self.pause * 2).min(Duration::from_secs(30));
+        true
+    }
+}
+
+/// Longest message of a commit, and what of it is left to who rotates, bytes.
+const MAX_MESSAGE: usize = 4096;
+const MAX_OWN_MESSAGE: usize = 3072;
+
+/// The first bytes of a text: consumers name themselves, and must not keep a commit from being made.
+fn within(limit: usize, mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(limit));
+    text
 }
 
 /// Consumers that a message names.

@@ -110,6 +110,10 @@ impl Named {
     /// # Errors
     /// [`PlanTrouble`].
     pub fn by_record(vault: &Vault, rotation: &Rotation) -> Result<Self, PlanTrouble> {
+        // The record is its runner's word, and must not be given out for somebody else's.
+        if vault.author(rotation.at)? != rotation.running.runner {
+            return Err(PlanTrouble::Record);
+        }
         let text = std::str::from_utf8(&rotation.running.plan).map_err(|_| PlanTrouble::Record)?;
         let (document, revision) = text.rsplit_once('@').ok_or(PlanTrouble::Record)?;
         let revision = revision.parse().map(Revision).map_err(|_| PlanTrouble::Record)?;

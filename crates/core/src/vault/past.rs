@@ -10,7 +10,7 @@ use super::load::{self, Objects, Walk};
 use crate::ambient::Timestamp;
 use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Link, State, decode};
 use crate::crypto::seal::Context;
-use crate::id::{Hash, Revision, Version};
+use crate::id::{Hash, MemberId, Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::{Action, Changed, Entry, Fetch, Meta, Snapshot, message_context};
 
@@ -140,6 +140,21 @@ impl Vault {
             commit.revision > oldest
         })?;
         Ok(times)
+    }
+
+    /// Who signed the commit of a revision. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`Break::MissingCommit`] when the revision is not there.
+    pub fn author(&self, revision: Revision) -> Result<MemberId, OpenError> {
+        let mut author = None;
+        self.back(&self.snapshot(), &mut |commit| {
+            if commit.revision == revision {
+                author = Some(commit.author);
+            }
+            commit.revision > revision
+        })?;
+        author.ok_or_else(|| Break::MissingCommit.at(revision).into())
     }
 
     /// Walks the commits before `now`, newest first, for as long as `each` wants more.

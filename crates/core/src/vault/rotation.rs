@@ -151,10 +151,12 @@ impl Rotation {
         self.running.since
     }
 
-    /// True when its runner said that it is at work no more by now: it was left behind.
+    /// True when its runner said that it is at work no more by now, or said what nobody may: it was left
+    /// behind.
     #[must_use]
     pub fn is_left(&self, now: Timestamp) -> bool {
-        now >= self.running.until.later(SKEW)
+        let until = self.running.until;
+        now >= until.later(SKEW) || until > now.later(MAX_LEASE).later(SKEW)
     }
 
     /// True when the lock at `place` is what keeps its runner's programs apart.
@@ -163,7 +165,7 @@ impl Rotation {
     }
 
     /// What whoever may not go on with it is told.
-    pub(super) fn in_the_way(self) -> CommitError {
+    pub(crate) fn in_the_way(self) -> CommitError {
         CommitError::Rotating {
             environment: self.environment,
             path: self.path,

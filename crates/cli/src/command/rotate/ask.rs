@@ -22,7 +22,7 @@ pub(super) fn confirm(options: &Options, text: &str, question: &str) -> Result<(
 }
 
 /// A rotation of somebody else that goes by another plan than the one in force is gone on with only by
-/// who says so: its runner chose which of the plans there were.
+/// who says so of this one: its runner chose which of the plans there were.
 pub(super) fn same_plan(
     vault: &Vault,
     rotation: &Rotation,
@@ -31,7 +31,7 @@ pub(super) fn same_plan(
 ) -> Result<(), CliError> {
     let now = Named::of(&vault.snapshot(), &rotation.environment, &rotation.path);
     let same = now.is_ok_and(|now| now.text == named.text && now.path == named.path);
-    if same || rotation.is_own || options.yes {
+    if same || rotation.is_own || (options.yes && !options.due) {
         return Ok(());
     }
     let text = format!(
@@ -49,5 +49,5 @@ pub(super) fn same_plan(
         "the rotation by {} goes by {} of revision {}, which is not the plan in force",
         rotation.runner, named.path, named.revision
     ))
-    .hint("read that plan (`strongroom get ENV PLAN --at REVISION`), then add --yes"))
+    .hint("read that plan (`strongroom get ENV PLAN --at REVISION`), then `strongroom rotate ENV PATH --resume --yes`"))
 }

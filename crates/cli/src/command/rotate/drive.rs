@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
@@ -34,6 +35,7 @@ const VARIABLES: [&str; 6] = ["HOME", "LANG", "LC_ALL", "PATH", "TZ", "USER"];
 pub(super) struct Done {
     end: End,
     aborted: bool,
+    keeps_old: bool,
     document: Value,
     version: u32,
     at: String,
@@ -53,8 +55,9 @@ pub(super) fn run(
     let patience = if goes_on { limit } else { Duration::ZERO };
     let snapshot = vault.snapshot();
     let held = lock::take(context, &snapshot, &*snapshot.entry(environment, path)?, patience)?;
-    // Whoever held it before may have gone on.
+    // Whoever held it before may have gone on, and plans may have changed.
     vault.refresh()?;
+    let named = self::named(opened, (environment, path), goes_on)?;
     let running = vault.rotation(environment, path)?;
     if let Some(rotation) = &running {
         ask::same_plan(vault, rotation, &named, options)?;
@@ -100,7 +103,17 @@ pub(super) fn run(
         (None, false) => driver.begin(options.force),
     };
     opened.remember();
-    let end = end.map_err(|error| told(error, (environment, path)))?;
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => {
+            let error = told(error, (environment, path));
+            return Err(if shown.steps.is_empty() {
+                error
+            } else {
+                halfway(vault, (environment, path), error)
+            });
+        }
+    };
     let version = vault.snapshot().entry(environment, path)?.version.0;
     let document = json!({
         "environment": environment.as_str(), "path": path.as_str(), "end": word(&end),
@@ -109,10 +122,22 @@ pub(super) fn run(
     Ok(Done {
         end,
         aborted: options.abort,
+        keeps_old: named.plan.strategy.keeps_previous(),
         document,
         version,
         at: format!("{environment} {path}"),
     })
+}
+
+/// What stopped a rotation that was begun: it stands halfway, unless it is known to have ended.
+fn halfway(vault: &Vault, (environment, path): At<'_>, error: CliError) -> CliError {
+    let running = vault.refresh().is_err() || !matches!(vault.rotation(environment, path), Ok(None));
+    if !running {
+        return error;
+    }
+    let text = format!("{environment} {path}: it stands halfway: {}", error.message);
+    CliError::new(Exit::Stopped, text)
+        .hint("`strongroom rotate ENV PATH --resume` goes on with it, `--abort` takes it back")
 }
 
 /// Forgets a rotation that cannot end.
@@ -230,6 +255,16 @@ fn word(end: &End) -> &'static str {
 }
 
 impl Done {
+    /// How it ended, as JSON.
+    pub(super) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// True when the new credential alone is valid.
+    pub(super) fn is_rotated(&self) -> bool {
+        self.end == End::Rotated
+    }
+
     /// Tells the end.
     pub(super) fn answer(&self, context: &Context) -> Result<(), CliError> {
         let at = &self.at;
@@ -259,7 +294,11 @@ impl Done {
             End::Lagging(waiting) => {
                 let who: Vec<_> = waiting.into_iter().map(|each| each.consumer).collect();
                 Err(stands(format!("{at}: at the deadline these do not have the current version: {}", who.join(", ")))
-                    .hint("both credentials stay valid; --resume waits again, --abort goes back, --resume --force does not wait"))
+                    .hint(if self.keeps_old {
+                        "both credentials stay valid; --resume waits again, --abort goes back, --resume --force does not wait"
+                    } else {
+                        "they have the old credential, which is valid no more; --resume waits again, --resume --force does not wait"
+                    }))
             }
             End::Stopped(effect, why) => Err(stands(format!(
                 "{at}: it stands halfway, {} failed: {why}",

@@ -6,6 +6,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::rotator::{self, LABEL, Named};
 use strongroom_core::snapshot::Kind;
 
+use super::several::Several;
 use super::{Options, drive};
 use crate::context::Context;
 use crate::error::{CliError, Exit};
@@ -54,26 +55,29 @@ pub(super) fn run(
         answer(context, &found)?;
         return Ok(u8::from(!found.is_empty()));
     }
-    let mut worst = 0;
+    let mut several = Several::default();
     for each in found {
+        let (environment, path) = (each.environment.clone(), each.path.clone());
+        // What came before may have taken long: somebody else may have done it.
+        opened.vault.refresh()?;
+        let found = overdue(&opened, Some(&environment))?;
+        let Some(each) = found.into_iter().find(|other| other.path == path) else {
+            continue;
+        };
         let options = Options {
             resume: matches!(each.what, What::Left),
             ..options.clone()
         };
-        let at = (&each.environment, &each.path);
+        let at = (&environment, &path);
         let done = match each.what {
             What::Unknown(error) => Err(error),
             _ => drive::run(context, &opened, at, &options),
         };
-        let code = done.and_then(|done| {
-            done.answer(context)?;
-            done.code()
-        });
-        // One that fails does not keep the others.
-        worst = worst.max(code.unwrap_or_else(|error| {
-            output::show_error(&error, context.output.json);
-            error.exit as u8
-        }));
+        several.took(context, at, done);
+    }
+    let (worst, ends) = several.end();
+    if context.output.json {
+        context.output.json(&json!({"rotations": ends}))?;
     }
     Ok(worst)
 }
@@ -111,7 +115,12 @@ pub(crate) fn overdue(opened: &Opened, only: Option<&EnvironmentName>) -> Result
             what,
         }));
     }
-    found.sort_by(|one, other| (&one.environment, &one.path).cmp(&(&other.environment, &other.path)));
+    // What was left behind may wait long for consumers.
+    let key = |each: &Overdue| {
+        let is_left = matches!(each.what, What::Left);
+        (is_left, each.environment.clone(), each.path.clone())
+    };
+    found.sort_by_key(key);
     let damaged =
         |each: &Overdue| matches!(&each.what, What::Unknown(error) if error.exit == Exit::Integrity);
     if found.iter().any(damaged) {

@@ -3,24 +3,25 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use strongroom_core::name::MemberName;
 use strongroom_core::rotator::{Named, PlanTrouble};
 use strongroom_core::snapshot::Changed;
 
+use super::drive::Done;
+use super::several::Several;
 use super::{Options, drive};
 use crate::context::Context;
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 use crate::open::Opened;
-use crate::output;
 
-/// Rotates each secret of `exposed` that has a plan. One that fails does not keep the others; the exit
-/// code is the highest, and 1 when one has no plan.
+/// Rotates each secret of `exposed` that has a plan; the exit code is the highest, and how each ended.
 pub(crate) fn exposed(
     context: &Context,
     opened: &Opened,
     exposed: &[Changed],
     gone: &MemberName,
-) -> Result<u8, CliError> {
+) -> (u8, Vec<Value>) {
     let secrets: BTreeSet<_> = exposed
         .iter()
         .map(|each| (&each.environment, &each.path))
@@ -30,46 +31,37 @@ pub(crate) fn exposed(
         message: format!("rotate: {gone} is removed"),
         ..Options::default()
     };
-    let mut worst = 0;
+    let mut several = Several::default();
     for at in secrets {
-        let (environment, path) = at;
-        // Labels of one that is rotating are in the list too: it is gone on with, then rotated again.
-        let running = opened.vault.rotation(environment, path)?;
-        let code = match Named::of(&opened.vault.snapshot(), environment, path) {
-            Err(PlanTrouble::None { .. }) => Err(CliError::new(
-                Exit::Failed,
-                format!("{environment} {path} has no rotation plan and is not rotated"),
-            )
-            .hint("change it where it is valid, then `strongroom put` the new value")),
-            Err(error) => Err(drive::no_plan(error)),
-            Ok(_) if running.is_some() => {
-                rotate(context, opened, at, &options, true).and_then(|code| match code {
-                    0 => rotate(context, opened, at, &options, false),
-                    code => Ok(code),
-                })
-            }
-            Ok(_) => rotate(context, opened, at, &options, false),
-        };
-        worst = worst.max(code.unwrap_or_else(|error| {
-            output::show_error(&error, context.output.json);
-            error.exit as u8
-        }));
+        let done = one(context, opened, at, &options);
+        several.took(context, at, done);
     }
-    Ok(worst)
+    several.end()
 }
 
-fn rotate(
-    context: &Context,
-    opened: &Opened,
-    at: drive::At<'_>,
-    options: &Options,
-    resume: bool,
-) -> Result<u8, CliError> {
-    let options = Options {
-        resume,
-        ..options.clone()
-    };
-    let done = drive::run(context, opened, at, &options)?;
-    done.answer(context)?;
-    done.code()
+/// One that is rotating is gone on with first: its new value was made when the member was there.
+fn one(context: &Context, opened: &Opened, at: drive::At<'_>, options: &Options) -> Result<Done, CliError> {
+    let (environment, path) = at;
+    opened.vault.refresh()?;
+    match Named::of(&opened.vault.snapshot(), environment, path) {
+        Err(PlanTrouble::None { .. }) => {
+            return Err(CliError::failed(format!(
+                "{environment} {path} has no rotation plan and is not rotated"
+            ))
+            .hint("change it where it is valid, then `strongroom put` the new value"));
+        }
+        Err(error) => return Err(drive::no_plan(error)),
+        Ok(_) => {}
+    }
+    if opened.vault.rotation(environment, path)?.is_some() {
+        let resume = Options {
+            resume: true,
+            ..options.clone()
+        };
+        let done = drive::run(context, opened, at, &resume)?;
+        if !done.is_rotated() {
+            return Ok(done);
+        }
+    }
+    drive::run(context, opened, at, options)
 }

@@ -6,6 +6,7 @@ mod due;
 mod exposed;
 mod lock;
 mod policy;
+mod several;
 mod show;
 
 pub(crate) use due::overdue;

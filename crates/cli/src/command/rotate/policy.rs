@@ -49,7 +49,7 @@ pub(super) struct Set {
     #[command(flatten)]
     target: Target,
     /// Take the whole plan from FILE, in TOML (`-` is stdin)
-    #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["every", "jitter", "strategy", "generator", "program", "accounts", "env", "limit", "retry", "settle", "deadline"])]
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["every", "jitter", "strategy", "generator", "program", "accounts", "env", "limit", "retry", "settle", "within", "deadline"])]
     file: Option<PathBuf>,
     /// How old a value becomes: 30d, 12h
     #[arg(long, value_name = "TIME")]
