@@ -264,6 +264,17 @@ fn one_role_is_changed_in_place_by_an_admin_with_a_password() {
         r#"{"username":"keeper","password":"keeper-password-1"}"#,
     );
     assert_eq!(login(&server, role, "first-password"), Ok(()));
+    // The admin itself: that is found before anything begins.
+    desk.plan(&plan(
+        "replace",
+        &table.replace("\'\'\'we\"ird\'na\\me\'\'\'", "\"keeper\""),
+    ));
+    let ran = desk.rotate(&[]);
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("is of the role itself"), "{said}");
+    desk.assert_at_rest();
+    desk.plan(&plan("replace", &table));
     for _ in 0..2 {
         let old = desk.current();
         let ran = desk.rotate(&[]);

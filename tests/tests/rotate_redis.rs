@@ -201,9 +201,16 @@ fn what_the_server_would_not_do_is_not_begun() {
         desk.assert_at_rest();
     };
     refused("the server has no file of users");
-    desk.plan(&plan("overlap", &table(&server, "none")));
+    for strategy in ["overlap", "replace"] {
+        let own = table(&server, "none").replace("user = \"web\"", "user = \"keeper\"");
+        desk.plan(&plan(strategy, &own));
+        refused("\"keeper\" is who changes users itself");
+    }
     server.tell(&["ACL", "SETUSER", "web", "nopass"]);
-    refused("takes any password");
+    for strategy in ["replace", "overlap"] {
+        desk.plan(&plan(strategy, &table(&server, "none")));
+        refused("takes any password");
+    }
     server.tell(&["ACL", "DELUSER", "web"]);
     refused("there is no user \"web\"");
     assert!(
@@ -219,6 +226,19 @@ fn what_the_server_would_not_do_is_not_begun() {
         .replace("admin_user = ", "#");
     desk.plan(&plan("overlap", &alone));
     refused("the server wants a login");
+}
+
+#[test]
+fn a_configuration_that_leaves_users_out_does_not_keep_them() {
+    let Some(server) = Redis::start("a file of users of Redis", Users::File, USER) else {
+        return;
+    };
+    let desk = desk(&plan("overlap", &table(&server, "config")));
+    let ran = desk.rotate(&[]);
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("`persist` is `acl-file`"), "{said}");
+    desk.assert_at_rest();
 }
 
 #[test]

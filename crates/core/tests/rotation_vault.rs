@@ -462,7 +462,12 @@ fn nobody_says_that_they_are_at_work_for_ever() {
     };
     let long = begin(MAX_LEASE + 1);
     assert!(matches!(long, Err(CommitError::Invalid { .. })), "{long:?}");
-    begin(MAX_LEASE).unwrap();
+    let rotation = begin(MAX_LEASE).unwrap().unwrap();
+    let until = rotation.running.until.0;
+    assert!(!rotation.is_left(Timestamp(BEGAN)) && !rotation.is_left(Timestamp(until)));
+    assert!(rotation.is_left(Timestamp(until + SKEW)));
+    // What nobody may say, a record says all the same: it hides nothing.
+    assert!(rotation.is_left(Timestamp(until - MAX_LEASE - SKEW - 1)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! wherever, what is current works.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod forge;
 mod vault_kit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,18 +12,20 @@ use std::time::Duration;
 use proptest::prelude::*;
 use strongroom_core::Vault;
 use strongroom_core::ambient::Ambient;
+use strongroom_core::commit::{EntryChange, Labels, decode};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::identity::Identity;
+use strongroom_core::crypto::seal::{Context, Purpose};
 use strongroom_core::id::{PlaceId, Revision, Version};
-use strongroom_core::rotation::{Effect, Strategy as Way};
+use strongroom_core::rotation::{Effect, Outcome, Phase, Running, Step, Strategy as Way};
 use strongroom_core::rotator::{
-    Action, Call, Delivered, DriveError, Driver, End, How, LABEL, Named, Reports, Target, Told, Trouble,
-    Uptake, Waiting, Witness,
+    AccountError, Action, Call, Delivered, DriveError, Driver, End, How, LABEL, Named, PlanTrouble, Reports,
+    Target, Told, Trouble, Uptake, Waiting, Witness,
 };
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Label, Role};
 use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Seen, Use};
-use strongroom_core::vault::{Edit, Expect, Put};
+use strongroom_core::vault::{CommitError, Edit, Expect, Put, Rotate, Rotation, RotationEdit};
 use vault_kit::{World, env, expose, get, path};
 
 const AT: &str = "web/password";
@@ -91,13 +94,21 @@ impl Target for Server {
 }
 
 /// Consumers that lag as often as is said.
-struct Consumers(VecDeque<bool>);
+#[derive(Default)]
+struct Consumers {
+    lags: VecDeque<bool>,
+    name: String,
+    is_unreadable: bool,
+}
 
 impl Uptake for Consumers {
     fn waiting(&mut self, delivered: &Delivered<'_>) -> Result<Vec<Waiting>, String> {
-        let lags = self.0.pop_front().unwrap_or(false);
+        if self.is_unreadable {
+            return Err("the file is damaged".into());
+        }
+        let lags = self.lags.pop_front().unwrap_or(false);
         let waiting = Waiting {
-            consumer: "web at host1".into(),
+            consumer: self.name.clone(),
             since: delivered.since,
         };
         Ok(if lags { vec![waiting] } else { Vec::new() })
@@ -110,6 +121,8 @@ struct Log {
     told: Vec<String>,
     opened: usize,
     refuses: bool,
+    /// What happens when a rotation began.
+    begun: Option<Box<dyn FnOnce()>>,
 }
 
 impl Witness for Log {
@@ -123,6 +136,11 @@ impl Witness for Log {
 
     fn told(&mut self, told: &Told<'_>) {
         self.told.push(format!("{told:?}"));
+        if matches!(told, Told::Committed(Step::Begin, _))
+            && let Some(begun) = self.begun.take()
+        {
+            begun();
+        }
     }
 }
 
@@ -175,7 +193,10 @@ impl Scene {
                 fates: VecDeque::new(),
                 asked: Vec::new(),
             },
-            consumers: Consumers(VecDeque::new()),
+            consumers: Consumers {
+                name: "web at host1".into(),
+                ..Consumers::default()
+            },
             log: Log::default(),
             is_reported: false,
         }
@@ -276,7 +297,7 @@ fn it_goes_from_one_value_to_the_next_and_history_tells_how() {
 fn consumers_that_lag_keep_the_old_value_until_they_have_it_or_are_left_behind() {
     for (way, force) in [(Way::Overlap, false), (Way::Overlap, true), (Way::Replace, true)] {
         let mut scene = Scene::new(way);
-        scene.consumers.0 = VecDeque::from([true, true, true]);
+        scene.consumers.lags = VecDeque::from([true, true, true]);
         let End::Lagging(waiting) = scene.run(How::default()).unwrap() else {
             panic!("it did not wait");
         };
@@ -285,7 +306,7 @@ fn consumers_that_lag_keep_the_old_value_until_they_have_it_or_are_left_behind()
         assert!(scene.server.valid.contains(&scene.current()));
         assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
         if !force {
-            scene.consumers.0.clear();
+            scene.consumers.lags.clear();
         }
         let how = How {
             force,
@@ -302,7 +323,7 @@ fn consumers_that_lag_keep_the_old_value_until_they_have_it_or_are_left_behind()
 #[test]
 fn after_delivery_it_is_taken_back_where_the_old_value_is_kept() {
     let mut scene = Scene::new(Way::Overlap);
-    scene.consumers.0 = VecDeque::from([true]);
+    scene.consumers.lags = VecDeque::from([true]);
     assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
     let abort = How {
         abort: true,
@@ -311,7 +332,7 @@ fn after_delivery_it_is_taken_back_where_the_old_value_is_kept() {
     assert_eq!(scene.run(abort).unwrap(), End::Undone(None));
     assert_eq!(scene.at_rest(), b"first");
     let mut scene = Scene::new(Way::Replace);
-    scene.consumers.0 = VecDeque::from([true]);
+    scene.consumers.lags = VecDeque::from([true]);
     assert!(matches!(scene.run(How::default()).unwrap(), End::Lagging(_)));
     assert!(matches!(scene.run(abort), Err(DriveError::Refused(_))));
     assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
@@ -438,6 +459,188 @@ fn one_that_is_reported_to_lag_is_named_at_the_deadline() {
     assert_eq!(scene.run(How::default()).unwrap(), End::Rotated);
 }
 
+#[test]
+fn who_was_overtaken_does_nothing_at_the_target() {
+    let mut scene = Scene::new(Way::Replace);
+    let other = scene.world.open(&scene.rotator).unwrap();
+    scene.log.begun = Some(Box::new(move || {
+        other.refresh().unwrap();
+        let rotation = other.rotation(&env("prod"), &path(AT)).unwrap().unwrap();
+        let commit = |to| {
+            let edit = RotationEdit {
+                environment: env("prod"),
+                path: path(AT),
+                to,
+            };
+            other.rotate(edit, "another").unwrap()
+        };
+        let (place, lease) = (PlaceId([2; 16]), 60_000);
+        let force = true;
+        let at = rotation.at;
+        let taken = commit(Rotate::TakeOver {
+            at,
+            place,
+            lease,
+            force,
+        })
+        .unwrap();
+        let step = Step::Undo { forced: false };
+        let at = taken.at;
+        let undoing = commit(Rotate::Advance { at, step, lease }).unwrap();
+        let (at, step) = (undoing.at, Step::End(Outcome::Undone));
+        commit(Rotate::Advance { at, step, lease });
+    }));
+    let overtaken = scene.run(How::default());
+    assert!(
+        matches!(
+            overtaken,
+            Err(DriveError::Commit(CommitError::NotRotating { .. }))
+        ),
+        "{overtaken:?}"
+    );
+    assert_eq!(scene.server.asked, []);
+    assert_eq!(scene.at_rest(), b"first");
+}
+
+#[test]
+fn uptake_that_cannot_be_read_is_waited_for_and_forced() {
+    let mut scene = Scene::new(Way::Overlap);
+    scene.consumers.is_unreadable = true;
+    let End::Lagging(waiting) = scene.run(How::default()).unwrap() else {
+        panic!("it did not wait");
+    };
+    assert!(waiting[0].consumer.contains("the file is damaged"));
+    let force = How {
+        force: true,
+        ..How::default()
+    };
+    assert_eq!(scene.run(force).unwrap(), End::Rotated);
+    scene.at_rest();
+}
+
+#[test]
+fn whatever_consumers_are_called_a_forced_step_is_committed() {
+    let mut scene = Scene::new(Way::Overlap);
+    scene.consumers.name = "ä".repeat(4000);
+    scene.consumers.lags = VecDeque::from([true]);
+    let force = How {
+        force: true,
+        ..How::default()
+    };
+    assert_eq!(scene.run(force).unwrap(), End::Rotated);
+    assert!(
+        scene
+            .messages()
+            .iter()
+            .any(|message| message.contains("by force, without ä"))
+    );
+}
+
+/// A scene with two accounts in turn.
+fn accounts() -> Scene {
+    let scene = Scene::new(Way::Overlap);
+    let plan = "strategy = \"alternate\"\ngenerator = \"password\"\naccounts = [\"web_a\", \"web_b\"]\n\
+                settle = \"0s\"\n[target]\nexec = [\"/bin/true\"]\n";
+    let document = vault_kit::put(
+        "prod",
+        "rotation/web",
+        Kind::Config,
+        Format::Toml,
+        plan.as_bytes(),
+    );
+    scene.world.commit(vec![document]).unwrap();
+    scene
+        .world
+        .put("prod", AT, br#"{"username":"web_a","password":"first"}"#);
+    scene
+}
+
+/// Begins a rotation by hand, with a value of somebody's own making.
+fn begin(vault: &Vault, value: &[u8]) -> Rotation {
+    let named = Named::of(&vault.snapshot(), &env("prod"), &path(AT)).unwrap();
+    let edit = RotationEdit {
+        environment: env("prod"),
+        path: path(AT),
+        to: Rotate::Begin {
+            strategy: named.plan.strategy,
+            plan: named.record(),
+            value: Secret::new(value.to_vec()),
+            place: PlaceId([1; 16]),
+            lease: 60_000,
+        },
+    };
+    vault.rotate(edit, "by hand").unwrap().unwrap()
+}
+
+#[test]
+fn who_runs_a_rotation_does_not_choose_the_account() {
+    for name in ["root", "web_a"] {
+        let mut scene = accounts();
+        let value = format!(r#"{{"username":"{name}","password":"known"}}"#);
+        begin(&scene.vault(), value.as_bytes());
+        let refused = scene.run(How::default());
+        assert!(
+            matches!(refused, Err(DriveError::Account(AccountError::Unknown))),
+            "{refused:?}"
+        );
+        assert_eq!(scene.server.asked, [], "{name}");
+    }
+    let mut scene = accounts();
+    begin(&scene.vault(), br#"{"username":"web_b","password":"new"}"#);
+    let _ = scene.run(How::default());
+    assert_eq!(scene.server.asked[0], Action::Apply);
+}
+
+#[test]
+fn a_record_that_is_given_out_for_somebody_else_s_is_not_gone_on_with() {
+    let scene = Scene::new(Way::Overlap);
+    let rotation = begin(&scene.vault(), b"second");
+    let other = scene.world.member("tor", Role::Rotator, &["prod"]);
+    // Around the vault: `tor` writes a record of `rot`, by a plan of its choice.
+    let all = forge::commits(&*scene.world.store);
+    let at = all
+        .iter()
+        .find(|stored| stored.head.revision == rotation.at)
+        .unwrap();
+    let change = decode(&at.bytes).unwrap().0.entries[0];
+    let tor = forge::newest_member(&*scene.world.store);
+    let context = Context {
+        store: decode(&all[0].bytes).unwrap().0.store,
+        purpose: Purpose::Rotation,
+        compartment: change.compartment,
+        subject: change.id.0,
+        version: 0,
+        kind: 0,
+    };
+    let running = Running {
+        phase: Phase::Applying,
+        ..rotation.running
+    };
+    let record = forge::plant(
+        &scene.world.store,
+        &scene.world.identity,
+        &context,
+        &running.encode(),
+    );
+    forge::append(&*scene.world.store, &other, |commit| {
+        commit.author = tor;
+        let labels = change.labels.map(|labels| Labels {
+            rotation: Some(record),
+            ..labels
+        });
+        commit.entries = vec![EntryChange {
+            value: None,
+            labels,
+            ..change
+        }];
+    });
+    let vault = scene.vault();
+    let forged = vault.rotation(&env("prod"), &path(AT)).unwrap().unwrap();
+    assert!(forged.is_own, "it says that it is of `rot`");
+    let refused = Named::by_record(&vault, &forged);
+    assert!(matches!(refused, Err(PlanTrouble::Record)), "{refused:?}");
+}
+
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         3 => Just(Fate::Works),
@@ -459,7 +662,7 @@ proptest! {
     ) {
         let mut scene = Scene::new(way);
         scene.server.fates = fates.into();
-        scene.consumers.0 = lags.into();
+        scene.consumers.lags = lags.into();
         for (abort, force) in hows {
             let how = How { abort, force, take_over: false };
             match scene.run(how) {
@@ -473,7 +676,7 @@ proptest! {
             prop_assert!(scene.server.valid.len() <= 2, "{:?}", scene.log.told);
         }
         scene.server.fates.clear();
-        scene.consumers.0.clear();
+        scene.consumers.lags.clear();
         while scene.is_running() {
             scene.run(How::default()).unwrap();
         }

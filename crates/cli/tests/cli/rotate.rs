@@ -356,8 +356,18 @@ fn plans_are_set_shown_listed_when_overdue_and_taken_off() {
     assert_eq!(found.code, 1);
     let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(found["overdue"][0]["path"], "web/password");
-    scene.desk.ok(["rotate", "--due", "--yes"]);
+    let done = scene.desk.json(["rotate", "--due", "--yes"]);
+    assert_eq!(done["rotations"].as_array().unwrap().len(), 1, "{done}");
+    assert_eq!(
+        (&done["rotations"][0]["end"], &done["rotations"][0]["path"]),
+        (&"rotated".into(), &"web/password".into())
+    );
     assert_ne!(scene.at_rest(), "first0");
+    scene.desk.ok(["environment", "add", "dev"]);
+    assert_eq!(
+        scene.desk.json(["rotate", "--due", "dev"]),
+        serde_json::json!({"rotations": []})
+    );
     scene
         .desk
         .ok(["rotate", "policy", "unset", "prod", "web/password"]);
@@ -404,17 +414,53 @@ fn what_a_removed_member_could_have_read_is_rotated() {
     assert_eq!(scene.at_rest(), "first0");
     scene.desk.ok(["member", "remove", "web", "--rotate-exposed"]);
     assert_ne!(scene.at_rest(), "first0");
-    // One without a plan is left, and said.
+    // One without a plan is left, and said. As JSON it is one answer.
     scene.desk.put("prod", "web/token", "by hand");
     scene.desk.member("api", "reader", &["prod"]);
     let before = scene.current();
-    scene
+    let ran = scene
         .desk
-        .run(["member", "remove", "api", "--rotate-exposed"])
-        .refused(1, "prod web/token has no rotation plan and is not rotated");
+        .run(["member", "remove", "api", "--rotate-exposed", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("prod web/token has no rotation plan and is not rotated"),
+        "{}",
+        ran.stderr
+    );
+    let answer: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let ends: Vec<_> = answer["rotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["end"])
+        .collect();
+    assert_eq!(ends, ["rotated", "failed"]);
+    assert_eq!(answer["committed"], true);
     assert_ne!(scene.at_rest(), before);
     let history = scene.desk.ok(["history", "prod", "web/password"]);
     assert!(history.contains("rotate: api is removed: done"), "{history}");
+}
+
+#[test]
+fn a_store_that_goes_away_in_the_middle_leaves_it_halfway() {
+    let scene = Scene::new("overlap");
+    let here = scene.desk.path().display();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/rotate-file.sh");
+    let target = |more: &str| {
+        let text = format!("#!/bin/sh\nsh {example} {here}/accepted $1 || exit $?\n{more}\n");
+        scene.program("target", &text);
+    };
+    std::fs::create_dir(scene.desk.file("shelf")).unwrap();
+    target(&format!("[ $1 != apply ] || mv {here}/store.db* {here}/shelf/"));
+    scene.rotate(&[]).refused(6, "it stands halfway");
+    for file in std::fs::read_dir(scene.desk.file("shelf")).unwrap() {
+        let file = file.unwrap();
+        std::fs::rename(file.path(), scene.desk.file(file.file_name().to_str().unwrap())).unwrap();
+    }
+    target("");
+    scene.rotate(&["--resume"]).ok();
+    assert_ne!(scene.at_rest(), "first0");
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Target for Postgres<'_> {
             let session = Session::admin(self.0, &admin).await?;
             let accounts = check.accounts.into_iter().flatten();
             for role in accounts.chain(&self.0.role) {
+                is_another(self.0, &admin, role)?;
                 session.has(role).await?;
                 session::asks(self.0, role).await?;
             }
@@ -81,13 +82,19 @@ async fn set(
     password: Option<&Secret>,
 ) -> Result<(), Trouble> {
     let admin = admin(plan, call.admin)?;
+    is_another(plan, &admin, role)?;
+    let session = Session::admin(plan, &admin).await?;
+    session.set(role, password, limit).await
+}
+
+/// An admin that has a password must not lose it.
+fn is_another(plan: &PostgresPlan, admin: &Account, role: &str) -> Result<(), Trouble> {
     if plan.server.admin.is_some() && admin.name == role {
         return Err(Trouble::Failed(
             "the admin's secret is of the role itself: it would be worth nothing afterwards".into(),
         ));
     }
-    let session = Session::admin(plan, &admin).await?;
-    session.set(role, password, limit).await
+    Ok(())
 }
 
 /// Who changes roles; the password is empty for peer authentication.

@@ -21,14 +21,24 @@ impl Target for Redis<'_> {
     fn check(&mut self, check: &Check<'_>, limit: Duration) -> Result<(), Trouble> {
         within(limit, async {
             let mut session = Session::admin(&self.0.server, check.admin).await?;
-            there(self.0, &mut session, check.strategy).await?;
-            if self.0.persist == Persist::AclFile && !session.has_acl_file().await {
-                return Err(Trouble::Failed(
+            there(self.0, &mut session).await?;
+            let problem = match (
+                self.0.persist,
+                session.acl_file().await,
+                session.config_file().await,
+            ) {
+                (Persist::AclFile, Some(false), _) => {
                     "the server has no file of users: `persist` is `config` or `none`, or the server gets an `aclfile`"
-                        .into(),
-                ));
-            }
-            Ok(())
+                }
+                (Persist::Config, Some(true), _) => {
+                    "the server has a file of users, which its configuration leaves to that: `persist` is `acl-file`"
+                }
+                (Persist::Config, _, Some(false)) => {
+                    "the server was started without a file of its configuration: `persist` is `none`, or it gets one"
+                }
+                _ => return Ok(()),
+            };
+            Err(Trouble::Failed(problem.into()))
         })
     }
 
@@ -55,7 +65,7 @@ impl Target for Redis<'_> {
         };
         within(limit, async {
             let mut session = Session::admin(&self.0.server, call.admin).await?;
-            there(self.0, &mut session, call.strategy).await?;
+            there(self.0, &mut session).await?;
             session.set(&self.0.user, &rules).await?;
             session.persist(self.0.persist).await
         })
@@ -71,19 +81,23 @@ impl Redis<'_> {
     }
 }
 
-/// The user has to be there, since Redis would make one up; and to want a password, since one that
-/// wants none would begin to, and shut out whoever knows none.
-async fn there(plan: &RedisPlan, session: &mut Session, strategy: Strategy) -> Result<(), Trouble> {
+/// The user has to be there, since Redis would make one up; to be another one than who changes it, which
+/// would lock itself out; and to want a password, since one that wants none would begin to, and shut out
+/// whoever knows none.
+async fn there(plan: &RedisPlan, session: &mut Session) -> Result<(), Trouble> {
     let user = &plan.user;
+    if session.who().await?.as_ref() == Some(user) {
+        return Err(Trouble::Failed(format!(
+            "{user:?} is who changes users itself: the plan names another user as `admin`"
+        )));
+    }
     match session.flags(user).await? {
         None => Err(Trouble::Failed(format!(
             "there is no user {user:?}: make it first"
         ))),
-        Some(flags) if strategy == Strategy::Overlap && flags.iter().any(|flag| flag == "nopass") => {
-            Err(Trouble::Failed(format!(
-                "the user {user:?} takes any password (nopass): give it the current one first"
-            )))
-        }
+        Some(flags) if flags.iter().any(|flag| flag == "nopass") => Err(Trouble::Failed(format!(
+            "the user {user:?} takes any password (nopass): give it the current one first"
+        ))),
         Some(_) => Ok(()),
     }
 }

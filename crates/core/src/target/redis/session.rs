@@ -96,12 +96,32 @@ impl Session {
         Ok(())
     }
 
-    /// Whether there is a file of users; true as well where the server does not say.
-    pub(super) async fn has_acl_file(&mut self) -> bool {
+    /// Which user this connection is of; `None` where it may not ask.
+    pub(super) async fn who(&mut self) -> Result<Option<String>, Trouble> {
+        let mut ask = cmd("ACL");
+        ask.arg("WHOAMI");
+        match ask.query_async::<String>(&mut self.connection).await {
+            Ok(user) => Ok(Some(user)),
+            Err(error) if error.code() == Some("NOPERM") => Ok(None),
+            Err(error) => Err(trouble::of(&error, "who this connection is of")),
+        }
+    }
+
+    /// Whether there is a file of users; `None` where the server does not say.
+    pub(super) async fn acl_file(&mut self) -> Option<bool> {
         let mut ask = cmd("CONFIG");
         ask.arg("GET").arg("aclfile");
-        let found: Result<Vec<String>, _> = ask.query_async(&mut self.connection).await;
-        found.is_ok_and(|found| found.get(1).is_none_or(|file| !file.is_empty()))
+        let found: Vec<String> = ask.query_async(&mut self.connection).await.ok()?;
+        Some(!found.get(1)?.is_empty())
+    }
+
+    /// Whether there is a file of its configuration; `None` where the server does not say.
+    pub(super) async fn config_file(&mut self) -> Option<bool> {
+        let mut ask = cmd("INFO");
+        ask.arg("server");
+        let found: String = ask.query_async(&mut self.connection).await.ok()?;
+        let file = found.lines().find_map(|line| line.strip_prefix("config_file:"))?;
+        Some(!file.trim().is_empty())
     }
 
     async fn ask<T: FromRedisValue>(&mut self, command: &Cmd, what: &str) -> Result<T, Trouble> {
