@@ -13,6 +13,7 @@ c++:g++
 curl:curl
 podman:podman
 redis-server:redis-server
+ssh:openssh-client
 runc:runc
 busybox:busybox-static
 setpriv:util-linux
@@ -25,6 +26,7 @@ missing() {
     # SQLite and ring are built from C, libFuzzer from C++; gcc alone brings no headers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     # servers whose credentials the tests rotate; Debian has PostgreSQL's outside of PATH
+    [ -x /usr/sbin/sshd ] || echo openssh-server
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
     # the container's busybox has no libraries to load: it must be the static one
     if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then

@@ -23,4 +23,5 @@ pub mod scene;
 pub mod server;
 pub mod sidecar;
 pub mod source;
+pub mod sshd;
 pub mod wait;

@@ -27,15 +27,23 @@ fn every_plan_of_the_book_is_read() {
         let kind = plan.target.kind.to_string();
         kinds.push(kind.split(' ').next().unwrap().to_owned());
     }
-    assert_eq!(kinds, ["/usr/local/libexec/rotate-file", "postgres", "redis"]);
+    assert_eq!(
+        kinds,
+        [
+            "/usr/local/libexec/rotate-file",
+            "postgres",
+            "redis",
+            "authorized_keys"
+        ]
+    );
 }
 
 #[test]
 fn a_target_is_one_thing() {
     let both = "strategy = 'replace'\n[target]\nexec = ['/bin/true']\n[target.postgres]\nhost = '/run'";
-    assert!(problem(both).contains("`target` has one of exec, postgres, redis"));
+    assert!(problem(both).contains("`target` has one of exec, authorized_keys, postgres, redis"));
     let none = "strategy = 'replace'\n[target]\nlimit = '3s'";
-    assert!(problem(none).contains("or `target` has a table: postgres, redis"));
+    assert!(problem(none).contains("or `target` has a table: authorized_keys, postgres, redis"));
     let environment = "strategy = 'replace'\n[target]\nenv = ['A']\n[target.postgres]\nhost = '/run'\nrole = 'x'\nadmin_user = 'x'";
     assert!(problem(environment).contains("`target.env`: is not known"));
 }
@@ -130,6 +138,59 @@ fn a_user_of_redis_has_two_passwords_and_is_kept_somewhere() {
             ""
         };
         let said = problem(&format!("strategy = '{strategy}'\n{accounts}{table}{more}"));
+        assert!(said.contains(words), "{more}: {said}");
+    }
+}
+
+#[test]
+fn keys_lie_in_a_file_and_log_in_somewhere() {
+    let table = "[target.authorized_keys]\n";
+    let file = "file = '/home/a/.ssh/authorized_keys'\n";
+    let plan = read(&format!("strategy = 'overlap'\n{table}{file}login = 'a@host'"));
+    let TargetKind::AuthorizedKeys(keys) = &plan.target.kind else {
+        panic!()
+    };
+    let login = keys.login.as_ref().unwrap();
+    assert_eq!(
+        (login.user.as_str(), login.host.as_str(), login.port),
+        ("a", "host", 22)
+    );
+    assert_eq!(plan.target.kind.admin(), None);
+    let accounts = "accounts = ['a', 'b']\n";
+    for (start, more, words) in [
+        (
+            "strategy = 'overlap'\n",
+            "",
+            "`target.authorized_keys.file`: is missing",
+        ),
+        ("strategy = 'overlap'\n", "file = 'keys'", "is an absolute path"),
+        (
+            "strategy = 'overlap'\n",
+            &format!("{file}login = 'host'"),
+            "is a user and a host",
+        ),
+        (
+            "strategy = 'overlap'\n",
+            &format!("{file}login = 'a@-oProxyCommand=x'"),
+            "is a user and a host",
+        ),
+        (
+            "strategy = 'overlap'\n",
+            &format!("{file}port = 22"),
+            "`port` and `known_hosts` are for it",
+        ),
+        (
+            "strategy = 'overlap'\n",
+            &format!("{file}options = \"a\\nb\""),
+            "without control characters",
+        ),
+        (
+            &format!("strategy = 'alternate'\n{accounts}"),
+            file,
+            "`overlap` or `replace`",
+        ),
+    ] {
+        let said = problem(&format!("{start}{table}{more}"));
         assert!(said.contains(words), "{more}: {said}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::generate::Generator;
 use super::phase::Strategy;
 
+mod authorized_keys;
 mod keys;
 mod postgres;
 mod redis;
@@ -15,6 +16,7 @@ mod target;
 
 use keys::Keys;
 
+pub use authorized_keys::{AuthorizedKeysPlan, LoginPlan};
 pub use postgres::PostgresPlan;
 pub use redis::{Persist, RedisPlan};
 pub use server::{ServerPlan, Tls};

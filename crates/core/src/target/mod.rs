@@ -1,9 +1,12 @@
 //! Built-in targets: owns which there are, and that a call ends in time. What one does at its server,
 //! its own file knows; none of them knows stores, plans' documents or terminals.
 
+mod authorized_keys;
+mod file;
 mod net;
 mod postgres;
 mod redis;
+mod ssh;
 mod tls;
 
 use std::time::Duration;
@@ -17,6 +20,7 @@ use crate::secret::Secret;
 pub fn builtin(kind: &TargetKind) -> Option<Box<dyn Target + '_>> {
     match kind {
         TargetKind::Exec(_) => None,
+        TargetKind::AuthorizedKeys(plan) => Some(Box::new(authorized_keys::AuthorizedKeys(plan))),
         TargetKind::Postgres(plan) => Some(Box::new(postgres::Postgres(plan))),
         TargetKind::Redis(plan) => Some(Box::new(redis::Redis(plan))),
     }

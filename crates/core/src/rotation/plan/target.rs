@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::authorized_keys::AuthorizedKeysPlan;
 use super::keys::Keys;
 use super::postgres::PostgresPlan;
 use super::redis::RedisPlan;
@@ -27,6 +28,8 @@ pub struct TargetPlan {
 pub enum TargetKind {
     /// Whatever a program knows.
     Exec(ExecPlan),
+    /// A file of keys that may log in.
+    AuthorizedKeys(AuthorizedKeysPlan),
     /// Roles of a PostgreSQL server.
     Postgres(PostgresPlan),
     /// A user of a Redis server.
@@ -45,7 +48,7 @@ pub struct ExecPlan {
 }
 
 /// The tables and the list of which a target has one.
-const KINDS: [&str; 3] = ["exec", "postgres", "redis"];
+const KINDS: [&str; 4] = ["exec", "authorized_keys", "postgres", "redis"];
 
 impl TargetPlan {
     /// Reads the table, with all that is wrong in it.
@@ -67,6 +70,10 @@ impl TargetPlan {
             (None, _) => "exec",
         };
         let (kind, more) = match kind {
+            "authorized_keys" => {
+                let (plan, more) = AuthorizedKeysPlan::read(keys.table("authorized_keys"), strategy);
+                (plan.map(TargetKind::AuthorizedKeys), more)
+            }
             "postgres" => {
                 let (plan, more) = PostgresPlan::read(keys.table("postgres"), strategy);
                 (plan.map(TargetKind::Postgres), more)
@@ -124,7 +131,7 @@ impl TargetKind {
     #[must_use]
     pub fn admin(&self) -> Option<&EntryPath> {
         match self {
-            Self::Exec(_) => None,
+            Self::Exec(_) | Self::AuthorizedKeys(_) => None,
             Self::Postgres(plan) => plan.server.admin.as_ref(),
             Self::Redis(plan) => plan.server.admin.as_ref(),
         }
@@ -136,6 +143,7 @@ impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exec(plan) => f.write_str(&plan.program),
+            Self::AuthorizedKeys(plan) => write!(f, "authorized_keys at {}", plan.file),
             Self::Postgres(plan) => write!(f, "postgres at {}", plan.server),
             Self::Redis(plan) => write!(f, "redis at {}", plan.server),
         }
