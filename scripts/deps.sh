@@ -11,6 +11,7 @@ wanted='
 cc:gcc
 c++:g++
 curl:curl
+openssl:openssl
 podman:podman
 redis-server:redis-server
 ssh:openssh-client
@@ -26,6 +27,7 @@ missing() {
     # SQLite and ring are built from C, libFuzzer from C++; gcc alone brings no headers
     [ -e /usr/include/stdio.h ] || echo libc6-dev
     # servers whose credentials the tests rotate; Debian has PostgreSQL's outside of PATH
+    [ -x /usr/sbin/nginx ] || echo nginx
     [ -x /usr/sbin/sshd ] || echo openssh-server
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
     # the container's busybox has no libraries to load: it must be the static one

@@ -16,6 +16,7 @@ pub mod component;
 pub mod container;
 pub mod dice;
 pub mod http;
+pub mod nginx;
 pub mod postgres;
 pub mod program;
 pub mod redis;

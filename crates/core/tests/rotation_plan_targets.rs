@@ -33,7 +33,8 @@ fn every_plan_of_the_book_is_read() {
             "/usr/local/libexec/rotate-file",
             "postgres",
             "redis",
-            "authorized_keys"
+            "authorized_keys",
+            "nginx"
         ]
     );
 }
@@ -41,9 +42,9 @@ fn every_plan_of_the_book_is_read() {
 #[test]
 fn a_target_is_one_thing() {
     let both = "strategy = 'replace'\n[target]\nexec = ['/bin/true']\n[target.postgres]\nhost = '/run'";
-    assert!(problem(both).contains("`target` has one of exec, authorized_keys, postgres, redis"));
+    assert!(problem(both).contains("`target` has one of exec, authorized_keys, nginx, postgres, redis"));
     let none = "strategy = 'replace'\n[target]\nlimit = '3s'";
-    assert!(problem(none).contains("or `target` has a table: authorized_keys, postgres, redis"));
+    assert!(problem(none).contains("or `target` has a table: authorized_keys, nginx, postgres, redis"));
     let environment = "strategy = 'replace'\n[target]\nenv = ['A']\n[target.postgres]\nhost = '/run'\nrole = 'x'\nadmin_user = 'x'";
     assert!(problem(environment).contains("`target.env`: is not known"));
 }
@@ -191,6 +192,31 @@ fn keys_lie_in_a_file_and_log_in_somewhere() {
         ),
     ] {
         let said = problem(&format!("{start}{table}{more}"));
+        assert!(said.contains(words), "{more}: {said}");
+    }
+}
+
+#[test]
+fn nginx_has_a_file_and_serves_it_somewhere() {
+    let table = "[target.nginx]\nfile = '/etc/web.pem'\n";
+    let nginx = |text: &str| match read(&format!("strategy = 'replace'\n{table}{text}")).target.kind {
+        TargetKind::Nginx(plan) => plan,
+        other => panic!("{other}"),
+    };
+    assert_eq!(nginx("probe = 'host:443'").probe, ("host".to_owned(), 443));
+    assert_eq!(nginx("probe = '[::1]:8443'").probe, ("::1".to_owned(), 8443));
+    assert_eq!(nginx("probe = 'host:443'").pid, "/run/nginx.pid");
+    for (strategy, more, words) in [
+        ("replace", "", "`target.nginx.probe`: is missing"),
+        ("replace", "probe = 'host'", "is a host and a port"),
+        (
+            "replace",
+            "probe = 'host:443'\ntest = ['nginx', '-t']",
+            "absolute path of a program",
+        ),
+        ("overlap", "probe = 'host:443'", "the strategy is `replace`"),
+    ] {
+        let said = problem(&format!("strategy = '{strategy}'\n{table}{more}"));
         assert!(said.contains(words), "{more}: {said}");
     }
 }

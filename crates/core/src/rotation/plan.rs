@@ -9,6 +9,7 @@ use super::phase::Strategy;
 
 mod authorized_keys;
 mod keys;
+mod nginx;
 mod postgres;
 mod redis;
 mod server;
@@ -17,6 +18,7 @@ mod target;
 use keys::Keys;
 
 pub use authorized_keys::{AuthorizedKeysPlan, LoginPlan};
+pub use nginx::NginxPlan;
 pub use postgres::PostgresPlan;
 pub use redis::{Persist, RedisPlan};
 pub use server::{ServerPlan, Tls};

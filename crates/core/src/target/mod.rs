@@ -4,6 +4,7 @@
 mod authorized_keys;
 mod file;
 mod net;
+mod nginx;
 mod postgres;
 mod redis;
 mod ssh;
@@ -21,6 +22,7 @@ pub fn builtin(kind: &TargetKind) -> Option<Box<dyn Target + '_>> {
     match kind {
         TargetKind::Exec(_) => None,
         TargetKind::AuthorizedKeys(plan) => Some(Box::new(authorized_keys::AuthorizedKeys(plan))),
+        TargetKind::Nginx(plan) => Some(Box::new(nginx::Nginx(plan))),
         TargetKind::Postgres(plan) => Some(Box::new(postgres::Postgres(plan))),
         TargetKind::Redis(plan) => Some(Box::new(redis::Redis(plan))),
     }

@@ -1,5 +1,6 @@
 //! Connections to targets: owns sockets and TLS on them. It must not know what is said.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(super) async fn connect(server: &ServerPlan) -> Result<Box<dyn Stream>, Trou
         let stream = in_time(server, UnixStream::connect(&server.host)).await?;
         return Ok(Box::new(stream));
     }
-    let stream = in_time(server, TcpStream::connect((server.host.as_str(), server.port))).await?;
+    let stream = tcp(&server.host, server.port).await?;
     let Tls::Verified { ca } = &server.tls else {
         return Ok(Box::new(stream));
     };
@@ -38,7 +39,15 @@ pub(super) async fn connect(server: &ServerPlan) -> Result<Box<dyn Stream>, Trou
     Ok(Box::new(stream))
 }
 
-async fn in_time<T>(server: &ServerPlan, work: impl Future<Output = io::Result<T>>) -> Result<T, Trouble> {
+/// A connection to a host.
+pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
+    in_time(&format_args!("{host}:{port}"), TcpStream::connect((host, port))).await
+}
+
+async fn in_time<T>(
+    server: &impl fmt::Display,
+    work: impl Future<Output = io::Result<T>>,
+) -> Result<T, Trouble> {
     let done = tokio::time::timeout(CONNECT, work).await;
     match done {
         Ok(Ok(done)) => Ok(done),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::authorized_keys::AuthorizedKeysPlan;
 use super::keys::Keys;
+use super::nginx::NginxPlan;
 use super::postgres::PostgresPlan;
 use super::redis::RedisPlan;
 use crate::name::EntryPath;
@@ -30,6 +31,8 @@ pub enum TargetKind {
     Exec(ExecPlan),
     /// A file of keys that may log in.
     AuthorizedKeys(AuthorizedKeysPlan),
+    /// A certificate that nginx serves.
+    Nginx(NginxPlan),
     /// Roles of a PostgreSQL server.
     Postgres(PostgresPlan),
     /// A user of a Redis server.
@@ -48,7 +51,7 @@ pub struct ExecPlan {
 }
 
 /// The tables and the list of which a target has one.
-const KINDS: [&str; 4] = ["exec", "authorized_keys", "postgres", "redis"];
+const KINDS: [&str; 5] = ["exec", "authorized_keys", "nginx", "postgres", "redis"];
 
 impl TargetPlan {
     /// Reads the table, with all that is wrong in it.
@@ -73,6 +76,10 @@ impl TargetPlan {
             "authorized_keys" => {
                 let (plan, more) = AuthorizedKeysPlan::read(keys.table("authorized_keys"), strategy);
                 (plan.map(TargetKind::AuthorizedKeys), more)
+            }
+            "nginx" => {
+                let (plan, more) = NginxPlan::read(keys.table("nginx"), strategy);
+                (plan.map(TargetKind::Nginx), more)
             }
             "postgres" => {
                 let (plan, more) = PostgresPlan::read(keys.table("postgres"), strategy);
@@ -131,7 +138,7 @@ impl TargetKind {
     #[must_use]
     pub fn admin(&self) -> Option<&EntryPath> {
         match self {
-            Self::Exec(_) | Self::AuthorizedKeys(_) => None,
+            Self::Exec(_) | Self::AuthorizedKeys(_) | Self::Nginx(_) => None,
             Self::Postgres(plan) => plan.server.admin.as_ref(),
             Self::Redis(plan) => plan.server.admin.as_ref(),
         }
@@ -144,6 +151,7 @@ impl fmt::Display for TargetKind {
         match self {
             Self::Exec(plan) => f.write_str(&plan.program),
             Self::AuthorizedKeys(plan) => write!(f, "authorized_keys at {}", plan.file),
+            Self::Nginx(plan) => write!(f, "nginx at {}", plan.file),
             Self::Postgres(plan) => write!(f, "postgres at {}", plan.server),
             Self::Redis(plan) => write!(f, "redis at {}", plan.server),
         }
