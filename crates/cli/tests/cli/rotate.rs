@@ -485,7 +485,7 @@ fn an_admin_gives_up_what_cannot_end() {
     scene.rotate(&["--give-up"]).ok();
     scene.rotate(&["--resume"]).refused(1, "no rotation");
     scene.desk.ok(["label", "retire", "prod", "web/password"]);
-    scene.desk.write("accepted", &format!("{}\n", scene.current()));
+    scene.desk.write("accepted", format!("{}\n", scene.current()));
     scene.remove("fail-retire");
     scene.rotate(&[]).ok();
     scene.at_rest();
