@@ -359,9 +359,18 @@ impl<'a> ReceiptJson<'a> {
     }
 }
 
-/// What a commit did, for an answer that says more.
-pub(crate) fn receipt_json(receipt: &Receipt) -> Result<serde_json::Value, CliError> {
-    serde_json::to_value(ReceiptJson::of(receipt, None)).map_err(|error| CliError::failed(error.to_string()))
+/// What a commit did, as JSON that says more under `key`.
+pub(crate) fn receipt_and(
+    receipt: &Receipt,
+    key: &str,
+    more: Vec<serde_json::Value>,
+) -> Result<serde_json::Value, CliError> {
+    let answer = serde_json::to_value(ReceiptJson::of(receipt, None));
+    let mut answer = answer.map_err(|error| CliError::failed(error.to_string()))?;
+    if let Some(members) = answer.as_object_mut() {
+        members.insert(key.into(), more.into());
+    }
+    Ok(answer)
 }
 
 /// Says what a commit did.

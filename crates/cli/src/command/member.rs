@@ -190,9 +190,9 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
     }
     let (code, rotations) = rotate::exposed(context, &opened, &receipt.exposed, &name);
     if context.output.json {
-        let mut answer = change::receipt_json(&receipt)?;
-        answer["rotations"] = rotations.into();
-        context.output.json(&answer)?;
+        context
+            .output
+            .json(&change::receipt_and(&receipt, "rotations", rotations)?)?;
     }
     Ok(code)
 }
