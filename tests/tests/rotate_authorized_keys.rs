@@ -10,6 +10,7 @@
 mod rotate_kit;
 
 use std::cell::RefCell;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
@@ -17,8 +18,8 @@ use std::process::Command;
 use rotate_kit::{Desk, Nobody, OnTold, PATH, at_once, drive, go_on, value};
 use strongroom_core::rotation::{Effect, Step};
 use strongroom_core::rotator::{End, How, Told};
-use strongroom_tests::server;
 use strongroom_tests::sshd::Sshd;
+use strongroom_tests::{server, wait};
 
 fn plan(strategy: &str, file: &Path, more: &str) -> String {
     format!(
@@ -226,13 +227,45 @@ fn a_key_that_is_refused_is_undone_and_a_server_that_is_down_waited_for() {
     };
     assert!(why.contains("is the server there?"), "{why}");
     server.borrow_mut().run();
-    assert!(desk.rotate(&["--abort"]).status.success());
+    let abort = How {
+        abort: true,
+        ..How::default()
+    };
+    assert_eq!(go_on(&vault, abort).unwrap(), End::Undone(None));
     assert!(server.borrow().lets_in(&first));
     assert!(
         !server.borrow().log().contains("Starting session: command on"),
         "{}",
         server.borrow().log()
     );
+}
+
+#[test]
+fn a_login_ends_also_when_its_rotator_was_killed() {
+    let Some(server) = Sshd::start("logins of killed rotators") else {
+        return;
+    };
+    let between = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = between.local_addr().unwrap().port();
+    let known = std::fs::read_to_string(server.file("known_hosts")).unwrap();
+    let known = known.replace(&format!(":{} ", server.port()), &format!(":{port} "));
+    std::fs::write(server.file("known_hosts"), known).unwrap();
+    let there = login(&server).replace(&server.port().to_string(), &port.to_string());
+    let text = plan("overlap", &server.keys(), &there).replace("[target]", "[target]\nlimit = \"2s\"");
+    let desk = desk(&text, &server.keys());
+    let mut rotator = desk.start();
+    let (mut client, _) = between.accept().unwrap();
+    rotator.kill().unwrap();
+    rotator.wait().unwrap();
+    // The login goes on without it, and gets in.
+    let mut inside = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let (mut from, mut to) = (inside.try_clone().unwrap(), client.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    client.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    let ended = std::io::copy(&mut client, &mut inside);
+    assert!(server.log().contains("Accepted publickey"), "{}", server.log());
+    let still_there = ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(!still_there, "it is still logged in");
 }
 
 #[test]

@@ -340,10 +340,10 @@ fn a_server_that_is_full_is_asked_again() {
         End::Rotated
     );
     let again = again.into_inner();
-    assert!(
-        again.len() == 1 && again[0].contains("too many connections"),
-        "{again:?}"
-    );
+    // A server that is full ends a connection at once: not always is it heard why.
+    let words = ["too many connections", "the connection to the server ended"];
+    let fine = |why: &String| words.iter().any(|words| why.contains(words));
+    assert!(!again.is_empty() && again.iter().all(fine), "{again:?}");
     assert_one_is_valid(&server, &desk.current());
 }
 

@@ -3,27 +3,32 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::rotation::plan::LoginPlan;
 use crate::rotator::Trouble;
 use crate::secret::Secret;
 
 const PROGRAM: &str = "/usr/bin/ssh";
+/// Ends `ssh` also where this program was killed.
+const TIMER: &str = "/usr/bin/timeout";
 
 /// Whether there is an `ssh`.
 pub(super) fn check() -> Result<(), Trouble> {
-    if Path::new(PROGRAM).exists() {
-        return Ok(());
+    let is_absent = |program: &&&str| !Path::new(program).exists();
+    match [PROGRAM, TIMER].iter().find(is_absent) {
+        None => Ok(()),
+        Some(program) => Err(Trouble::Failed(format!(
+            "{program} is not there: a login needs it"
+        ))),
     }
-    Err(Trouble::Failed(format!(
-        "{PROGRAM} is not there: a login needs it"
-    )))
 }
 
 /// What `ssh` says of itself that tells how it went.
@@ -39,12 +44,13 @@ pub(super) fn login(plan: &LoginPlan, key: &Secret, limit: Duration) -> Result<(
     let failed = |problem: String| Trouble::Failed(format!("a login at {place}: {problem}"));
     let later = |problem: &str| Trouble::Later(format!("a login at {place}: {problem}"));
     let key = handed(key).map_err(|error| failed(format!("the key cannot be handed to ssh: {error}")))?;
-    let mut child = command(plan)
+    let mut child = command(plan, limit)
         .stdin(key)
         .spawn()
         .map_err(|error| failed(format!("{PROGRAM} cannot be run: {error}")))?;
     let said = listen(&mut child, limit.saturating_sub(began.elapsed()));
-    let _ = child.kill();
+    // The leader is not reaped yet, so that its group's number is nobody else's.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.wait();
     match said {
         Ok(Said::In) => Ok(()),
@@ -67,10 +73,11 @@ fn handed(key: &Secret) -> std::io::Result<File> {
     Ok(file)
 }
 
-fn command(plan: &LoginPlan) -> Command {
+fn command(plan: &LoginPlan, limit: Duration) -> Command {
     let known = plan.known_hosts.as_deref().unwrap_or("/etc/ssh/ssh_known_hosts");
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(TIMER);
     command
+        .args(["--foreground", "--signal=KILL", &limit.as_secs().max(1).to_string(), PROGRAM])
         // No session: no command runs there, and what is on stdin is not sent.
         .args(["-F", "none", "-N", "-T", "-v", "-i", "/proc/self/fd/0"])
         .args(["-l", &plan.user, "-p", &plan.port.to_string()]);
@@ -94,6 +101,7 @@ fn command(plan: &LoginPlan) -> Command {
         .args(["--", &plan.host])
         .env_clear()
         .current_dir("/")
+        .process_group(0)
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
