@@ -26,13 +26,13 @@ pub fn run() {
 }
 
 /// Connections that wait for bytes.
-struct Watchers {
+pub struct Watchers {
     streams: Vec<UnixStream>,
     poll: OwnedFd,
 }
 
 impl Watchers {
-    fn connect(socket: &Path, count: usize, mut greet: impl FnMut(&mut UnixStream)) -> Self {
+    pub fn connect(socket: &Path, count: usize, mut greet: impl FnMut(&mut UnixStream)) -> Self {
         let connect = |_| {
             let mut stream = client::connect(socket);
             greet(&mut stream);
@@ -44,7 +44,7 @@ impl Watchers {
     }
 
     /// Waits until every watcher has an event; the event, and when the last one had it.
-    fn last(&mut self) -> (Vec<u8>, Instant) {
+    pub fn last(&mut self) -> (Vec<u8>, Instant) {
         let mut events = Vec::with_capacity(1024);
         let mut buffer = [0; 4096];
         let mut event = Vec::new();
@@ -64,7 +64,7 @@ impl Watchers {
 }
 
 /// Asks for the stream and reads its first event.
-fn watch(stream: &mut UnixStream) {
+pub fn watch(stream: &mut UnixStream) {
     stream.write_all(&client::request("/api/v1/watch")).unwrap();
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];

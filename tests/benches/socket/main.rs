@@ -1,5 +1,5 @@
-//! The socket's figures: reads, one change to many watchers, commit to consumer, the sidecar at
-//! rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|slow|consumers|rest]`.
+//! The socket's figures: reads, one change to many watchers, commit to consumer, a rotation to the last
+//! consumer, the sidecar at rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|slow|consumers|rotation|rest]`.
 //!
 //! The real sidecar, each control and this load generator are processes of their own; a control
 //! is measured by turns with what it is a limit of. Read the ratios, not the times.
@@ -23,6 +23,7 @@ mod kit;
 mod process;
 mod reads;
 mod rest;
+mod rotation;
 mod slow;
 #[path = "../../../crates/core/tests/vault_kit/mod.rs"]
 mod vault_kit;
@@ -34,14 +35,16 @@ fn main() {
     // the controls are this program too, each in a process of its own
     match words[..] {
         ["bare-echo", socket] => return bare::echo(socket),
+        ["consume", socket] => return rotation::consume(socket),
         ["bare-fanout", socket, count] => return bare::fanout(socket, count.parse().unwrap()),
         _ => {}
     }
-    let all: [(&str, fn()); 5] = [
+    let all: [(&str, fn()); 6] = [
         ("reads", reads::run),
         ("fanout", fanout::run),
         ("slow", slow::run),
         ("consumers", consumers::run),
+        ("rotation", rotation::run),
         ("rest", rest::run),
     ];
     let some = all.iter().any(|(name, _)| words.contains(name));

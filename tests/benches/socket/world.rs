@@ -62,6 +62,11 @@ impl World {
         }
     }
 
+    /// The store, as its admin has it.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Commits another value of the entry; gives it back.
     pub fn change(&self) -> String {
         let value = value(self.changes.fetch_add(1, Ordering::Relaxed) + 1);
