@@ -38,18 +38,27 @@ impl Account {
         };
         let (name, password) = (object.remove("username"), object.remove("password"));
         let rest = object.is_empty();
-        for (_, mut left) in object {
-            if let Value::String(text) = &mut left {
-                text.zeroize();
-            }
-        }
+        object.into_iter().for_each(|(_, left)| wipe(left));
         match (name, password) {
             (Some(Value::String(name)), Some(Value::String(password))) if rest => Ok(Self {
                 name,
                 password: Secret::new(password.into_bytes()),
             }),
-            _ => Err(AccountError::Shape),
+            (name, password) => {
+                [name, password].into_iter().flatten().for_each(wipe);
+                Err(AccountError::Shape)
+            }
         }
+    }
+}
+
+/// What is no account may be a secret all the same.
+fn wipe(value: Value) {
+    match value {
+        Value::String(mut text) => text.zeroize(),
+        Value::Array(values) => values.into_iter().for_each(wipe),
+        Value::Object(members) => members.into_iter().for_each(|(_, member)| wipe(member)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
