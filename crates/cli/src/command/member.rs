@@ -154,7 +154,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
             rotate_exposed,
             change,
         } => {
-            rotates = rotate_exposed.then(|| name.clone());
+            rotates = rotate_exposed.then(|| format!("{name} is removed"));
             (vec![Edit::RemoveMember { name }], change)
         }
         Command::Replace {
@@ -163,7 +163,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
             rotate_exposed,
             change,
         } => {
-            rotates = rotate_exposed.then(|| name.clone());
+            rotates = rotate_exposed.then(|| format!("{name} has a new identity"));
             (replace(&opened, name, public)?, change)
         }
         Command::Grant {
@@ -179,7 +179,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
         }
     };
     let change = options.change(edits);
-    let Some(name) = rotates else {
+    let Some(why) = rotates else {
         return change::carry_out(context, &opened, &change, &options).map(|()| 0);
     };
     let Some(receipt) = change::carry_out_untold(context, &opened, &change, &options)? else {
@@ -188,7 +188,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<u8, CliError> {
     if !context.output.json {
         change::report(context, &change, &receipt)?;
     }
-    let (code, rotations) = rotate::exposed(context, &opened, &receipt.exposed, &name);
+    let (code, rotations) = rotate::exposed(context, &opened, &receipt.exposed, &why);
     if context.output.json {
         context
             .output

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use strongroom_core::name::MemberName;
 use strongroom_core::rotator::{Named, PlanTrouble};
 use strongroom_core::snapshot::Changed;
 
@@ -20,7 +19,7 @@ pub(crate) fn exposed(
     context: &Context,
     opened: &Opened,
     exposed: &[Changed],
-    gone: &MemberName,
+    why: &str,
 ) -> (u8, Vec<Value>) {
     let secrets: BTreeSet<_> = exposed
         .iter()
@@ -28,7 +27,7 @@ pub(crate) fn exposed(
         .collect();
     let options = Options {
         yes: true,
-        message: format!("rotate: {gone} is removed"),
+        message: format!("rotate: {why}"),
         ..Options::default()
     };
     let mut several = Several::default();
