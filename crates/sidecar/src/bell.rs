@@ -33,8 +33,13 @@ impl<T> Default for Bell<T> {
 impl<T> Bell<T> {
     /// Wakes the thread.
     pub fn ring(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).rung = true;
-        self.bell.notify_one();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // who was woken already need not be woken out of a rest each time
+        let is_first = !std::mem::replace(&mut state.rung, true);
+        drop(state);
+        if is_first {
+            self.bell.notify_one();
+        }
     }
 
     /// Wakes the thread with a message.

@@ -9,14 +9,20 @@ use super::budget::Budget;
 use super::reports::Reports;
 use crate::state::State;
 
-/// What belongs together is written together: from the first news to the write.
-const GATHER: Duration = Duration::from_millis(5);
+/// What belongs together is written together: so long from the first news to the write, and twice as long
+/// for each write that was made lately, so that those who come one by one do not use up all writes.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often this sidecar says that it lives; readers miss it after three times as long.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 /// When something failed it is tried again after this.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Looking takes at most so much of the time: the pause after it is so many times as long.
+/// In the long run there is one write in so much time, and a few may come at once after a pause.
+const WRITE: Duration = Duration::from_secs(1);
+const WRITES_SAVED: u32 = 7;
+/// In the long run looking and writing take one part in so many of the time, and a few looks may come at
+/// once after a pause: so much of that time is saved.
 const SHARE: u32 = 20;
+const LOOKS_SAVED: Duration = Duration::from_millis(100);
 
 /// What writes.
 #[derive(Debug)]
@@ -52,14 +58,15 @@ impl Writer {
     fn run(&mut self) {
         let state = Arc::clone(&self.state);
         let table = state.uptake();
-        let mut budget = Budget::new(Instant::now());
+        let now = Instant::now();
+        let mut writes = Budget::new(now, WRITE * WRITES_SAVED);
+        let mut looks = Budget::new(now, LOOKS_SAVED * SHARE);
         let mut wait = Duration::ZERO;
-        let mut rest = Instant::now();
         loop {
             let stop = table.bell.wait(Some(wait)).or_else(|| {
                 let now = Instant::now();
-                let pause = rest.saturating_duration_since(now).max(budget.pause(now));
-                table.bell.rest(pause.max(GATHER))
+                let pause = looks.pause(now).max(writes.pause(now));
+                table.bell.rest(pause.max(gather(&writes, now)))
             });
             if let Some(done) = stop {
                 let _ = self.reports.write(&state, true);
@@ -68,9 +75,10 @@ impl Writer {
             }
             let begin = Instant::now();
             let written = self.reports.write(&state, false);
-            rest = Instant::now() + begin.elapsed().saturating_mul(SHARE).min(BEAT);
+            let now = Instant::now();
+            looks.spend(now, begin.elapsed().saturating_mul(SHARE).min(BEAT));
             if matches!(written, Ok(true)) {
-                budget.spend(Instant::now());
+                writes.spend(now, WRITE);
             }
             wait = if written.is_ok() { BEAT } else { AGAIN };
             let problem = written.err();
@@ -85,4 +93,10 @@ impl Writer {
             }
         }
     }
+}
+
+/// How long news are gathered.
+fn gather(writes: &Budget, now: Instant) -> Duration {
+    let made = writes.used(now).as_secs().min(WRITES_SAVED.into());
+    GATHER * 2_u32.pow(u32::try_from(made).unwrap_or(WRITES_SAVED))
 }
