@@ -69,7 +69,8 @@ impl Service {
             return Err(ended());
         }
         if is_current {
-            let client = self.client().ok_or_else(|| {
+            let client = self.client().filter(|client| client.is_one());
+            let client = client.ok_or_else(|| {
                 Refusal::unavailable(
                     "it is not noted who confirms: there are too many clients, or the engine does not answer",
                 )

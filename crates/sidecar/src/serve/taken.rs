@@ -68,13 +68,17 @@ impl Service {
         Ok(response)
     }
 
-    /// The process at the other end, when it is reported of.
+    /// What is noted of the process at the other end. One that is beyond those that are kept track of may
+    /// be among them later.
     pub(super) fn client(&self) -> Option<Arc<Client>> {
         if let Some(client) = self.own.taken.client.get() {
             return Some(Arc::clone(client));
         }
         let identity = self.own.identity.asker()?.principal()?.identity();
-        let client = self.state.uptake().client(&self.peer, &identity)?;
+        let client = self.state.uptake().client(&self.peer, &identity);
+        if !client.is_one() {
+            return Some(client);
+        }
         Some(Arc::clone(self.own.taken.client.get_or_init(|| client)))
     }
 

@@ -1,5 +1,5 @@
-//! One process at the socket: owns what it read and confirmed, and bringing together those that go by
-//! one name. It must not know who reports it.
+//! One process at the socket, or many that are not told apart: owns what was read and confirmed, and
+//! bringing together those that go by one name. It must not know who reports it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,15 +37,16 @@ impl Took {
     }
 }
 
-/// A process, over all its connections.
+/// A process, over all its connections; or all those that are not kept track of one by one.
 #[derive(Debug)]
 pub struct Client {
-    peer: Peer,
+    /// None of those who are many.
+    peer: Option<Peer>,
     noted: Noted<512>,
     uses: Mutex<Uses>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Uses {
     all: BTreeMap<EntryId, Use>,
     is_cut: bool,
@@ -54,20 +55,50 @@ struct Uses {
 impl Client {
     pub(super) fn new(peer: Peer) -> Self {
         Self {
-            peer,
+            peer: Some(peer),
+            ..Self::many()
+        }
+    }
+
+    pub(super) fn many() -> Self {
+        Self {
+            peer: None,
             noted: Noted::default(),
             uses: Mutex::default(),
         }
     }
 
+    /// True when it is one process, which may confirm for itself.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.peer.is_some()
+    }
+
     /// True when `peer` is the same process: its number is its own while it lives.
     pub(super) fn is_of(&self, peer: &Peer) -> bool {
-        self.peer.pid == peer.pid && self.peer.is_alive()
+        let own = self.peer.as_ref();
+        own.is_some_and(|own| own.pid == peer.pid && own.is_alive())
+    }
+
+    pub(super) fn is_of_user(&self, uid: u32) -> bool {
+        self.peer.as_ref().is_some_and(|own| own.uid == uid)
     }
 
     /// True while it lives: a process that goes on as another program takes what it read along.
     pub(super) fn is_there(&self) -> bool {
-        self.peer.is_alive()
+        self.peer.as_ref().is_some_and(Peer::is_alive)
+    }
+
+    /// Has read what any of `many` read: it was one of them.
+    pub(super) fn take_over(&self, many: &Self) {
+        let of = lock(&many.uses).clone();
+        *lock(&self.uses) = of;
+    }
+
+    /// What it uses, and whether that is all.
+    pub(super) fn uses(&self) -> (Vec<Use>, bool) {
+        let uses = lock(&self.uses);
+        (uses.all.values().copied().collect(), !uses.is_cut)
     }
 
     /// True when the version of `entry` that `made` made was noted in this `epoch`: a process that reads
@@ -90,8 +121,7 @@ impl Client {
     fn note(&self, took: Took, which: impl Fn(&mut Use) -> &mut Seen) -> bool {
         let mut uses = lock(&self.uses);
         if uses.all.len() >= MAX_USES && !uses.all.contains_key(&took.entry) {
-            uses.is_cut = true;
-            return false;
+            return !std::mem::replace(&mut uses.is_cut, true);
         }
         let used = uses.all.entry(took.entry).or_insert(Use {
             entry: took.entry,
@@ -99,6 +129,11 @@ impl Client {
             confirmed: Seen::default(),
         });
         let seen = which(used);
+        if self.peer.is_none() && seen.is_some() {
+            // whoever read the older one of them may still have it
+            *seen = behind(*seen, took.seen());
+            return false;
+        }
         let is_news = seen.version != took.version || seen.revision < took.made;
         *seen = took.seen();
         is_news

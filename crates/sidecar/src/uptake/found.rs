@@ -10,7 +10,11 @@ use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, is_outdated};
 
 use super::Client;
 use super::client::{remember, together};
+use super::{Table, lock};
 use crate::state::State;
+
+/// What all clients that are not kept track of one by one go by.
+const FURTHER: &str = "further clients";
 
 /// Clients of an earlier run that were there when it was last heard of, by name.
 pub(super) type Earlier = HashMap<String, Consumer>;
@@ -22,14 +26,39 @@ pub(super) struct Found {
     pub(super) ended: Vec<Arc<Client>>,
 }
 
-/// Looks. `own` is a consumer with this sidecar's names, `is_last` when it ends.
-pub(super) fn found(state: &State, own: &Consumer, earlier: &mut Earlier, is_last: bool) -> Found {
+/// Looks into `table` at the time `now`. `own` is a consumer with this sidecar's names, `is_last` when it
+/// ends.
+pub(super) fn found(
+    (table, now): (&Table, Timestamp),
+    own: &Consumer,
+    earlier: &mut Earlier,
+    is_last: bool,
+) -> Found {
     let mut consumers = vec![Consumer {
         presence: presence(!is_last),
         ..own.clone()
     }];
     let mut ended = Vec::new();
-    for (name, clients) in state.uptake().clients() {
+    let (named, further) = {
+        let clients = lock(&table.clients);
+        (clients.named(), clients.further())
+    };
+    if let Some(further) = further {
+        let (uses, is_whole) = further.client.uses();
+        consumers.push(Consumer {
+            kind: ConsumerKind::Socket,
+            presence: presence(further.is_there),
+            name: FURTHER.to_owned(),
+            problem: further.why.to_owned(),
+            is_whole,
+            uses,
+            ..own.clone()
+        });
+        if !further.is_there {
+            ended.push(further.client);
+        }
+    }
+    for (name, clients) in named {
         let mut group = together(&clients);
         ended.extend(group.ended);
         if !group.is_there {
@@ -46,7 +75,7 @@ pub(super) fn found(state: &State, own: &Consumer, earlier: &mut Earlier, is_las
             ..own.clone()
         });
     }
-    for mut injected in state.uptake().injected() {
+    for mut injected in table.injected() {
         injected.host.clone_from(&own.host);
         injected.sidecar.clone_from(&own.sidecar);
         if is_last && injected.kind == ConsumerKind::Process {
@@ -55,7 +84,7 @@ pub(super) fn found(state: &State, own: &Consumer, earlier: &mut Earlier, is_las
         consumers.push(injected);
     }
     consumers.iter_mut().for_each(Consumer::fit);
-    consumers.extend(given_up(earlier, &consumers, state.now()));
+    consumers.extend(given_up(earlier, &consumers, now));
     Found { consumers, ended }
 }
 

@@ -9,13 +9,13 @@
 
 mod budget;
 mod client;
+mod clients;
 mod found;
 mod name;
 mod noted;
 mod reports;
 mod writer;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,12 +29,8 @@ pub use writer::Writer;
 
 use crate::bell::Bell;
 use crate::peer::Peer;
+use clients::Clients;
 use name::Name;
-
-/// Most names of clients, and most processes over all of them. Those beyond are served as everybody
-/// else, and not reported.
-const MOST_NAMES: usize = 1024;
-const MOST_CLIENTS: usize = 4096;
 
 /// What is known of all consumers.
 #[derive(Debug, Default)]
@@ -48,42 +44,18 @@ pub struct Table {
     problem: Mutex<Option<String>>,
 }
 
-#[derive(Debug, Default)]
-struct Clients {
-    by_name: HashMap<String, Vec<Arc<Client>>>,
-    count: usize,
-    is_full: bool,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Table {
-    /// The process at the other end of a connection, which `peer` holds; nothing when there are too
-    /// many already. Looked for once a connection.
+    /// What is noted of the process at the other end of a connection, which `peer` holds, alone or with
+    /// others ([`Client::is_one`]). Looked for once a connection when it is noted alone.
     #[must_use]
-    pub fn client(&self, peer: &Peer, identity: &strongroom_core::id::Hash) -> Option<Arc<Client>> {
-        let workload = peer.workload_now()?;
-        let name = Name::of(workload, identity).to_string();
-        let mut clients = lock(&self.clients);
-        let known = clients.by_name.get(&name);
-        let same = known.and_then(|all| all.iter().find(|one| one.is_of(peer)));
-        if let Some(same) = same {
-            return Some(Arc::clone(same));
-        }
-        let is_new = known.is_none();
-        let is_full = clients.count >= MOST_CLIENTS || (is_new && clients.by_name.len() >= MOST_NAMES);
-        if is_full {
-            if !std::mem::replace(&mut clients.is_full, true) {
-                tracing::warn!("there are too many clients to report of all of them");
-            }
-            return None;
-        }
-        let client = Arc::new(Client::new(peer.clone()));
-        clients.count += 1;
-        clients.by_name.entry(name).or_default().push(Arc::clone(&client));
-        Some(client)
+    pub fn client(&self, peer: &Peer, identity: &strongroom_core::id::Hash) -> Arc<Client> {
+        let workload = peer.workload_now();
+        let name = workload.map(|workload| Name::of(workload, identity).to_string());
+        lock(&self.clients).of(peer, name)
     }
 
     /// Says that something is new.
@@ -136,25 +108,5 @@ impl Table {
 
     fn injected(&self) -> Vec<Consumer> {
         lock(&self.injected).clone()
-    }
-
-    /// The clients by name.
-    fn clients(&self) -> Vec<(String, Vec<Arc<Client>>)> {
-        let clients = lock(&self.clients);
-        let all = clients.by_name.iter();
-        all.map(|(name, all)| (name.clone(), all.clone())).collect()
-    }
-
-    /// Forgets those that ended: it was told, or need not be.
-    fn forget(&self, ended: &[Arc<Client>]) {
-        let mut clients = lock(&self.clients);
-        let mut count = 0;
-        clients.by_name.retain(|_, all| {
-            all.retain(|one| !ended.iter().any(|other| Arc::ptr_eq(one, other)));
-            count += all.len();
-            !all.is_empty()
-        });
-        clients.count = count;
-        clients.is_full = false;
     }
 }

@@ -10,6 +10,7 @@ use strongroom_core::store::StoreError;
 use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reported};
 
 use super::found::{Earlier, found, own};
+use super::lock;
 use super::writer::BEAT;
 use crate::state::State;
 
@@ -86,9 +87,10 @@ impl Reports {
             self.epoch = Instant::now();
             state.uptake().next_epoch();
         }
-        let found = found(state, &self.own, &mut self.earlier, is_last);
+        let now = state.now();
+        let found = found((state.uptake(), now), &self.own, &mut self.earlier, is_last);
         let round = Round {
-            now: state.now(),
+            now,
             is_due,
             is_new_epoch,
         };
@@ -103,7 +105,7 @@ impl Reports {
             let reported = vault.report(news.clone(), self.counter);
             reported.map_err(|error| error.to_string())?;
         }
-        state.uptake().forget(&found.ended);
+        lock(&state.uptake().clients).forget(&found.ended);
         if is_due {
             self.beat = Some(Instant::now());
         }
