@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Child, Output};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -149,4 +149,81 @@ fn a_service_that_cannot_reload_keeps_its_password_until_it_can_or_is_left_behin
     assert!(!service.logs_in());
     let history = service.scene.ok(&["history", "prod", "web/password"]);
     assert!(history.contains("by force, without files "), "{history}");
+}
+
+/// As many clients that policies can tell apart: each runs a file of its own.
+struct Crowd {
+    programs: tempfile::TempDir,
+    clients: Vec<Child>,
+}
+
+impl Crowd {
+    fn new(service: &Service, count: usize) -> Self {
+        let program = program::path("strongroom-run");
+        // a second name for a file is on the same filesystem
+        let programs = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        let names: Vec<_> = (0..count)
+            .map(|number| programs.path().join(format!("run-{number}")))
+            .collect();
+        for name in &names {
+            fs::hard_link(&program, name).unwrap();
+        }
+        let socket = service.sidecar.socket();
+        let start = |name| {
+            let mut command = service.scene.command(name);
+            command.arg("--socket").arg(&socket);
+            command.args(["--only-mapped", "--map", "PASSWORD=web/password"]);
+            command.args(["--", "/bin/sleep", "1000"]).spawn().unwrap()
+        };
+        let clients = names.iter().map(start).collect();
+        Self { programs, clients }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for client in &mut self.clients {
+            let id = rustix::process::Pid::from_child(client);
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
+        for client in &mut self.clients {
+            let _ = client.wait();
+        }
+        let _ = fs::remove_dir_all(self.programs.path());
+    }
+}
+
+#[test]
+fn clients_that_are_not_kept_track_of_are_waited_for() {
+    const SENTENCE: &str = "this sidecar has more clients than it keeps track of";
+    let service = Service::new("0s", "5s");
+    // one more than one user may have names
+    let crowd = Crowd::new(&service, 257);
+    let present = || -> Vec<String> {
+        let text = service.scene.ok(&["uptake", "prod", "web/password", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let all = json["consumers"].as_array().unwrap().iter();
+        let there = all.filter(|one| one["present"] == true);
+        there
+            .map(|one| one["consumer"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let is_further = |name: &String| name == "further clients";
+    wait::until("all are reported", || {
+        let present = present();
+        (present.len() == 1 + 256 + 1 && present.iter().any(is_further)).then_some(())
+    });
+    let ran = service.rotate(&[]);
+    let said = stderr(&ran);
+    assert_eq!(ran.status.code(), Some(6), "{said}");
+    assert!(said.contains(SENTENCE), "{said}");
+    assert_eq!(service.accepted().len(), 2, "the old one is still taken");
+
+    drop(crowd);
+    wait::until("they have ended", || {
+        assert!(service.sidecar.secret("web/password").is_some());
+        (!present().iter().any(is_further)).then_some(())
+    });
+    let ran = service.rotate(&["--resume"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
 }

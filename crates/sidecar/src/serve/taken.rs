@@ -29,7 +29,7 @@ impl Service {
         if !self.own.taken.noted.knows(entry.id, entry.revision, epoch)
             && let Some(client) = self.client()
             && !client.knows(entry.id, entry.revision, epoch)
-            && client.read(self.taking(snapshot, entry))
+            && is_told(&client, client.read(self.taking(snapshot, entry)))
         {
             self.state.uptake().ring();
         }
@@ -59,7 +59,7 @@ impl Service {
         if let Some(client) = self.client() {
             let mut is_news = false;
             for entry in entries {
-                is_news |= client.read(self.taking(snapshot, &entry));
+                is_news |= is_told(&client, client.read(self.taking(snapshot, &entry)));
             }
             if is_news {
                 self.state.uptake().ring();
@@ -91,6 +91,11 @@ impl Service {
             at: self.state.now(),
         }
     }
+}
+
+/// Whether the thread that reports is to look: at news, and whether those that ended make room.
+fn is_told(client: &Client, is_news: bool) -> bool {
+    is_news || !client.is_one()
 }
 
 /// A number for the entries of a list, which is no entry's.
