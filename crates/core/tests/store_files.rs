@@ -315,6 +315,26 @@ fn a_reader_reports_where_the_directory_lets_it() {
 }
 
 #[test]
+fn reports_whose_file_is_being_made_are_none_yet() {
+    let (_directory, path, store) = store();
+    let beside = companion(&path, ".uptake");
+    assert_eq!(store.reports_place(), None);
+    fs::write(&beside, "").unwrap();
+    assert_eq!(store.reports().unwrap(), []);
+    store.put_reports(&[report(1)]).unwrap();
+    assert_eq!(store.reports().unwrap(), [report(1)]);
+    let place = store.reports_place();
+    assert!(place.is_some());
+    store.put_reports(&[report(2)]).unwrap();
+    assert_eq!(store.reports_place(), place);
+    for suffix in ["", "-wal", "-shm"] {
+        fs::remove_file(companion(&beside, suffix)).unwrap();
+    }
+    store.put_reports(&[report(2)]).unwrap();
+    assert_ne!(store.reports_place(), place);
+}
+
+#[test]
 fn reports_that_are_damaged_hold_up_nothing_and_may_be_removed() {
     let (_directory, path, store) = store();
     let beside = companion(&path, ".uptake");

@@ -249,6 +249,10 @@ impl Store for MemoryStore {
         Ok(self.shared.reading()?.reports.values().cloned().collect())
     }
 
+    fn reports_place(&self) -> Option<(u64, u64)> {
+        Some((0, 0))
+    }
+
     fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
         Ok(self.watching(|state| state.reported))
     }

@@ -237,6 +237,10 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError>;
 
+    /// What tells the place of reports that is there now from one that took its place, cheaply; nothing
+    /// while there is none.
+    fn reports_place(&self) -> Option<(u64, u64)>;
+
     /// Starts to watch for reports instead of commits. The place for them is made where there is none
     /// yet.
     ///

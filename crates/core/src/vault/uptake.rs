@@ -126,6 +126,12 @@ impl Vault {
         self.store.drop_reports(&over)
     }
 
+    /// What tells whether reports lie where they lay before ([`crate::store::Store::reports_place`]).
+    #[must_use]
+    pub fn uptake_place(&self) -> Option<(u64, u64)> {
+        self.store.reports_place()
+    }
+
     /// Waits for reports.
     ///
     /// # Errors

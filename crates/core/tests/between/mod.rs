@@ -80,6 +80,9 @@ impl<B: Between> Store for Over<B> {
     fn reports(&self) -> Result<Vec<StoredReport>, StoreError> {
         self.store.reports()
     }
+    fn reports_place(&self) -> Option<(u64, u64)> {
+        self.store.reports_place()
+    }
     fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
         self.store.watch_reports()
     }

@@ -46,6 +46,8 @@ pub(super) struct Reports {
     counter: u64,
     kept: HashMap<Key, Kept>,
     earlier: Earlier,
+    /// Where the reports lay then: another place has none of them.
+    place: Option<(u64, u64)>,
     /// When this sidecar last said that it lives.
     beat: Option<Instant>,
     epoch: Instant,
@@ -64,6 +66,7 @@ impl Reports {
             own: own(state, socket),
             kept: HashMap::new(),
             earlier: Earlier::new(),
+            place: None,
             beat: None,
             epoch: Instant::now(),
             tidied: None,
@@ -78,7 +81,9 @@ impl Reports {
         if vault.location() != self.location {
             return Err("the store is out of reach".to_owned());
         }
-        let is_due = is_last || self.beat.is_none_or(|beat| beat.elapsed() >= BEAT);
+        let place = vault.uptake_place();
+        let is_moved = place != self.place;
+        let is_due = is_last || is_moved || self.beat.is_none_or(|beat| beat.elapsed() >= BEAT);
         if is_due {
             self.compare(&vault).map_err(|error| error.to_string())?;
         }
@@ -108,6 +113,8 @@ impl Reports {
         lock(&state.uptake().clients).forget(&found.ended);
         if is_due {
             self.beat = Some(Instant::now());
+            // it was made with the first report
+            self.place = place.or_else(|| vault.uptake_place());
         }
         let has_news = !news.is_empty();
         for consumer in news {

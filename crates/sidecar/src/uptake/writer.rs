@@ -12,6 +12,8 @@ use crate::state::State;
 /// What belongs together is written together: so long from the first news to the write, and twice as long
 /// for each write that was made lately, so that those who come one by one do not use up all writes.
 const GATHER: Duration = Duration::from_millis(1);
+/// How often is looked without news: at who ended, and whether the reports still lie there.
+const LOOK: Duration = Duration::from_secs(2);
 /// How often this sidecar says that it lives; readers miss it after three times as long.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 /// When something failed it is tried again after this.
@@ -80,7 +82,7 @@ impl Writer {
             if matches!(written, Ok(true)) {
                 writes.spend(now, WRITE);
             }
-            wait = if written.is_ok() { BEAT } else { AGAIN };
+            wait = if written.is_ok() { LOOK } else { AGAIN };
             let problem = written.err();
             if table.set_problem(problem.clone()) {
                 match problem {

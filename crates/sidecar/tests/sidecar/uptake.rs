@@ -508,6 +508,29 @@ fn what_the_store_lost_is_reported_again() {
 }
 
 #[test]
+fn what_was_removed_is_reported_again_before_anything_is_news() {
+    let scene = Scene::with_token();
+    let sidecar = Sidecar::start(&scene, "[[files]]\ndirectory = \"files\"");
+    let mut removed = 0;
+    // more often than this sidecar says that it lives in the time that is waited here
+    until("it is reported again, five times", || {
+        let has_first = |one: Consumer| {
+            one.of(entry(&scene))
+                .is_some_and(|used| used.confirmed.version.0 == 1)
+        };
+        if !reported(&scene, ConsumerKind::Files).into_iter().any(has_first) {
+            return None;
+        }
+        for name in ["store.db.uptake-wal", "store.db.uptake-shm", "store.db.uptake"] {
+            let _ = fs::remove_file(scene.file(name));
+        }
+        removed += 1;
+        (removed > 5).then_some(())
+    });
+    assert!(sidecar.status()["unreported"].is_null());
+}
+
+#[test]
 fn two_that_report_as_one_are_told() {
     let scene = Scene::with_token();
     let sidecar = Sidecar::start(&scene, "[[files]]\ndirectory = \"files\"");

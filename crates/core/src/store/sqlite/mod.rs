@@ -159,6 +159,10 @@ impl Store for SqliteStore {
         self.beside.all()
     }
 
+    fn reports_place(&self) -> Option<(u64, u64)> {
+        self.beside.file()
+    }
+
     fn watch_reports(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
         self.beside.watch()
     }

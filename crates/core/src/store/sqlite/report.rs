@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use super::connect::{self, Access, Link, REPORTS};
 use super::error::Fail;
-use super::file::{self, Place};
+use super::file::{self, FileId, Place};
 use super::read::blob;
 use super::watch::SqliteWatch;
 use crate::store::{MAX_REPORT, MAX_REPORTS, StoreError, StoreWatch, StoredReport, fits};
@@ -75,11 +75,23 @@ impl Beside {
     }
 
     pub(super) fn all(&self) -> Result<Vec<StoredReport>, StoreError> {
-        match self.reader.run(|open| all(&open.connection)) {
+        let read = || self.reader.run(|open| all(&open.connection));
+        let found = match read() {
+            // somebody is about to report for the first time, or has by now
+            Err(StoreError::Damaged { .. }) if self.place().is_empty() => return Ok(Vec::new()),
+            Err(StoreError::Damaged { .. }) => read(),
+            other => other,
+        };
+        match found {
             // nobody has reported yet
             Err(StoreError::Missing { .. }) => Ok(Vec::new()),
             other => other.map_err(removable),
         }
+    }
+
+    /// The file that is there now.
+    pub(super) fn file(&self) -> Option<FileId> {
+        self.place().file().ok()
     }
 
     pub(super) fn watch(&self) -> Result<Box<dyn StoreWatch>, StoreError> {
