@@ -1,5 +1,6 @@
-//! The limits, each a process of its own: bare hyper that answers the same bytes, and a loop that
-//! writes the same bytes into as many sockets. Both find their bytes in a file beside the socket.
+//! The limits, each a process of its own: bare hyper that answers the same bytes, a loop that writes the
+//! same bytes into as many sockets, and the same with what a rotation cannot do without. They find
+//! their bytes in a file beside the socket.
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
@@ -14,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
+use super::client;
 use super::process::Process;
 
 fn bytes_beside(socket: &str) -> PathBuf {
@@ -53,6 +55,54 @@ pub fn fanout(socket: &str, count: usize) {
         for stream in &mut streams {
             stream.write_all(&bytes).unwrap();
         }
+    }
+}
+
+/// For every byte of the first client: two durable commits of bare SQLite, the bytes to `count` others,
+/// and an answer to each of them when it asks. Then the first one gets a byte.
+pub fn round(socket: &str, count: usize) {
+    let bytes = std::fs::read(bytes_beside(socket)).unwrap();
+    let database = rusqlite::Connection::open(format!("{socket}.db")).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE commits (bytes BLOB) STRICT",
+        )
+        .unwrap();
+    let listener = UnixListener::bind(socket).unwrap();
+    let mut first = listener.accept().unwrap().0;
+    let mut streams: Vec<UnixStream> = (0..count).map(|_| listener.accept().unwrap().0).collect();
+    let poll = client::poll(streams.iter());
+    let mut events = Vec::with_capacity(count);
+    let mut buffer = [0; 4096];
+    while first.read_exact(&mut [0]).is_ok() {
+        for _ in 0..2 {
+            database
+                .execute("INSERT INTO commits VALUES (?1)", [[b'x'; 1024]])
+                .unwrap();
+        }
+        for stream in &mut streams {
+            stream.write_all(&bytes).unwrap();
+        }
+        let mut waiting = count;
+        while waiting > 0 {
+            for number in client::wait(&poll, &mut events) {
+                assert!(streams[number].read(&mut buffer).unwrap() > 0);
+                streams[number].write_all(&bytes).unwrap();
+                waiting -= 1;
+            }
+        }
+        first.write_all(b"!").unwrap();
+    }
+}
+
+/// Asks whenever something comes. A process of its own.
+pub fn asker(socket: &str) {
+    let mut stream = client::connect(Path::new(socket));
+    let request = client::request("/");
+    let mut buffer = [0; 4096];
+    while stream.read(&mut buffer).is_ok_and(|count| count > 0) {
+        stream.write_all(&request).unwrap();
+        assert!(stream.read(&mut buffer).unwrap() > 0);
     }
 }
 

@@ -37,6 +37,8 @@ fn main() {
         ["bare-echo", socket] => return bare::echo(socket),
         ["consume", socket] => return rotation::consume(socket),
         ["bare-fanout", socket, count] => return bare::fanout(socket, count.parse().unwrap()),
+        ["bare-round", socket, count] => return bare::round(socket, count.parse().unwrap()),
+        ["bare-asker", socket] => return bare::asker(socket),
         _ => {}
     }
     let all: [(&str, fn()); 6] = [

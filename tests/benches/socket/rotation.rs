@@ -1,5 +1,7 @@
 //! From the begin of a rotation to the last of 100 consumers that is reported to have the new value,
-//! beside a loop that writes the event into as many sockets. The target does nothing.
+//! beside a loop that writes the event into as many sockets; and beside the same with what a rotation cannot
+//! do without: two durable commits before it, and a process behind each socket that asks. The target does
+//! nothing.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -27,6 +29,7 @@ use super::world::{PATH, Sidecar, TARGET, World};
 const CONSUMERS: usize = 100;
 const ROUNDS: usize = 15;
 const LIMIT: &str = "bare loop of write(2) into 100 sockets";
+const ROUND: &str = "two commits of bare SQLite, then the loop to 100 processes that ask";
 const PLAN: &str = "strategy = \"overlap\"\ngenerator = \"password:length=64\"\nsettle = \"0s\"\n\
                     [target]\nexec = [\"/bin/true\"]\n";
 
@@ -157,7 +160,14 @@ pub fn run() {
     );
     let mut theirs = Watchers::connect(&bare.socket, CONSUMERS, |_| {});
     let mut order = bare.process.stdin();
+    let event = vec![b'x'; 200];
+    let round = Bare::start(directory.path(), "bare-round", &event, &[CONSUMERS.to_string()]);
+    let mut first = client::connect(&round.socket);
+    let askers: Vec<_> = (0..CONSUMERS)
+        .map(|_| Process::start(Command::new(&program).arg("bare-asker").arg(&round.socket)))
+        .collect();
     let (mut confirmed, mut whole, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+    let mut needed = Vec::new();
     for _ in 0..ROUNDS {
         let (to_last, all) = ours();
         confirmed.push(to_last);
@@ -165,14 +175,24 @@ pub fn run() {
         let start = Instant::now();
         order.write_all(b"!").unwrap();
         limit.push(theirs.last().1 - start);
+        let start = Instant::now();
+        first.write_all(b"!").unwrap();
+        first.read_exact(&mut [0]).unwrap();
+        needed.push(start.elapsed());
     }
-    drop(consumers);
+    drop((consumers, askers));
     row(
         "a rotation to the last of 100 consumers that has the new value, p50",
         LIMIT,
         percentile(&mut confirmed, 50),
         percentile(&mut limit, 50),
         3.0,
+    );
+    note(
+        "the same",
+        ROUND,
+        percentile(&mut confirmed, 50),
+        percentile(&mut needed, 50),
     );
     note(
         "the whole rotation: four commits, and the old value has ended, p50",
