@@ -252,6 +252,10 @@ fn describe(edit: &Edit, before: Option<&Snapshot>) -> Option<String> {
             format!("add environment {name}{into}{}", from.unwrap_or_default())
         }
         Edit::NewKey { compartment } => format!("make a new key for compartment {compartment}"),
+        Edit::Rewrap(edit) => format!(
+            "wrap the records of {} entries under their newest key",
+            edit.len()
+        ),
         Edit::AddCompartment { name } => format!("add compartment {name}, which admins open"),
         Edit::AddMember {
             name,
@@ -363,7 +367,7 @@ impl<'a> ReceiptJson<'a> {
 pub(crate) fn receipt_and(
     receipt: &Receipt,
     key: &str,
-    more: Vec<serde_json::Value>,
+    more: impl Into<serde_json::Value>,
 ) -> Result<serde_json::Value, CliError> {
     let answer = serde_json::to_value(ReceiptJson::of(receipt, None));
     let mut answer = answer.map_err(|error| CliError::failed(error.to_string()))?;
@@ -384,6 +388,16 @@ fn report_and_tell(
     receipt: &Receipt,
     public: Option<&str>,
 ) -> Result<(), CliError> {
+    let json = ReceiptJson::of(receipt, public);
+    let mut text = report_text(change, receipt);
+    if let Some(public) = public {
+        let _ = writeln!(text, "{STRONG}public{STRONG:#} {}", public.trim_end());
+    }
+    context.output.answer(&json, &text)
+}
+
+/// What a commit did, as text.
+pub(crate) fn report_text(change: &Change, receipt: &Receipt) -> String {
     let Receipt {
         revision,
         committed,
@@ -391,7 +405,6 @@ fn report_and_tell(
         exposed,
         ..
     } = receipt;
-    let json = ReceiptJson::of(receipt, public);
     let mut text = String::new();
     if *committed {
         let _ = writeln!(text, "revision {revision}");
@@ -421,10 +434,7 @@ fn report_and_tell(
             );
         }
     }
-    if let Some(public) = public {
-        let _ = writeln!(text, "{STRONG}public{STRONG:#} {}", public.trim_end());
-    }
-    context.output.answer(&json, &text)
+    text
 }
 
 /// One changed entry as a line.

@@ -14,6 +14,7 @@ mod material;
 mod moment;
 mod open;
 mod output;
+mod progress;
 mod prompt;
 mod reads;
 mod settings;

@@ -3,7 +3,9 @@
 
 use proptest::prelude::*;
 use strongroom_core::ambient::{Ambient, Timestamp};
-use strongroom_core::commit::{AdminChange, Checkpoint, Commit, EntryChange, Labels, Link, Role, decode};
+use strongroom_core::commit::{
+    AdminChange, Checkpoint, Commit, EntryChange, Labels, Link, Rewrap, Role, decode,
+};
 use strongroom_core::crypto::identity::PublicIdentity;
 use strongroom_core::crypto::sign::{SigningKey, VerifyKey};
 use strongroom_core::id::{
@@ -80,6 +82,9 @@ fn commit() -> impl Strategy<Value = Commit> {
         labels,
     );
     let entries = prop::collection::btree_map(any::<[u8; 16]>(), entry, 0..6);
+    let marked = || prop::option::of(hash());
+    let rewrap = (hash(), hash(), marked(), marked(), marked());
+    let rewraps = prop::collection::btree_map(any::<[u8; 16]>(), rewrap, 0..3);
     (
         any::<[u8; 16]>(),
         any::<u64>(),
@@ -89,32 +94,45 @@ fn commit() -> impl Strategy<Value = Commit> {
         any::<u64>(),
         prop::collection::vec(any::<u8>(), 0..200),
         prop::collection::vec(admin(), 0..5),
-        entries,
+        (entries, rewraps),
     )
         .prop_map(
-            |(store, revision, previous, authority, author, time, message, admin, entries)| Commit {
-                store: StoreId(store),
-                revision: Revision(revision),
-                previous,
-                authority: Link {
-                    revision: Revision(authority.0),
-                    hash: authority.1,
-                },
-                author: MemberId(author),
-                time: Timestamp(time),
-                message,
-                admin,
-                entries: entries
-                    .into_iter()
-                    .map(|(id, (compartment, version, meta, value, labels))| EntryChange {
-                        id: EntryId(id),
-                        compartment: CompartmentId(compartment),
-                        version: Version(version),
-                        meta,
-                        value,
-                        labels,
-                    })
-                    .collect(),
+            |(store, revision, previous, authority, author, time, message, admin, (entries, rewraps))| {
+                Commit {
+                    store: StoreId(store),
+                    revision: Revision(revision),
+                    previous,
+                    authority: Link {
+                        revision: Revision(authority.0),
+                        hash: authority.1,
+                    },
+                    author: MemberId(author),
+                    time: Timestamp(time),
+                    message,
+                    admin,
+                    entries: entries
+                        .into_iter()
+                        .map(|(id, (compartment, version, meta, value, labels))| EntryChange {
+                            id: EntryId(id),
+                            compartment: CompartmentId(compartment),
+                            version: Version(version),
+                            meta,
+                            value,
+                            labels,
+                        })
+                        .collect(),
+                    rewraps: rewraps
+                        .into_iter()
+                        .map(|(id, (meta, value, pending, previous, rotation))| Rewrap {
+                            id: EntryId(id),
+                            meta,
+                            value,
+                            pending,
+                            previous,
+                            rotation,
+                        })
+                        .collect(),
+                }
             },
         )
 }

@@ -1,14 +1,12 @@
 //! `verify`: checks every signature, hash and record there ever was.
 
-use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use strongroom_core::vault::Verification;
 
 use crate::context::Context;
 use crate::error::{CliError, Exit};
 use crate::open;
+use crate::progress::Progress;
 
 const EXAMPLES: &str = "\
 Reads the whole history: every commit's signature and place in the chain, every sealed object's
@@ -30,9 +28,6 @@ pub(crate) struct Args {
     checkpoint: bool,
 }
 
-/// A shorter run shows no bar.
-const QUIET: Duration = Duration::from_millis(700);
-
 #[derive(Debug, Serialize)]
 struct Verified {
     store: String,
@@ -50,20 +45,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     } else {
         open::reader(&context.settings)?
     };
-    let started = Instant::now();
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    if let Ok(style) = ProgressStyle::with_template("verifying {wide_bar} {pos}/{len}  {eta}") {
-        bar.set_style(style);
-    }
-    let checked = opened.vault.verify(&mut |done, total| {
-        // Hidden unless stderr is a terminal; the draw target looks.
-        if bar.is_hidden() && started.elapsed() > QUIET {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let progress = Progress::new("verifying");
+    let checked = opened.vault.verify(&mut |done, total| progress.show(done, total));
+    drop(progress);
     let Verification {
         commits,
         objects,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::codec::{Malformed, Reader, Writer};
 use super::entry::{self, EntryChange};
 use super::error::Break;
+use super::rewrap::{self, Rewrap};
 use crate::ambient::Timestamp;
 use crate::crypto::identity::PublicIdentity;
 use crate::crypto::sign::{SIGNATURE, SigningKey, VerifyKey};
@@ -14,9 +15,10 @@ use crate::id::{CompartmentId, EnvironmentId, Hash, MemberId, Revision, StoreId,
 
 /// The first bytes of every commit; also what keeps its signature from being one of another thing.
 pub(crate) const MAGIC: &[u8; 8] = b"SRCOMMIT";
-/// The newest format this program writes and reads. A commit that sets no labels is written in the
-/// first one, so that older programs read it.
-pub const FORMAT: u16 = 2;
+/// The newest format this program writes and reads. A commit is written in the oldest one that says
+/// all of it, so that older programs read it.
+pub const FORMAT: u16 = 3;
+const WITH_LABELS: u16 = 2;
 const WITHOUT_LABELS: u16 = 1;
 /// Longest sealed message, bytes.
 const MAX_MESSAGE: usize = 8192;
@@ -117,6 +119,8 @@ pub struct Commit {
     pub admin: Vec<AdminChange>,
     /// Changes of entries, in ascending order of their ids, each id once.
     pub entries: Vec<EntryChange>,
+    /// Entries whose records were wrapped anew, in ascending order of their ids, each id once.
+    pub rewraps: Vec<Rewrap>,
 }
 
 /// One administrative change.
@@ -188,7 +192,8 @@ impl Commit {
     }
 
     fn body(&self) -> Vec<u8> {
-        let mut w = Writer::with_capacity(256 + self.message.len() + 128 * self.entries.len());
+        let changes = self.entries.len() + self.rewraps.len();
+        let mut w = Writer::with_capacity(256 + self.message.len() + 128 * changes);
         w.fixed(MAGIC);
         w.u16(self.format());
         w.fixed(&self.store.0);
@@ -207,13 +212,21 @@ impl Commit {
         for change in &self.entries {
             change.encode(&mut w);
         }
+        if !self.rewraps.is_empty() {
+            w.count(self.rewraps.len());
+            for rewrap in &self.rewraps {
+                rewrap.encode(&mut w);
+            }
+        }
         w.finish()
     }
 
     /// The one format it is written in.
     fn format(&self) -> u16 {
-        if self.entries.iter().any(|change| change.labels.is_some()) {
+        if !self.rewraps.is_empty() {
             FORMAT
+        } else if self.entries.iter().any(|change| change.labels.is_some()) {
+            WITH_LABELS
         } else {
             WITHOUT_LABELS
         }
@@ -239,11 +252,11 @@ pub fn decode(stored: &[u8]) -> Result<(Commit, &[u8], &[u8]), Break> {
         return Err(Break::DamagedCommit);
     }
     let format = match r.u16() {
-        Ok(known @ (WITHOUT_LABELS | FORMAT)) => known,
+        Ok(known @ WITHOUT_LABELS..=FORMAT) => known,
         Ok(newer) if newer > FORMAT => return Err(Break::NewerFormat),
         _ => return Err(Break::DamagedCommit),
     };
-    let commit = Commit::fields(r).map_err(|Malformed| Break::DamagedCommit)?;
+    let commit = Commit::fields(r, format).map_err(|Malformed| Break::DamagedCommit)?;
     if commit.format() == format {
         Ok((commit, body, signature))
     } else {
@@ -252,7 +265,7 @@ pub fn decode(stored: &[u8]) -> Result<(Commit, &[u8], &[u8]), Break> {
 }
 
 impl Commit {
-    fn fields(mut r: Reader<'_>) -> Result<Self, Malformed> {
+    fn fields(mut r: Reader<'_>, format: u16) -> Result<Self, Malformed> {
         let store = StoreId(r.fixed()?);
         let revision = Revision(r.u64()?);
         let previous = Hash(r.fixed()?);
@@ -272,8 +285,17 @@ impl Commit {
         let entries = (0..r.count(entry::MIN)?)
             .map(|_| EntryChange::decode(&mut r))
             .collect::<Result<Vec<_>, _>>()?;
+        let rewraps = if format == FORMAT {
+            r.count(rewrap::MIN)?
+        } else {
+            0
+        };
+        let rewraps = (0..rewraps)
+            .map(|_| Rewrap::decode(&mut r))
+            .collect::<Result<Vec<_>, _>>()?;
         r.end()?;
-        if !entries.is_sorted_by(|a, b| a.id < b.id) {
+        let sorted = entries.is_sorted_by(|a, b| a.id < b.id) && rewraps.is_sorted_by(|a, b| a.id < b.id);
+        if !sorted {
             return Err(Malformed);
         }
         Ok(Self {
@@ -286,6 +308,7 @@ impl Commit {
             message: message.to_vec(),
             admin,
             entries,
+            rewraps,
         })
     }
 }

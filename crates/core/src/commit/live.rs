@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::entry::{EntryChange, Labels};
 use super::error::Break;
+use super::rewrap::Rewrap;
 use crate::id::{CompartmentId, Hash, Revision, Version};
 
 /// A live entry: what its records are, not what is in them.
@@ -82,6 +83,45 @@ impl Live {
                 Ok(None)
             }
             _ => Err(Break::Contradiction),
+        }
+    }
+
+    /// The entry with its records wrapped anew: all of them are named, one at least is another one,
+    /// and nothing that it is known by moves.
+    ///
+    /// # Errors
+    /// [`Break::Contradiction`].
+    pub(super) fn rewrapped(&self, rewrap: &Rewrap) -> Result<Self, Break> {
+        let labelled = |before: Option<Labelled>, value: Option<Hash>| match (before, value) {
+            (Some(before), Some(value)) => Ok(Some(Labelled { value, ..before })),
+            (None, None) => Ok(None),
+            _ => Err(Break::Contradiction),
+        };
+        let (pending, previous) = (
+            labelled(self.pending(), rewrap.pending)?,
+            labelled(self.previous(), rewrap.previous)?,
+        );
+        if self.rotation().is_some() != rewrap.rotation.is_some() {
+            return Err(Break::Contradiction);
+        }
+        let marks = self.marks.as_ref().map(|marks| {
+            Arc::new(Marks {
+                revision: marks.revision,
+                pending,
+                previous,
+                rotation: rewrap.rotation,
+            })
+        });
+        let after = Self {
+            meta: rewrap.meta,
+            value: rewrap.value,
+            marks,
+            ..self.clone()
+        };
+        if after == *self {
+            Err(Break::Contradiction)
+        } else {
+            Ok(after)
         }
     }
 

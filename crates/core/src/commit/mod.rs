@@ -9,6 +9,7 @@ mod codec;
 mod entry;
 mod error;
 mod live;
+mod rewrap;
 mod sealed;
 mod state;
 
@@ -19,6 +20,7 @@ pub(crate) use codec::{Malformed, Reader, Writer};
 pub use entry::{EntryChange, Labels};
 pub use error::{Break, IntegrityError};
 pub use live::{Labelled, Live, Marks};
+pub use rewrap::Rewrap;
 pub use sealed::{Checked, Sealed};
 pub use state::State;
 
@@ -34,5 +36,6 @@ pub fn referenced_objects(stored: &[u8]) -> Result<Vec<Hash>, Break> {
     let (commit, ..) = decode(stored)?;
     let admin = commit.admin.iter().filter_map(AdminChange::object);
     let entries = commit.entries.iter().flat_map(EntryChange::objects);
-    Ok(admin.chain(entries).collect())
+    let rewraps = commit.rewraps.iter().flat_map(Rewrap::objects);
+    Ok(admin.chain(entries).chain(rewraps).collect())
 }

@@ -9,6 +9,7 @@ use super::change::{Commit, Link, Role, decode};
 use super::entry::EntryChange;
 use super::error::{Break, IntegrityError};
 use super::live::Live;
+use super::rewrap::Rewrap;
 use crate::ambient::Timestamp;
 use crate::id::{EntryId, Hash, Revision, StoreId};
 use crate::store::StoredCommit;
@@ -132,7 +133,7 @@ impl State {
         let admin = Admin::genesis(&commit, link)?;
         let author = admin.members().get(&commit.author).ok_or(Break::Unauthorised)?;
         author.check(body, signature)?;
-        if !commit.entries.is_empty() {
+        if !commit.entries.is_empty() || !commit.rewraps.is_empty() {
             return Err(Break::Contradiction);
         }
         Ok(Self {
@@ -174,7 +175,7 @@ impl State {
         author.check(body, signature)?;
         self.admin
             .authorise(&commit, |change| self.entries.get(&change.id).map(Arc::as_ref))?;
-        if commit.admin.is_empty() && commit.entries.is_empty() {
+        if commit.admin.is_empty() && commit.entries.is_empty() && commit.rewraps.is_empty() {
             return Err(Break::Contradiction);
         }
         let link = Link {
@@ -190,6 +191,9 @@ impl State {
         for change in &commit.entries {
             next.change(change)?;
         }
+        for rewrap in &commit.rewraps {
+            next.rewrap(rewrap, &commit.entries)?;
+        }
         Ok((next, commit))
     }
 
@@ -202,19 +206,32 @@ impl State {
             return Err(Break::Contradiction);
         }
         match Live::after(before, change, self.link.revision)? {
-            Some(live) => {
-                let live = Arc::new(live);
-                if is_policy {
-                    self.policies.insert(change.id, Arc::clone(&live));
-                }
-                self.entries.insert(change.id, live);
-            }
+            Some(live) => self.place(change.id, live),
             None => {
                 self.policies.remove(&change.id);
                 self.entries.remove(&change.id);
             }
         }
         Ok(())
+    }
+
+    /// An entry of `changed` has just got the records it has.
+    fn rewrap(&mut self, rewrap: &Rewrap, changed: &[EntryChange]) -> Result<(), Break> {
+        let is_changed = changed
+            .binary_search_by_key(&rewrap.id, |change| change.id)
+            .is_ok();
+        let before = self.entries.get(&rewrap.id).filter(|_| !is_changed);
+        let live = before.ok_or(Break::Contradiction)?.rewrapped(rewrap)?;
+        self.place(rewrap.id, live);
+        Ok(())
+    }
+
+    fn place(&mut self, id: EntryId, live: Live) {
+        let live = Arc::new(live);
+        if live.compartment == self.admin.common() {
+            self.policies.insert(id, Arc::clone(&live));
+        }
+        self.entries.insert(id, live);
     }
 }
 

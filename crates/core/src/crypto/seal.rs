@@ -222,6 +222,15 @@ pub fn term_of(blob: &[u8]) -> Result<Term, OpenError> {
     Ok(Envelope::parse(blob)?.term)
 }
 
+/// What of a record stays when it is wrapped anew: its ciphertext and tag.
+///
+/// # Errors
+/// [`OpenError::Format`].
+pub fn beneath_wrap(blob: &[u8]) -> Result<&[u8], OpenError> {
+    Envelope::parse(blob)?;
+    blob.get(HEADER + WRAP..).ok_or(OpenError::Format)
+}
+
 /// The plaintext length of a record of `blob_len` bytes.
 #[must_use]
 pub fn plaintext_len(blob_len: usize) -> usize {

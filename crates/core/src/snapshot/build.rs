@@ -52,7 +52,7 @@ impl Snapshot {
             .state
             .entries()
             .filter(|(_, live)| next.keyring.opens(live.compartment))
-            .map(|(id, live)| Part::new(*id, live, true))
+            .map(|(id, live)| Part::new(*id, live, true, delta))
             .collect();
         next.fill(parts, delta, None, fetch)?;
         Ok(next)
@@ -87,8 +87,8 @@ impl Snapshot {
             let new = next.state.entry(*id).filter(opens);
             match (old, new) {
                 (Some(old), Some(new)) if old == new => {}
-                (_, Some(new)) => parts.push(Part::new(*id, new, true)),
-                (Some(old), None) => parts.push(Part::new(*id, old, false)),
+                (_, Some(new)) => parts.push(Part::new(*id, new, true, delta)),
+                (Some(old), None) => parts.push(Part::new(*id, old, false, delta)),
                 (None, None) => {}
             }
         }

@@ -11,6 +11,8 @@ use crate::id::{CompartmentId, EntryId, Hash, Revision};
 pub(crate) struct Delta {
     /// All of them.
     pub(crate) touched: BTreeSet<EntryId>,
+    /// The last revisions that wrapped records of entries anew; none where a later one put them.
+    pub(super) rewrapped: BTreeMap<EntryId, Revision>,
     /// What was listed of them and has to be checked. Nothing of it is ever taken back: a later
     /// commit that lists something else does not make the one before it right.
     pub(super) due: BTreeMap<(EntryId, Hash, What), Due>,
@@ -43,6 +45,7 @@ impl Delta {
     pub(crate) fn note(&mut self, commit: &Commit, by_rotator: bool) {
         for change in &commit.entries {
             self.touched.insert(change.id);
+            self.rewrapped.remove(&change.id);
             let mut note = |record, what, otherwise| {
                 let due = Due {
                     what,
@@ -63,6 +66,10 @@ impl Delta {
                     note(record, What::Rotation, Break::Record);
                 }
             }
+        }
+        for rewrap in &commit.rewraps {
+            self.touched.insert(rewrap.id);
+            self.rewrapped.insert(rewrap.id, commit.revision);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Part {
     id: EntryId,
     /// Whose metadata tells the path: the new state, or the old one of an entry that goes.
     live: Live,
+    /// The revision that wrapped its records anew, after the one that put them.
+    rewrapped: Option<Revision>,
     stays: bool,
     is_placed: bool,
     meta: Option<Box<Meta>>,
@@ -86,10 +88,11 @@ pub(super) fn due(
 }
 
 impl Part {
-    pub(super) fn new(id: EntryId, live: &Live, stays: bool) -> Self {
+    pub(super) fn new(id: EntryId, live: &Live, stays: bool, delta: &Delta) -> Self {
         Self {
             id,
             live: live.clone(),
+            rewrapped: delta.rewrapped.get(&id).copied().filter(|_| stays),
             stays,
             is_placed: false,
             meta: None,
@@ -102,8 +105,9 @@ impl Part {
 
     /// The revision that listed one of its records.
     fn listed(&self, which: Option<Which>) -> Revision {
-        match (&self.live.marks, which) {
-            (Some(marks), Some(_)) => marks.revision,
+        match (self.rewrapped, &self.live.marks, which) {
+            (Some(revision), ..) => revision,
+            (None, Some(marks), Some(_)) => marks.revision,
             _ => self.live.revision,
         }
     }
@@ -259,7 +263,7 @@ impl<'a> Filling<'a> {
         };
         let marked = part.marked.take();
         let (before, after) =
-            place(self.next, part, *meta, value, marked).map_err(|what| what.at(part.live.revision))?;
+            place(self.next, part, *meta, value, marked).map_err(|what| what.at(part.listed(None)))?;
         if let Some(changes) = &mut self.changes {
             changes.extend(changed(before.as_ref(), after.as_ref()));
         }

@@ -101,8 +101,25 @@ impl Entry {
         others.iter().find(is).copied().unwrap_or(Label::Current)
     }
 
+    /// The record of its current value.
+    pub(crate) fn current(&self) -> &Sealed {
+        &self.sealed
+    }
+
+    /// The record of the rotation that runs.
+    pub(crate) fn rotation(&self) -> Option<&Sealed> {
+        self.marked.as_ref()?.rotation.as_ref()
+    }
+
+    /// All its records but that of its description.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Sealed> {
+        let labels = [Label::Current, Label::Pending, Label::Previous];
+        let values = labels.into_iter().filter_map(|label| self.record(label));
+        values.chain(self.rotation())
+    }
+
     /// The record of the version that `label` points at.
-    fn record(&self, label: Label) -> Option<&Sealed> {
+    pub(crate) fn record(&self, label: Label) -> Option<&Sealed> {
         let marked = self.marked.as_ref();
         match label {
             Label::Current => Some(&self.sealed),
@@ -182,8 +199,7 @@ impl Snapshot {
         path: &EntryPath,
     ) -> Result<Option<Secret>, ReadError> {
         let entry = self.nearest(environment, path)?;
-        let record = entry.marked.as_ref().and_then(|marked| marked.rotation.as_ref());
-        let Some(record) = record else {
+        let Some(record) = entry.rotation() else {
             return Ok(None);
         };
         let context = rotation_context(self.state.store(), entry.sealed_in, entry.id);

@@ -48,7 +48,7 @@ impl Draft<'_> {
             } => self.add_member(name, public, *role, compartments),
             Edit::RemoveMember { name } => self.remove_member(name),
             Edit::Grant { member, compartment } => self.grant(member, compartment),
-            Edit::Put(_) | Edit::Delete { .. } | Edit::Label(_) | Edit::Rotate(_) => Ok(()),
+            Edit::Put(_) | Edit::Delete { .. } | Edit::Label(_) | Edit::Rotate(_) | Edit::Rewrap(_) => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can be asked of a vault: owns the words of a change and of its outcome.
 
+use super::rewrap::RewrapEdit;
 use super::rotation::RotationEdit;
 use crate::config::Format;
 use crate::crypto::identity::PublicIdentity;
@@ -104,6 +105,8 @@ pub enum Edit {
         /// The compartment.
         compartment: CompartmentName,
     },
+    /// Wrap records anew that lie under older keys; [`Vault::rewrap`](super::Vault::rewrap) makes these.
+    Rewrap(RewrapEdit),
     /// Add a compartment that admins open.
     AddCompartment {
         /// Its name.

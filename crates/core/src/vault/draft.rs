@@ -11,7 +11,7 @@ use super::guard::{Asked, Guard};
 use super::known::Known;
 use super::rotation;
 use crate::ambient::{Ambient, Timestamp};
-use crate::commit::{Admin, AdminChange, Commit, EntryChange, Role};
+use crate::commit::{Admin, AdminChange, Commit, EntryChange, Rewrap, Role};
 use crate::config::Format;
 use crate::crypto::identity::Identity;
 use crate::crypto::keyring::{self, Keyring};
@@ -45,6 +45,7 @@ pub(super) struct Draft<'a> {
     pub(super) guard: Guard<'a>,
     objects: Vec<StoredObject>,
     pub(super) entries: BTreeMap<EntryId, EntryChange>,
+    pub(super) rewraps: BTreeMap<EntryId, Rewrap>,
     planned: Vec<Planned>,
 }
 
@@ -86,6 +87,7 @@ impl<'a> Draft<'a> {
             guard: Guard::new(known, name, role, base.state().clock(role, time))?,
             objects: Vec::new(),
             entries: BTreeMap::new(),
+            rewraps: BTreeMap::new(),
             planned: Vec::new(),
         };
         check::message(&change.message)?;
@@ -99,6 +101,7 @@ impl<'a> Draft<'a> {
                 } => draft.delete(environment, path, *expect)?,
                 Edit::Label(label) => draft.label(label)?,
                 Edit::Rotate(rotation) => draft.rotate(rotation)?,
+                Edit::Rewrap(rewrap) => draft.rewrap(rewrap)?,
                 administrative => draft.administer(administrative)?,
             }
         }
@@ -112,7 +115,7 @@ impl<'a> Draft<'a> {
 
     /// True when everything is as asked already.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.changes.is_empty() && self.wrap.is_empty()
+        self.entries.is_empty() && self.rewraps.is_empty() && self.changes.is_empty() && self.wrap.is_empty()
     }
 
     /// Wraps keys, seals the message, signs.
@@ -140,6 +143,7 @@ impl<'a> Draft<'a> {
             message,
             admin: self.changes,
             entries: self.entries.into_values().collect(),
+            rewraps: self.rewraps.into_values().collect(),
         };
         let bytes = commit.sign(identity.signing_key());
         let hash = Hash::of(&bytes);
@@ -413,7 +417,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn once(&self, id: EntryId) -> Result<(), CommitError> {
-        if self.entries.contains_key(&id) {
+        if self.entries.contains_key(&id) || self.rewraps.contains_key(&id) {
             Err(invalid("the change names one entry twice"))
         } else {
             Ok(())

@@ -76,6 +76,7 @@ pub(super) fn create(
             },
         ],
         entries: Vec::new(),
+        rewraps: Vec::new(),
     };
     let bytes = commit.sign(identity.signing_key());
     let head = Head {

@@ -61,7 +61,7 @@ impl Walk {
         if !self.is_again {
             self.authored.note(&self.state, &commit);
         }
-        self.passed += 1 + commit.entries.len();
+        self.passed += 1 + commit.entries.len() + commit.rewraps.len();
         self.state = next;
         Ok(commit)
     }

@@ -18,9 +18,11 @@ mod known;
 mod label;
 mod load;
 mod past;
+mod rewrap;
 mod rotate;
 mod rotation;
 mod trust;
+mod unwrapped;
 mod uptake;
 mod verify;
 
@@ -35,6 +37,7 @@ pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
 pub use past::{Past, PastLabels};
+pub use rewrap::{RewrapEdit, Rewrapped};
 pub use rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
 pub use trust::{OpenOptions, Trust, TrustError};
 pub use uptake::ReportError;
@@ -78,6 +81,16 @@ pub struct Vault {
 struct Turn {
     /// Commits and entry changes since the last checkpoint.
     since_checkpoint: usize,
+}
+
+/// A commit and what its author alone is told of it.
+struct Committed {
+    receipt: Receipt,
+    admin_left: bool,
+    /// Entries whose records were wrapped anew.
+    rewrapped: usize,
+    /// Records and key files it brought.
+    objects: usize,
 }
 
 impl std::fmt::Debug for Vault {
@@ -202,19 +215,35 @@ impl Vault {
     /// commit may be in: the store failed while it was stored and could not be asked afterwards.
     pub fn commit(&self, change: &Change) -> Result<Receipt, CommitError> {
         let mut turn = lock(&self.turn);
+        let committed = self.commit_in(&mut turn, change)?;
+        if committed.receipt.committed {
+            // The checkpoint of an admin who left counts no more.
+            self.checkpoint_if_due(&mut turn, committed.admin_left);
+        }
+        Ok(committed.receipt)
+    }
+
+    /// The same without a checkpoint.
+    fn commit_in(&self, turn: &mut Turn, change: &Change) -> Result<Committed, CommitError> {
         for _ in 0..ATTEMPTS {
-            let base = self.refresh_in(&mut turn)?;
+            let base = self.refresh_in(turn)?;
             let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
             if draft.is_empty() {
-                return Ok(Receipt {
+                let receipt = Receipt {
                     revision: base.revision(),
                     hash: base.hash(),
                     committed: false,
                     changes: Vec::new(),
                     exposed: draft.exposed,
+                };
+                return Ok(Committed {
+                    receipt,
+                    admin_left: false,
+                    rewrapped: 0,
+                    objects: 0,
                 });
             }
-            let exposed = draft.exposed.clone();
+            let (exposed, rewrapped) = (draft.exposed.clone(), draft.rewraps.len());
             let (ready, guard) = draft.finish(&change.message, &self.identity)?;
             let expected = Head {
                 revision: base.revision(),
@@ -243,10 +272,13 @@ impl Vault {
                 members.filter(|member| member.role == Role::Admin).count()
             };
             let admin_left = admins(&snapshot) < admins(&base);
-            self.swap(&mut turn, snapshot, changes, walk.passed);
-            // The checkpoint of an admin who left counts no more.
-            self.checkpoint_if_due(&mut turn, admin_left);
-            return Ok(receipt);
+            self.swap(turn, snapshot, changes, walk.passed);
+            return Ok(Committed {
+                receipt,
+                admin_left,
+                rewrapped,
+                objects: ready.objects.len(),
+            });
         }
         Err(CommitError::Contended { attempts: ATTEMPTS })
     }

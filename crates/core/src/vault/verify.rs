@@ -3,17 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
+use std::sync::Arc;
 
 use super::Vault;
 use super::error::OpenError;
 use super::known::Known;
 use super::load::{self, Objects, Walk};
+use super::unwrapped::Unwrapped;
 use crate::commit::{
-    AdminChange, Break, Checked, Checkpoint, Commit, EntryChange, IntegrityError, Role, State, decode,
+    AdminChange, Break, Checked, Checkpoint, Commit, EntryChange, IntegrityError, Labelled, Live, Rewrap,
+    Role, State, decode,
 };
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal::Context;
-use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId};
+use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId, Version};
 use crate::kind::Kind;
 use crate::snapshot::{
     Fetch, Snapshot, index_context, is_in_place, message_context, name_context, rotation_context,
@@ -59,7 +62,12 @@ impl Vault {
         }
         let mut tally = Tally::new(&now);
         let (genesis, ..) = decode(&first.bytes).map_err(|what| what.at(Revision(1)))?;
-        tally.check(self, &walk.state, &[(genesis, Role::Admin)])?;
+        let genesis = Passed {
+            commit: genesis,
+            role: Role::Admin,
+            rewrapped: Vec::new(),
+        };
+        tally.check(self, &walk.state, &[genesis])?;
         same(&walk.state, now.state(), Break::Replaced)?;
         let mut commits = 1;
         // Not the vault's own: those of the past would push out those of now.
@@ -71,13 +79,9 @@ impl Vault {
             }
             let mut passed = Vec::new();
             for stored in &batch {
-                let admin = std::sync::Arc::clone(walk.state.admin());
+                let before = walk.state.clone();
                 let commit = walk.step(stored)?;
-                let role = admin
-                    .members()
-                    .get(&commit.author)
-                    .map_or(Role::Reader, |author| author.role);
-                passed.push((commit, role));
+                passed.push(Passed::new(&before, commit));
                 same(&walk.state, now.state(), Break::Replaced)?;
                 if let Some(checkpoint) = &checkpoint {
                     same(&walk.state, checkpoint, Break::Checkpoint)?;
@@ -126,12 +130,83 @@ fn same(walked: &State, claimed: &State, otherwise: Break) -> Result<(), Integri
     }
 }
 
+/// A commit, and what the state before it says of it.
+struct Passed {
+    commit: Commit,
+    /// Its author's.
+    role: Role,
+    /// The entries whose records it wraps anew, as they were.
+    rewrapped: Vec<(Rewrap, Arc<Live>)>,
+}
+
+impl Passed {
+    fn new(before: &State, commit: Commit) -> Self {
+        let author = before.admin().members().get(&commit.author);
+        let was = |rewrap: &Rewrap| Some((*rewrap, Arc::clone(before.entry(rewrap.id)?)));
+        Self {
+            role: author.map_or(Role::Reader, |author| author.role),
+            rewrapped: commit.rewraps.iter().filter_map(was).collect(),
+            commit,
+        }
+    }
+}
+
 /// A record that a commit lists for an entry besides its metadata.
 struct Value {
-    change: EntryChange,
+    whose: (CompartmentId, EntryId),
+    /// The record of the entry's metadata.
+    meta: Hash,
+    version: Version,
     role: Role,
+    has_labels: bool,
     /// What is known of a rotation, and not a value.
     is_rotation: bool,
+}
+
+impl Value {
+    /// Those that a change lists.
+    fn listed(change: &EntryChange, role: Role) -> impl Iterator<Item = (Hash, Self)> {
+        let version = change
+            .labels
+            .map_or(Some(change.version), |labels| labels.pending);
+        let rotation = change.labels.and_then(|labels| labels.rotation);
+        let has_labels = change.labels.is_some();
+        let (whose, meta) = ((change.compartment, change.id), change.meta);
+        let value = move |is_rotation| Self {
+            whose,
+            meta,
+            version: version.unwrap_or_default(),
+            role,
+            has_labels,
+            is_rotation,
+        };
+        let values = change.value.into_iter().map(move |hash| (hash, value(false)));
+        values.chain(rotation.into_iter().map(move |hash| (hash, value(true))))
+    }
+
+    /// Those of an entry whose records are wrapped anew.
+    fn rewrapped(rewrap: &Rewrap, was: &Live) -> impl Iterator<Item = (Hash, Self)> {
+        let of = |labelled: Option<Labelled>| labelled.map(|labelled| labelled.version);
+        let marks = was.marks.as_deref();
+        let versions = [
+            (Some(rewrap.value), Some(was.version)),
+            (rewrap.pending, marks.and_then(|marks| of(marks.pending))),
+            (rewrap.previous, marks.and_then(|marks| of(marks.previous))),
+        ];
+        let (whose, meta, has_labels) = ((was.compartment, rewrap.id), rewrap.meta, marks.is_some());
+        let value = move |version: Option<Version>, is_rotation| Self {
+            whose,
+            meta,
+            version: version.unwrap_or_default(),
+            role: Role::Admin,
+            has_labels,
+            is_rotation,
+        };
+        let values = versions.into_iter();
+        let values = values.filter_map(move |(hash, version)| Some((hash?, value(version, false))));
+        let rotation = rewrap.rotation.into_iter();
+        values.chain(rotation.map(move |hash| (hash, value(None, true))))
+    }
 }
 
 /// What a verification has checked so far.
@@ -161,13 +236,19 @@ impl<'a> Tally<'a> {
     }
 
     /// Checks every object the commits list, and opens those whose key is open.
-    fn check(&mut self, vault: &Vault, state: &State, commits: &[(Commit, Role)]) -> Result<(), OpenError> {
+    fn check(&mut self, vault: &Vault, state: &State, commits: &[Passed]) -> Result<(), OpenError> {
         let store = state.store();
         let common = state.admin().common();
         let mut others: HashMap<Hash, (Option<Context>, Revision)> = HashMap::new();
-        let mut metas: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
+        let mut metas: HashMap<Hash, ((CompartmentId, EntryId), Revision)> = HashMap::new();
         let mut values: HashMap<Hash, (Vec<Value>, Revision)> = HashMap::new();
-        for (commit, role) in commits {
+        let mut unwrapped = Unwrapped::default();
+        for Passed {
+            commit,
+            role,
+            rewrapped,
+        } in commits
+        {
             if !commit.message.is_empty() && self.keyring.opens(common) {
                 let context = message_context(store, common, commit.revision);
                 // A message decides nothing: one that does not open is shown as none.
@@ -186,28 +267,34 @@ impl<'a> Tally<'a> {
                     others.insert(hash, (context, commit.revision));
                 }
             }
-            for change in &commit.entries {
-                let whose = (change.compartment, change.id);
-                match self.described.insert(change.meta, whose) {
-                    None => drop(metas.insert(change.meta, (*change, commit.revision))),
+            let changed = commit.entries.iter();
+            let changed = changed.map(|change| ((change.compartment, change.id), change.meta));
+            let wrapped = rewrapped.iter();
+            let wrapped = wrapped.map(|(rewrap, was)| ((was.compartment, rewrap.id), rewrap.meta));
+            for (whose, meta) in changed.chain(wrapped) {
+                match self.described.insert(meta, whose) {
+                    None => drop(metas.insert(meta, (whose, commit.revision))),
                     Some(known) if known == whose => {}
                     // A record describes one entry.
                     Some(_) => return Err(Break::Contradiction.at(commit.revision).into()),
                 }
-                let rotation = change.labels.and_then(|labels| labels.rotation);
-                let listed = change.value.map(|value| (value, false));
-                for (value, is_rotation) in listed.into_iter().chain(rotation.map(|record| (record, true))) {
-                    let sealed = Value {
-                        change: *change,
-                        role: *role,
-                        is_rotation,
-                    };
-                    // A record may be listed more than once: it has to be right each time.
-                    let listed = values
-                        .entry(value)
-                        .or_insert_with(|| (Vec::new(), commit.revision));
-                    listed.0.push(sealed);
-                }
+            }
+            let changed = commit
+                .entries
+                .iter()
+                .flat_map(|change| Value::listed(change, *role));
+            let wrapped = rewrapped
+                .iter()
+                .flat_map(|(rewrap, was)| Value::rewrapped(rewrap, was));
+            for (hash, value) in changed.chain(wrapped) {
+                // A record may be listed more than once: it has to be right each time.
+                let listed = values
+                    .entry(hash)
+                    .or_insert_with(|| (Vec::new(), commit.revision));
+                listed.0.push(value);
+            }
+            for (rewrap, was) in rewrapped {
+                unwrapped.note(rewrap, was, commit.revision);
             }
         }
         self.each(
@@ -218,46 +305,47 @@ impl<'a> Tally<'a> {
                 None => Ok(()),
             },
         )?;
-        self.each(vault, &mut metas, |tally, (change, _), hash, sealed| {
-            if tally.keyring.opens(change.compartment) {
-                tally.opened += 1;
-                let open = |context: &Context| sealed.open(tally.keyring, context);
-                let directory = tally.now.directory();
-                let meta = directory.description(store, change.compartment, change.id, open)?;
-                if !is_in_place(meta.kind, change.compartment, state.admin()) {
-                    return Err(Break::Contradiction);
+        self.each(
+            vault,
+            &mut metas,
+            |tally, ((compartment, id), _), hash, sealed| {
+                if tally.keyring.opens(*compartment) {
+                    tally.opened += 1;
+                    let open = |context: &Context| sealed.open(tally.keyring, context);
+                    let directory = tally.now.directory();
+                    let meta = directory.description(store, *compartment, *id, open)?;
+                    if !is_in_place(meta.kind, *compartment, state.admin()) {
+                        return Err(Break::Contradiction);
+                    }
+                    tally.kinds.insert(hash, meta.kind);
                 }
-                tally.kinds.insert(hash, meta.kind);
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         self.each(vault, &mut values, |tally, (listed, _), _, sealed| {
             listed
                 .iter()
                 .try_for_each(|value| tally.value(store, value, sealed))
-        })
+        })?;
+        unwrapped.check(&*vault.store)
     }
 
     /// Checks a record as what one change lists it for.
     fn value(&mut self, store: StoreId, value: &Value, sealed: Checked<'_>) -> Result<(), Break> {
-        let change = &value.change;
-        let Some(kind) = self.kinds.get(&change.meta).copied() else {
+        let Some(kind) = self.kinds.get(&value.meta).copied() else {
             return Ok(());
         };
         if value.role == Role::Rotator && kind != Kind::Secret {
             return Err(Break::Unauthorised);
         }
-        if change.labels.is_some() && kind != Kind::Secret {
+        if value.has_labels && kind != Kind::Secret {
             return Err(Break::Contradiction);
         }
-        let version = change
-            .labels
-            .map_or(Some(change.version), |labels| labels.pending);
+        let (compartment, id) = value.whose;
         let context = if value.is_rotation {
-            rotation_context(store, change.compartment, change.id)
+            rotation_context(store, compartment, id)
         } else {
-            let version = version.unwrap_or_default();
-            value_context(store, change.compartment, change.id, version, kind)
+            value_context(store, compartment, id, value.version, kind)
         };
         self.open(sealed, &context).map(|_| ())
     }

@@ -147,6 +147,7 @@ pub fn append_with(
         message: Vec::new(),
         admin: Vec::new(),
         entries: Vec::new(),
+        rewraps: Vec::new(),
     };
     make(&mut commit);
     let bytes = commit.sign(signer.signing_key());
