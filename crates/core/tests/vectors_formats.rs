@@ -1,5 +1,5 @@
-//! The frozen bytes of commits and checkpoints with labels, format 2: verified as they stand, and
-//! signed again.
+//! The frozen bytes of commits and checkpoints of formats 2 and 3, labels and records that were wrapped
+//! anew: verified as they stand, and signed again.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::sync::Mutex;
@@ -46,7 +46,7 @@ fn chain() -> Vec<StoredCommit> {
         },
         bytes: bytes(&each["bytes"]),
     };
-    let all = [vectors(1), vectors(2)];
+    let all = [vectors(1), vectors(2), vectors(3)];
     let commits = all.iter().flat_map(|file| file["commits"].as_array().unwrap());
     commits.map(commit).collect()
 }
@@ -104,22 +104,64 @@ fn every_commit_is_encoded_and_signed_to_the_same_bytes() {
 
 #[test]
 fn each_commit_has_one_format() {
-    for (at, each) in chain().iter().enumerate() {
+    let formats = [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 1, 2, 3, 2];
+    let chain = chain();
+    assert_eq!(chain.len(), formats.len());
+    for (each, format) in chain.iter().zip(formats) {
         let mut bytes = each.bytes.clone();
-        bytes[9] = if at < 5 { 2 } else { 1 };
-        assert_eq!(decode(&bytes).unwrap_err(), Break::DamagedCommit);
-        bytes[9] = 3;
+        assert_eq!(bytes[9], format);
+        for other in (1..4).filter(|other| *other != format) {
+            bytes[9] = other;
+            assert_eq!(decode(&bytes).unwrap_err(), Break::DamagedCommit);
+        }
+        bytes[9] = 4;
         assert_eq!(decode(&bytes).unwrap_err(), Break::NewerFormat);
     }
+}
+
+#[test]
+fn records_that_are_wrapped_anew_are_of_the_versions_that_were_there() {
+    let live = &vectors(3)["live"];
+    let states = states();
+    let entry = |revision: usize, id: &Value| {
+        let mut all = states[revision - 1].entries();
+        let found = all.find(|(found, _)| found.to_string() == id.as_str().unwrap());
+        found.unwrap().1.clone()
+    };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (before, wrapped) = (entry(12, &live["entry"]), entry(13, &live["entry"]));
+    assert_eq!(
+        (wrapped.version, wrapped.revision),
+        (before.version, before.revision)
+    );
+    let marks = |entry: &strongroom_core::commit::Live| entry.marks.as_ref().unwrap().as_ref().clone();
+    assert_eq!(marks(&wrapped).revision, marks(&before).revision);
+    assert_ne!(wrapped.value, before.value);
+    let last = entry(14, &live["entry"]);
+    assert_eq!(u64::from(last.version.0), live["version"].as_u64().unwrap());
+    assert_eq!(u64::from(last.last.0), live["last"].as_u64().unwrap());
+    assert_eq!(last.revision.0, live["revision"].as_u64().unwrap());
+    assert_eq!(last.meta.to_string(), text(&live["metadata"]));
+    assert_eq!(last.value.to_string(), text(&live["value"]));
+    let previous = marks(&last).previous.unwrap();
+    assert_eq!(previous.value.to_string(), text(&live["previous"]));
+    let (other, then) = (&live["other"], entry(14, &live["other"]["entry"]));
+    assert_eq!(u64::from(then.version.0), other["version"].as_u64().unwrap());
+    assert_eq!(then.revision.0, other["revision"].as_u64().unwrap());
+    assert_eq!(then.meta.to_string(), text(&other["metadata"]));
+    assert_eq!(then.value.to_string(), text(&other["value"]));
 }
 
 #[test]
 fn the_checkpoints_verify_and_are_made_again() {
     let states = states();
     let chain = chain();
-    let authority = [chain[0].clone(), chain[1].clone(), chain[4].clone()];
-    for each in vectors(2)["checkpoints"].as_array().unwrap() {
+    let mut checkpoints = vectors(2)["checkpoints"].as_array().unwrap().clone();
+    checkpoints.push(vectors(3)["checkpoint"].clone());
+    for each in &checkpoints {
         let revision = usize::try_from(each["revision"].as_u64().unwrap()).unwrap();
+        let authority: Vec<_> = [0, 1, 4, 10].into_iter().filter(|at| *at < revision).collect();
+        let authority: Vec<_> = authority.into_iter().map(|at| chain[at].clone()).collect();
         let walked = &states[revision - 1];
         let stored = bytes(&each["bytes"]);
         let checkpoint = Checkpoint::decode(&stored).unwrap().unwrap();
