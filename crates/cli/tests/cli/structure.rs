@@ -141,6 +141,61 @@ fn a_compartment_gets_a_new_key() {
 }
 
 #[test]
+fn what_is_stored_is_wrapped_under_a_new_key() {
+    let desk = Desk::new();
+    for path in ["db/password", "db/token", "db/key"] {
+        desk.put("prod", path, CANARY);
+    }
+    let web = desk.member("web", "writer", &["prod"]);
+    let left = || {
+        let left = desk.json(["compartment", "rotate", "prod", "--resume", "--dry-run"]);
+        left["entries"].as_u64().unwrap()
+    };
+    assert_eq!(left(), 0);
+    let before = desk.json(["show", "prod", "db/password"]);
+    let done = desk.json(["compartment", "rotate", "prod"]);
+    assert_eq!(done["rewrapped"]["entries"], 3, "{done}");
+    assert_eq!(done["rewrapped"]["records"], 6, "{done}");
+    assert_eq!(
+        done["rewrapped"]["revision"].as_u64(),
+        done["revision"].as_u64().map(|revision| revision + 1)
+    );
+    assert_eq!(
+        desk.json(["show", "prod", "db/password"])["version"],
+        before["version"]
+    );
+    // A key by itself, and what is behind it later.
+    desk.ok(["compartment", "rotate", "prod", "--key-only"]);
+    assert_eq!(left(), 3);
+    desk.ok(["compartment", "rotate", "prod", "--dry-run"]);
+    assert_eq!(left(), 3, "a dry run changes nothing");
+    as_member(&desk, &web, &["compartment", "rotate", "prod", "--resume"]).refused(3, "takes an admin");
+    let said = desk.ok(["compartment", "rotate", "prod", "--resume"]);
+    assert!(said.contains("6 records of 3 entries"), "{said}");
+    assert_eq!(left(), 0);
+    let said = desk.ok(["compartment", "rotate", "prod", "--resume"]);
+    assert!(said.contains("nothing of prod"), "{said}");
+    desk.run(["compartment", "rotate", "prod", "--resume", "--key-only"])
+        .refused(2, "cannot be used with");
+    desk.run(["compartment", "rotate", "nope", "--resume"])
+        .refused(1, "no compartment");
+    for member in [&web, &desk.member("new", "reader", &["prod"])] {
+        assert_eq!(
+            as_member(&desk, member, &["get", "prod", "db/token"]).ok(),
+            CANARY
+        );
+    }
+    // It is in the history as what it is, and is no change of an entry.
+    let history = desk.json(["history", "prod", "db/password"]);
+    assert_eq!(history["commits"].as_array().unwrap().len(), 1, "{history}");
+    assert!(
+        desk.ok(["history"])
+            .contains("wrap the records of compartment prod")
+    );
+    desk.ok(["verify"]);
+}
+
+#[test]
 fn a_compartment_splits_an_environment() {
     let desk = Desk::new();
     desk.ok(["compartment", "add", "payments"]);

@@ -19,9 +19,9 @@ use crate::id::{CompartmentId, Hash, Revision, Term};
 use crate::name::CompartmentName;
 use crate::snapshot::{Entry, Fetch, Label, Snapshot, meta_context, rotation_context, value_context};
 
-/// Entries that are wrapped anew by one commit: little enough that whoever follows the store is done with
-/// one before it is asked for much else.
-const BATCH: usize = 1024;
+/// Entries that are wrapped anew by one commit. In the store a commit of thousands of records touches all of
+/// the tree of hashes, so that many small ones cost more; a great one keeps other writers waiting.
+const BATCH: usize = 4096;
 /// How often it is begun again for what others changed meanwhile.
 const PASSES: u32 = 8;
 

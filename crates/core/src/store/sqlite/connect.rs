@@ -55,6 +55,11 @@ const SCHEMA: [&str; 3] = [
 /// The `-wal` file is cut back to this many bytes after a long transaction.
 const WAL_LIMIT: u32 = 16 << 20;
 
+/// KiB that a writing connection may keep pages in. Rows lie in the order of their hashes in one of the
+/// trees, so that a commit of thousands touches all of it: pages that do not fit are written and read
+/// over and over.
+const WRITE_CACHE: u32 = 32 << 10;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -189,6 +194,9 @@ fn connect(path: &Path, access: Access) -> Result<Connection, Fail> {
     // Companions stay when the last connection closes: readers may be unable to make them.
     connection.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
     connection.execute_batch("PRAGMA cell_size_check = ON")?;
+    if access == Access::Write {
+        connection.execute_batch(&format!("PRAGMA cache_size = -{WRITE_CACHE}"))?;
+    }
     Ok(connection)
 }
 
