@@ -405,6 +405,61 @@ fn a_rotator_rotates_and_changes_no_plan() {
 }
 
 #[test]
+fn a_built_in_target_is_given_by_its_keys() {
+    let desk = Desk::new();
+    desk.put("prod", "db/password", "first");
+    let set = |target: &str, strategy: &str, generator: &str| {
+        let words = [
+            "rotate",
+            "policy",
+            "set",
+            "prod",
+            "db/password",
+            "--strategy",
+            strategy,
+        ];
+        desk.run(
+            words
+                .into_iter()
+                .chain(["--generator", generator, "--target", target]),
+        )
+    };
+    set(
+        "postgres:host=/run/postgresql,port=5433,admin_user=postgres,role=web",
+        "replace",
+        "password",
+    )
+    .ok();
+    let shown = desk.ok(["rotate", "policy", "show", "prod", "db/password"]);
+    for line in [
+        "[target.postgres]",
+        "host = \"/run/postgresql\"",
+        "port = 5433",
+        "role = \"web\"",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let nginx = "nginx:file=/etc/nginx/tls/web.pem,test=/usr/sbin/nginx -t -q,probe=127.0.0.1:443,name=web.example.org";
+    set(nginx, "replace", "x509:dns=web.example.org").ok();
+    let shown = desk.ok(["rotate", "policy", "show", "prod", "db/password"]);
+    assert!(
+        shown.contains("test = [\"/usr/sbin/nginx\", \"-t\", \"-q\"]"),
+        "{shown}"
+    );
+    for (target, said) in [
+        ("postgres", "KIND:KEY=VALUE"),
+        ("postgres:host", "KIND:KEY=VALUE"),
+        ("postgres:role=a,role=b", "twice"),
+        ("postgres:host=/run/postgresql,nope=1", "nope"),
+        ("mongodb:host=db1", "mongodb"),
+    ] {
+        let ran = set(target, "replace", "password");
+        assert!(ran.code == 1 || ran.code == 2, "{target}");
+        assert!(ran.stderr.contains(said), "{target}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn what_a_removed_member_could_have_read_is_rotated() {
     let scene = Scene::new("overlap");
     scene.desk.member("web", "reader", &["prod"]);

@@ -25,7 +25,9 @@ secret's label `rotation` names it. Several secrets may go by one plan.
 Example:
   strongroom rotate policy set prod web/password --every 30d --jitter 1d --strategy overlap \\
     --generator password:length=40 --target 'exec:/usr/local/libexec/rotate-web db1'
-  strongroom rotate policy set prod web/password --file plan.toml    # also for built-in targets
+  strongroom rotate policy set prod db/password --every 30d --strategy replace --generator password \
+    --target postgres:host=/run/postgresql,admin_user=postgres,role=web
+  strongroom rotate policy set prod web/password --file plan.toml
   strongroom rotate policy show prod web/password
   strongroom rotate policy unset prod web/password";
 
@@ -49,7 +51,7 @@ pub(super) struct Set {
     #[command(flatten)]
     target: Target,
     /// Take the whole plan from FILE, in TOML (`-` is stdin)
-    #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["every", "jitter", "strategy", "generator", "program", "accounts", "env", "limit", "retry", "settle", "within", "deadline"])]
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with_all = ["every", "jitter", "strategy", "generator", "knows", "accounts", "env", "limit", "retry", "settle", "within", "deadline"])]
     file: Option<PathBuf>,
     /// How old a value becomes: 30d, 12h
     #[arg(long, value_name = "TIME")]
@@ -63,9 +65,10 @@ pub(super) struct Set {
     /// What makes new values, as for `put --generate`
     #[arg(long, value_name = "SPEC")]
     generator: Option<String>,
-    /// The program that knows the target and its arguments, between blanks: `exec:/PROGRAM ARG...`. Built-in targets have tables: use --file
+    /// What knows the secret: a program and its arguments between blanks, `exec:/PROGRAM ARG...`; or a built-in target
+    /// with the keys of its table, `postgres:KEY=VALUE,KEY=VALUE`
     #[arg(long = "target", value_name = "TARGET")]
-    program: Option<String>,
+    knows: Option<String>,
     /// With `alternate`: the two accounts, given twice
     #[arg(long = "account", value_name = "NAME")]
     accounts: Vec<String>,
@@ -182,12 +185,9 @@ impl Set {
         if !self.accounts.is_empty() {
             plan.insert("accounts".into(), list(&self.accounts).into());
         }
-        if let Some(text) = &self.program {
-            let program = text
-                .strip_prefix("exec:")
-                .ok_or_else(|| CliError::usage("a target is given as exec:/PROGRAM ARG..."))?;
-            let words: Vec<String> = program.split_whitespace().map(str::to_owned).collect();
-            target.insert("exec".into(), list(&words).into());
+        if let Some(text) = &self.knows {
+            let (kind, keys) = knows(text)?;
+            target.insert(kind, keys);
         }
         if !self.env.is_empty() {
             target.insert("env".into(), list(&self.env).into());
@@ -198,6 +198,36 @@ impl Set {
         plan.insert("target".into(), target.into());
         toml::to_string(&plan).map_err(|error| CliError::failed(error.to_string()))
     }
+}
+
+/// A target from an option: its word, and what stands under it.
+fn knows(text: &str) -> Result<(String, toml::Value), CliError> {
+    let usage = || {
+        CliError::usage("a target is given as `exec:/PROGRAM ARG...` or as `KIND:KEY=VALUE,KEY=VALUE`")
+            .hint("what holds a comma goes into a plan's file: `--file`")
+    };
+    let words = |text: &str| {
+        let words = text.split_whitespace().map(|word| word.to_owned().into());
+        toml::Value::Array(words.collect())
+    };
+    let (kind, rest) = text.split_once(':').ok_or_else(usage)?;
+    if kind == "exec" {
+        return Ok((kind.to_owned(), words(rest)));
+    }
+    let mut table = toml::Table::new();
+    for pair in rest.split(',').filter(|pair| !pair.is_empty()) {
+        let (key, text) = pair.split_once('=').ok_or_else(usage)?;
+        let value = match (key, text.parse::<i64>()) {
+            // The one key that is a program.
+            ("test", _) => words(text),
+            (_, Ok(number)) => number.into(),
+            (_, Err(_)) => text.to_owned().into(),
+        };
+        if table.insert(key.to_owned(), value).is_some() {
+            return Err(CliError::usage(format!("the target has {key:?} twice")));
+        }
+    }
+    Ok((kind.to_owned(), table.into()))
 }
 
 impl Show {
