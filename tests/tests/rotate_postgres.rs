@@ -305,10 +305,17 @@ fn one_role_is_changed_in_place_by_an_admin_with_a_password() {
     server.sql(r#"ALTER ROLE "we""ird'na\me" LOGIN"#);
     assert!(desk.rotate(&["--abort"]).status.success());
     assert_eq!((login(&server, role, &old), desk.current()), (Ok(()), old));
-    // An admin who may not do that.
-    server.sql("ALTER ROLE keeper NOCREATEROLE");
-    let said = String::from_utf8(desk.rotate(&[]).stderr).unwrap();
-    assert!(said.contains("it may not do that (SQLSTATE 42501)"), "{said}");
+    // An admin who may not do that any more once it is begun.
+    let mut no_more = OnTold(|told: &Told<'_>| {
+        if matches!(told, Told::Committed(Step::Begin, _)) {
+            server.sql("ALTER ROLE keeper NOCREATEROLE");
+        }
+    });
+    let ended = drive(&desk.vault(), &mut at_once(), &mut no_more).unwrap();
+    let End::Stopped(_, why) = ended else {
+        panic!("{ended:?}")
+    };
+    assert!(why.contains("it may not do that (SQLSTATE 42501)"), "{why}");
 }
 
 #[test]
@@ -356,6 +363,78 @@ fn a_role_that_is_not_there_is_not_made() {
     };
     assert!(why.contains("there is no such role (SQLSTATE 42704)"), "{why}");
     assert_one_is_valid(&server, FIRST);
+}
+
+#[test]
+fn an_admin_that_may_not_change_the_role_begins_nothing() {
+    let Some(server) = server("admins of PostgreSQL that may not") else {
+        return;
+    };
+    server.sql("CREATE ROLE keeper LOGIN PASSWORD 'keeper-password-1'");
+    server.access("host all all all scram-sha-256");
+    let table = format!(
+        "{ACCOUNTS}\n[target]\nretry = \"0s\"\n[target.postgres]\nhost = \"127.0.0.1\"\nport = {}\n\
+         tls = \"off\"\nadmin = \"web/admin\"\nadmin_user = \"keeper\"\n",
+        server.port()
+    );
+    let desk = Desk::new(FIRST, &plan("alternate", &table));
+    desk.scene.put("prod", "web/admin", "keeper-password-1");
+    let refused = || {
+        let said = String::from_utf8(desk.rotate(&[]).stderr).unwrap();
+        let words = ["may not change the role \"web_", "nothing was begun"];
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        desk.assert_at_rest();
+    };
+    refused();
+    server.sql("ALTER ROLE keeper CREATEROLE");
+    server.sql("ALTER ROLE web_a SUPERUSER");
+    refused();
+    server.sql("ALTER ROLE web_a NOSUPERUSER");
+    // From 16 on it takes ADMIN on the roles too; before, this changes nothing.
+    server.sql("GRANT web_a TO keeper WITH ADMIN OPTION");
+    server.sql("GRANT web_b TO keeper WITH ADMIN OPTION");
+    let ran = desk.rotate(&[]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn a_connection_that_is_cut_in_a_statement_is_made_again() {
+    let Some(server) = server("connections to PostgreSQL that are cut") else {
+        return;
+    };
+    let table = by_socket(&server).replace("retry = \"0s\"", "retry = \"1m\"");
+    let desk = Desk::new(FIRST, &plan("alternate", &format!("{ACCOUNTS}\n{table}")));
+    for _ in 0..2 {
+        let (user, _) = account(&desk.current());
+        let idle = if user == "web_a" { "web_b" } else { "web_a" };
+        let mut other = Ended(server.psql().stdin(Stdio::piped()).spawn().unwrap());
+        let mut input = other.0.stdin.take().unwrap();
+        writeln!(input, "BEGIN; ALTER ROLE {idle} CONNECTION LIMIT 90;").unwrap();
+        let held = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+        wait::until("the role is held", || (server.sql(held) == "1").then_some(()));
+        let vault = desk.vault();
+        let again = RefCell::new(Vec::new());
+        let ended = std::thread::scope(|scope| {
+            let cut = scope.spawn(|| {
+                let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+                wait::until("the rotator waits", || (server.sql(cut) == "1").then_some(()));
+                input
+            });
+            let mut cut = Some(cut);
+            let mut told = OnTold(|told: &Told<'_>| {
+                if let Told::Again(Effect::Apply, why) = told {
+                    again.borrow_mut().push((*why).to_owned());
+                    drop(cut.take().unwrap().join().unwrap());
+                    other.0.wait().unwrap();
+                }
+            });
+            drive(&vault, &mut at_once(), &mut told).unwrap()
+        });
+        assert_eq!(ended, End::Rotated);
+        let again = again.into_inner();
+        assert!(again.len() == 1 && again[0].contains("57P01"), "{again:?}");
+        assert_one_is_valid(&server, &value(&vault, PATH));
+    }
 }
 
 #[test]

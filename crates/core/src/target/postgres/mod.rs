@@ -24,7 +24,7 @@ impl Target for Postgres<'_> {
             let accounts = check.accounts.into_iter().flatten();
             for role in accounts.chain(&self.0.role) {
                 is_another(self.0, &admin, role)?;
-                session.has(role).await?;
+                session.may_set(role).await?;
                 session::asks(self.0, role).await?;
             }
             session.close().await;

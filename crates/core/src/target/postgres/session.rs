@@ -32,21 +32,36 @@ impl Session {
             .map_err(|error| trouble::of(&error, &format!("the admin {:?}", admin.name)))
     }
 
-    /// Refuses a role that is not there.
-    pub(super) async fn has(&self, role: &str) -> Result<(), Trouble> {
-        let name = escape_literal(role);
+    /// Refuses a role that is not there, or whose password this one may not set: a superuser may set all,
+    /// `CREATEROLE` those of no superuser, from version 16 on only with `ADMIN` on the role.
+    pub(super) async fn may_set(&self, role: &str) -> Result<(), Trouble> {
+        let query = format!(
+            "SELECT me.rolsuper OR (me.rolcreaterole AND NOT other.rolsuper AND \
+                CASE WHEN current_setting('server_version_num')::int < 160000 THEN true \
+                ELSE pg_has_role(me.oid, other.oid, 'MEMBER WITH ADMIN OPTION') END) \
+             FROM pg_roles me, pg_roles other \
+             WHERE me.rolname = current_user AND other.rolname = {}",
+            escape_literal(role)
+        );
         let found = self
             .client
-            .simple_query(&format!("SELECT 1 FROM pg_roles WHERE rolname = {name}"))
+            .simple_query(&query)
             .await
             .map_err(|error| trouble::of(&error, &format!("a look for the role {role:?}")))?;
-        let is_row = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
-        if found.iter().any(is_row) {
-            return Ok(());
+        let may = found.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        match may {
+            Some("t") => Ok(()),
+            Some(_) => Err(Trouble::Failed(format!(
+                "the admin may not change the role {role:?}: it takes a superuser, or CREATEROLE and, from \
+                 version 16 on, ADMIN on the role"
+            ))),
+            None => Err(Trouble::Failed(format!(
+                "there is no role {role:?}: make it first"
+            ))),
         }
-        Err(Trouble::Failed(format!(
-            "there is no role {role:?}: make it first"
-        )))
     }
 
     /// Gives a role a password, or none. All or nothing, and one at a time: what a rotator that was
