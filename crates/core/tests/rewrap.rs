@@ -13,15 +13,16 @@ mod vault_kit;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use strongroom_core::Vault;
-use strongroom_core::commit::{Commit, EntryChange, Rewrap, decode};
+use strongroom_core::commit::{Commit, EntryChange, Labels, Rewrap, decode};
 use strongroom_core::config::Format;
 use strongroom_core::crypto::seal::{Context, Purpose, term_of};
-use strongroom_core::id::{Hash, PlaceId, Revision};
-use strongroom_core::rotation::Strategy;
+use strongroom_core::id::{Hash, PlaceId, Revision, Version};
+use strongroom_core::rotation::Strategy as How;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Kind, Label, ReadError, Role};
-use strongroom_core::store::{Fault, Store};
+use strongroom_core::store::{Fault, Store, StoredObject};
 use strongroom_core::vault::{
     Break, CommitError, Edit, Event, Expect, LabelEdit, OpenError, Relabel, Rewrapped, Rotate, RotationEdit,
 };
@@ -75,7 +76,7 @@ fn full() -> World {
     }
     world.commit(vec![label("previous", Relabel::Promote)]).unwrap();
     let to = Rotate::Begin {
-        strategy: Strategy::Overlap,
+        strategy: How::Overlap,
         plan: b"plan@1".to_vec(),
         place: PlaceId([1; 16]),
         value: Secret::new(b"two".to_vec()),
@@ -188,7 +189,8 @@ fn nothing_but_the_wraps_is_another() {
         .vault
         .history(Some((&env("prod"), &path("plain"))), 10)
         .unwrap();
-    assert_eq!(history.len(), 3, "the three times it was put");
+    let changes: Vec<_> = history.iter().map(|past| past.changes.len()).collect();
+    assert_eq!(changes, [1, 0, 1, 1], "three times it was put, and wrapped once");
 }
 
 #[test]
@@ -475,4 +477,211 @@ fn a_record_that_does_not_open_is_found() {
         outcome(&world, vec![Rewrap { pending, ..same }], vec![]),
         Some(Break::Record)
     );
+}
+
+#[test]
+fn what_does_not_open_is_left_and_named() {
+    for bad in ["another place", "another term", "cut"] {
+        let (world, put, _) = scene();
+        let member = world.member("w", Role::Writer, &["prod"]);
+        let mut value = planted(&world, &put, 9, b"elsewhere");
+        if bad != "another place" {
+            let mut object = Vec::new();
+            let mut take = |_, bytes: &[u8]| {
+                object = bytes.to_vec();
+                true
+            };
+            world.store.objects(&[value], &mut take).unwrap();
+            match bad {
+                "cut" => object.truncate(70),
+                _ => object[1..5].fill(0),
+            }
+            value = Hash::of(&object);
+            let object = StoredObject {
+                hash: value,
+                bytes: object,
+            };
+            world.store.tamper(|_, objects, _| objects.push(object));
+        }
+        let author = forge::newest_member(&*world.store);
+        forge::append(&*world.store, &member, |commit| {
+            commit.author = author;
+            commit.entries = vec![EntryChange {
+                version: Version(3),
+                value: Some(value),
+                ..put
+            }];
+        });
+        world.vault.refresh().unwrap();
+        new_key(&world, "prod");
+        for _ in 0..2 {
+            let done = rewrap(&world.vault, "prod");
+            assert_eq!(done.broken, [(env("prod"), path("at"))], "{bad}");
+        }
+        assert_eq!(world.vault.under_older_keys(&compartment("prod")).unwrap(), 1);
+        assert_eq!(world.get("prod", "other").unwrap(), b"one");
+        // A new value takes its place, also one that is as long.
+        world.put("prod", "at", b"elsewhere");
+        let done = rewrap(&world.vault, "prod");
+        assert!(done.broken.is_empty(), "{bad}: {done:?}");
+        assert_eq!(world.vault.under_older_keys(&compartment("prod")).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_rollback_undoes_one_that_holds_something_else() {
+    for (version, plain) in [(1, &b"two"[..]), (9, b"one")] {
+        let (world, put, same) = scene();
+        world.commit(vec![label("at", Relabel::Drop)]).unwrap();
+        let before = world.vault.snapshot().revision();
+        let value = planted(&world, &put, version, plain);
+        forge::append(&*world.store, &world.identity, |commit| {
+            commit.author = decoded(&*world.store)[0].author;
+            commit.rewraps = vec![Rewrap {
+                value,
+                pending: None,
+                ..same
+            }];
+        });
+        world.vault.refresh().unwrap();
+        assert_ne!(world.get("prod", "at").ok().as_deref(), Some(&b"one"[..]));
+        let back = world.vault.rollback(None, before).unwrap();
+        assert_eq!(back.edits.len(), 1, "the other one is as it was");
+        world.vault.commit(&back).unwrap();
+        assert_eq!(world.get("prod", "at").unwrap(), b"one");
+    }
+    // One that holds the same is none to undo.
+    let world = full();
+    let before = world.vault.snapshot().revision();
+    new_key(&world, "prod");
+    rewrap(&world.vault, "prod");
+    assert!(world.vault.rollback(None, before).unwrap().edits.is_empty());
+}
+
+#[test]
+fn a_later_commit_hides_none_that_is_not_right() {
+    let world = full();
+    let rotating = decoded(&*world.store).last().unwrap().entries[0];
+    let labels = rotating.labels.unwrap();
+    let live = decoded(&*world.store)
+        .iter()
+        .flat_map(|commit| commit.entries.clone())
+        .find(|change| change.id == rotating.id)
+        .unwrap();
+    let admin = decoded(&*world.store)[0].author;
+    let bad = Rewrap {
+        id: rotating.id,
+        meta: rotating.meta,
+        value: live.value.unwrap(),
+        pending: rotating.value,
+        previous: None,
+        rotation: Some(planted(&world, &live, 1, b"no record of a rotation")),
+    };
+    let late = world.open(&world.identity).unwrap();
+    forge::append(&*world.store, &world.identity, |commit| {
+        commit.author = admin;
+        commit.rewraps = vec![bad];
+    });
+    assert_eq!(forge::refused(world.vault.refresh()), Break::Record);
+    forge::append(&*world.store, &world.identity, |commit| {
+        commit.author = admin;
+        commit.entries = vec![EntryChange {
+            value: None,
+            labels: Some(Labels {
+                rotation: None,
+                ..labels
+            }),
+            ..rotating
+        }];
+    });
+    for refused in [
+        late.refresh().map(|_| ()),
+        world.open(&world.identity).map(|_| ()),
+    ] {
+        assert_eq!(forge::refused(refused), Break::Record);
+    }
+}
+
+#[test]
+fn no_older_key_comes_back() {
+    let (world, _, before) = scene();
+    new_key(&world, "prod");
+    rewrap(&world.vault, "prod");
+    world.vault.verify(&mut |_, _| {}).unwrap();
+    assert_eq!(outcome(&world, vec![before], vec![]), Some(Break::Contradiction));
+}
+
+/// What is done to one of a few secrets, or to all.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, u8),
+    Delete(u8),
+    Pending(u8, u8),
+    Move(u8, u8),
+    NewKey,
+    Rewrap,
+    Checkpoint,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let at = 0..3_u8;
+    prop_oneof![
+        (at.clone(), any::<u8>()).prop_map(|(at, value)| Step::Put(at, value)),
+        at.clone().prop_map(Step::Delete),
+        (at.clone(), any::<u8>()).prop_map(|(at, value)| Step::Pending(at, value)),
+        (at, 0..4_u8).prop_map(|(at, how)| Step::Move(at, how)),
+        Just(Step::NewKey),
+        Just(Step::Rewrap),
+        Just(Step::Checkpoint),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whoever_follows_and_whoever_opens_see_the_same(steps in prop::collection::vec(step(), 1..25)) {
+        let world = World::new();
+        let follower = world.open(&world.member("web", Role::Reader, &["prod"])).unwrap();
+        for step in steps {
+            let at = |at: u8| format!("s/{at}");
+            // What is out of place is refused, and changes nothing.
+            match step {
+                Step::Put(n, value) => drop(world.commit(vec![secret("prod", &at(n), &[value])])),
+                Step::Delete(n) => drop(world.commit(vec![delete("prod", &at(n))])),
+                Step::Pending(n, value) => {
+                    let to = Relabel::Pending(Secret::new(vec![value]));
+                    drop(world.commit(vec![label(&at(n), to)]));
+                }
+                Step::Move(n, how) => {
+                    let to = match how {
+                        0 => Relabel::Promote,
+                        1 => Relabel::TakeBack,
+                        2 => Relabel::Drop,
+                        _ => Relabel::Retire,
+                    };
+                    drop(world.commit(vec![label(&at(n), to)]));
+                }
+                Step::NewKey => new_key(&world, "prod"),
+                Step::Rewrap => {
+                    world.vault.refresh().unwrap();
+                    let before = contents(&world.vault);
+                    rewrap(&world.vault, "prod");
+                    prop_assert_eq!(contents(&world.vault), before);
+                    prop_assert_eq!(world.vault.under_older_keys(&compartment("prod")).unwrap(), 0);
+                }
+                Step::Checkpoint => drop(world.vault.checkpoint().unwrap()),
+            }
+            if world.vault.snapshot().revision().0.is_multiple_of(3) {
+                follower.refresh().unwrap();
+                prop_assert_eq!(contents(&follower), contents(&world.vault));
+            }
+        }
+        follower.refresh().unwrap();
+        let opened = world.open(&world.identity).unwrap();
+        prop_assert_eq!(contents(&follower), contents(&world.vault));
+        prop_assert_eq!(contents(&opened), contents(&world.vault));
+        let verified = opened.verify(&mut |_, _| {});
+        prop_assert!(verified.is_ok(), "{:?}", verified);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::commit::{Break, Commit};
+use crate::commit::{Break, Commit, State};
 use crate::id::{CompartmentId, EntryId, Hash, Revision};
 
 /// The entries that commits passed over.
@@ -41,21 +41,16 @@ pub(super) struct Due {
 }
 
 impl Delta {
-    /// Notes a verified commit.
-    pub(crate) fn note(&mut self, commit: &Commit, by_rotator: bool) {
+    /// Notes a verified commit; `before` is the state that it was made on.
+    pub(crate) fn note(&mut self, commit: &Commit, by_rotator: bool, before: &State) {
         for change in &commit.entries {
             self.touched.insert(change.id);
-            self.rewrapped.remove(&change.id);
+            if change.labels.is_none() {
+                self.rewrapped.remove(&change.id);
+            }
+            let whose = (change.compartment, change.id);
             let mut note = |record, what, otherwise| {
-                let due = Due {
-                    what,
-                    record,
-                    entry: change.id,
-                    compartment: change.compartment,
-                    revision: commit.revision,
-                    otherwise,
-                };
-                self.due.entry((change.id, record, what)).or_insert(due);
+                self.due(whose, commit.revision, (record, what, otherwise));
             };
             if by_rotator {
                 note(change.meta, What::Secret, Break::Unauthorised);
@@ -70,6 +65,41 @@ impl Delta {
         for rewrap in &commit.rewraps {
             self.touched.insert(rewrap.id);
             self.rewrapped.insert(rewrap.id, commit.revision);
+            let Some(was) = before.entry(rewrap.id).filter(|was| was.marks.is_some()) else {
+                continue;
+            };
+            let whose = (was.compartment, rewrap.id);
+            self.due(
+                whose,
+                commit.revision,
+                (rewrap.meta, What::Secret, Break::Contradiction),
+            );
+            if let Some(record) = rewrap.rotation {
+                self.due(whose, commit.revision, (record, What::Rotation, Break::Record));
+            }
         }
+    }
+
+    /// Notes what a record has to be, and what is broken when it is not.
+    fn due(
+        &mut self,
+        (compartment, entry): (CompartmentId, EntryId),
+        revision: Revision,
+        (record, what, otherwise): (Hash, What, Break),
+    ) {
+        let due = Due {
+            what,
+            record,
+            entry,
+            compartment,
+            revision,
+            otherwise,
+        };
+        self.due.entry((entry, record, what)).or_insert(due);
+    }
+
+    /// Whether records were wrapped anew.
+    pub(crate) fn has_rewraps(&self) -> bool {
+        !self.rewrapped.is_empty()
     }
 }

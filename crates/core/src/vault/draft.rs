@@ -46,6 +46,8 @@ pub(super) struct Draft<'a> {
     objects: Vec<StoredObject>,
     pub(super) entries: BTreeMap<EntryId, EntryChange>,
     pub(super) rewraps: BTreeMap<EntryId, Rewrap>,
+    /// Entries that could not be wrapped anew: one of their records does not open.
+    pub(super) broken: Vec<Arc<Entry>>,
     planned: Vec<Planned>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Draft<'a> {
             objects: Vec::new(),
             entries: BTreeMap::new(),
             rewraps: BTreeMap::new(),
+            broken: Vec::new(),
             planned: Vec::new(),
         };
         check::message(&change.message)?;
@@ -243,7 +246,8 @@ impl<'a> Draft<'a> {
         };
         let same_meta = old.as_ref().and_then(|old| self.base.meta_of(old)).as_ref() == Some(&meta);
         let unchanged = match &old {
-            Some(old) if same_meta => self.base.is_value(old, &put.value)?,
+            // One that does not open is not the same: it has to be replaced.
+            Some(old) if same_meta => self.base.is_value(old, &put.value).unwrap_or(false),
             _ => false,
         };
         let live = self.base.state().entry(id);

@@ -57,7 +57,7 @@ impl Walk {
         let (next, commit) = self.state.advance(stored)?;
         let author = self.state.admin().members().get(&commit.author);
         let rotator = author.is_some_and(|member| member.role == Role::Rotator);
-        self.delta.note(&commit, rotator);
+        self.delta.note(&commit, rotator, &self.state);
         if !self.is_again {
             self.authored.note(&self.state, &commit);
         }
@@ -350,13 +350,23 @@ impl Fetch<OpenError> for Objects<'_> {
     }
 }
 
+/// A snapshot that follows another one.
+pub(super) struct Next {
+    pub(super) snapshot: Snapshot,
+    pub(super) changes: Vec<Changed>,
+    /// Commits and entry changes between them.
+    pub(super) passed: usize,
+    /// Whether records were wrapped anew.
+    pub(super) has_rewraps: bool,
+}
+
 /// Brings `old` to the head of the store; `None` when it is there already.
 pub(super) fn catch_up(
     store: &dyn Store,
     identity: &Identity,
     old: &Snapshot,
     known: &Known,
-) -> Result<Option<(Snapshot, Vec<Changed>, usize)>, OpenError> {
+) -> Result<Option<Next>, OpenError> {
     let head = store.head()?.ok_or_else(|| OpenError::Empty {
         location: store.location(),
     })?;
@@ -376,8 +386,7 @@ pub(super) fn catch_up(
     if walk.state.revision() < head.revision {
         return Err(Break::MissingCommit.at(walk.state.revision().next()).into());
     }
-    let (snapshot, changes) = step(&mut Objects::of(store), identity, old, &walk, known)?;
-    Ok(Some((snapshot, changes, walk.passed)))
+    step(&mut Objects::of(store), identity, old, &walk, known).map(Some)
 }
 
 /// The snapshot after a verified walk from `old`.
@@ -387,7 +396,7 @@ pub(super) fn step(
     old: &Snapshot,
     walk: &Walk,
     known: &Known,
-) -> Result<(Snapshot, Vec<Changed>), OpenError> {
+) -> Result<Next, OpenError> {
     let administrative = walk.state.admin().last() != old.state().admin().last();
     let keyring = if administrative {
         let me = member(&walk.state, identity)?;
@@ -397,5 +406,10 @@ pub(super) fn step(
     };
     walk.authored.check(old.me(), &keyring, fetch, known, Some(old))?;
     let (snapshot, changes) = old.apply(walk.state.clone(), &walk.delta, keyring, fetch)?;
-    Ok((snapshot, changes))
+    Ok(Next {
+        snapshot,
+        changes,
+        passed: walk.passed,
+        has_rewraps: walk.delta.has_rewraps(),
+    })
 }

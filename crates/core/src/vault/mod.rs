@@ -49,10 +49,10 @@ use crate::crypto::identity::Identity;
 use crate::id::Revision;
 use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-use crate::snapshot::{Changed, ReadError, Reading, Snapshot};
+use crate::snapshot::{Entry, ReadError, Reading, Snapshot};
 use crate::store::{AppendError, Head, Store, StoreError};
 use draft::Draft;
-use load::{Objects, Walk};
+use load::{Next, Objects, Walk};
 
 /// How often a commit is tried when other writers are first.
 const ATTEMPTS: u32 = 32;
@@ -89,6 +89,8 @@ struct Committed {
     admin_left: bool,
     /// Entries whose records were wrapped anew.
     rewrapped: usize,
+    /// Entries that were to be, and have a record that does not open.
+    broken: Vec<Arc<Entry>>,
     /// Records and key files it brought.
     objects: usize,
 }
@@ -227,7 +229,7 @@ impl Vault {
     fn commit_in(&self, turn: &mut Turn, change: &Change) -> Result<Committed, CommitError> {
         for _ in 0..ATTEMPTS {
             let base = self.refresh_in(turn)?;
-            let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
+            let mut draft = Draft::make(&base, change, &self.ambient, &self.known)?;
             if draft.is_empty() {
                 let receipt = Receipt {
                     revision: base.revision(),
@@ -240,10 +242,12 @@ impl Vault {
                     receipt,
                     admin_left: false,
                     rewrapped: 0,
+                    broken: draft.broken,
                     objects: 0,
                 });
             }
             let (exposed, rewrapped) = (draft.exposed.clone(), draft.rewraps.len());
+            let broken = std::mem::take(&mut draft.broken);
             let (ready, guard) = draft.finish(&change.message, &self.identity)?;
             let expected = Head {
                 revision: base.revision(),
@@ -253,8 +257,9 @@ impl Vault {
             let mut walk = Walk::from(base.state().clone());
             walk.step(&ready.commit).map_err(OpenError::from)?;
             let mut objects = Objects::with(&*self.store, &ready.objects);
-            let (snapshot, changes) = load::step(&mut objects, &self.identity, &base, &walk, &self.known)?;
-            guard.aftermath(&snapshot, &changes)?;
+            let next = load::step(&mut objects, &self.identity, &base, &walk, &self.known)?;
+            let (snapshot, changes) = (&next.snapshot, &next.changes);
+            guard.aftermath(snapshot, changes)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
                 Err(AppendError::Conflict { .. }) => continue,
@@ -271,12 +276,13 @@ impl Vault {
                 let members = snapshot.state().admin().members().values();
                 members.filter(|member| member.role == Role::Admin).count()
             };
-            let admin_left = admins(&snapshot) < admins(&base);
-            self.swap(turn, snapshot, changes, walk.passed);
+            let admin_left = admins(snapshot) < admins(&base);
+            self.swap(turn, next);
             return Ok(Committed {
                 receipt,
                 admin_left,
                 rewrapped,
+                broken,
                 objects: ready.objects.len(),
             });
         }
@@ -307,9 +313,9 @@ impl Vault {
         let old = self.snapshot();
         match load::catch_up(&*self.store, &self.identity, &old, &self.known) {
             Ok(None) => self.good(),
-            Ok(Some((snapshot, changes, passed))) => {
+            Ok(Some(next)) => {
                 self.good();
-                self.swap(turn, snapshot, changes, passed);
+                self.swap(turn, next);
             }
             Err(error) => {
                 match &error {
@@ -322,17 +328,22 @@ impl Vault {
         Ok(self.snapshot())
     }
 
-    fn swap(&self, turn: &mut Turn, snapshot: Snapshot, changes: Vec<Changed>, passed: usize) {
-        let snapshot = Arc::new(snapshot);
+    fn swap(&self, turn: &mut Turn, next: Next) {
+        let snapshot = Arc::new(next.snapshot);
         let old = self.current.swap(Arc::clone(&snapshot));
         let revised = Revised {
             revision: snapshot.revision(),
             from: old.revision(),
-            changes,
+            changes: next.changes,
         };
-        turn.since_checkpoint += passed;
+        turn.since_checkpoint += next.passed;
         let mut recent = lock(&self.recent);
-        recent.push_back(old);
+        if next.has_rewraps {
+            // Those before share hardly a record with those after.
+            recent.clear();
+        } else {
+            recent.push_back(old);
+        }
         if recent.len() > RECENT {
             recent.pop_front();
         }

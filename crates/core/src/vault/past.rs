@@ -115,7 +115,10 @@ impl Vault {
         self.back(&now, &mut |commit| {
             let concerns = match only {
                 None => true,
-                Some(id) => commit.entries.iter().any(|change| change.id == id),
+                Some(id) => {
+                    commit.entries.iter().any(|change| change.id == id)
+                        || commit.rewraps.iter().any(|rewrap| rewrap.id == id)
+                }
             };
             if concerns && commits.len() < limit {
                 commits.push(commit);
@@ -303,7 +306,7 @@ impl Vault {
             .collect();
         for old in then.all_entries().filter(|entry| concerns(entry)) {
             let current = before.remove(&old.id);
-            if current.is_some_and(|current| current.revision == old.revision) {
+            if current.is_some_and(|current| is_as_then(&now, current, &then, old)) {
                 continue;
             }
             if let Some(current) = current.filter(|current| current.kind != old.kind) {
@@ -333,4 +336,17 @@ impl Vault {
         }));
         Ok(change)
     }
+}
+
+/// Whether an entry is what it was: made by the same revision and, where its records were wrapped anew
+/// since, by what they hold. What does not open is not what it was.
+fn is_as_then(now: &Snapshot, current: &Entry, then: &Snapshot, old: &Entry) -> bool {
+    let live = |snapshot: &Snapshot| snapshot.state().entry(old.id).map(|live| (live.meta, live.value));
+    let same = || {
+        let described =
+            (current.kind, current.format, &current.labels) == (old.kind, old.format, &old.labels);
+        let value = then.own_value(old);
+        described && value.is_ok_and(|value| now.is_value(current, &value).unwrap_or(false))
+    };
+    current.revision == old.revision && (live(now) == live(then) || same())
 }

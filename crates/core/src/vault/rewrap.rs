@@ -16,17 +16,21 @@ use super::{Vault, lock};
 use crate::commit::{Break, IntegrityError, Labelled, Rewrap, Role, Sealed};
 use crate::crypto::seal::{self, Context, SealError};
 use crate::id::{CompartmentId, Hash, Revision, Term};
-use crate::name::CompartmentName;
+use crate::name::{CompartmentName, EntryPath, EnvironmentName};
 use crate::snapshot::{Entry, Fetch, Label, Snapshot, meta_context, rotation_context, value_context};
 
 /// Entries that are wrapped anew by one commit. In the store a commit of thousands of records touches all of
 /// the tree of hashes, so that many small ones cost more; a great one keeps other writers waiting.
 const BATCH: usize = 4096;
+/// And so many bytes of values, which whoever follows has twice for a moment.
+const BATCH_BYTES: usize = 8 << 20;
+/// Fewer are not tried in two halves when other writers are always first.
+const FEWEST: usize = 64;
 /// How often it is begun again for what others changed meanwhile.
 const PASSES: u32 = 8;
 
 /// What was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rewrapped {
     /// Entries that had a record under an older key and have none now.
     pub entries: u64,
@@ -36,6 +40,9 @@ pub struct Rewrapped {
     pub commits: u64,
     /// The revision of the last of them, or at which there was nothing to do.
     pub revision: Revision,
+    /// Entries with a record that does not open under any key: they stay as they are. `verify` names
+    /// the revision that listed it; a new value replaces a value.
+    pub broken: Vec<(EnvironmentName, EntryPath)>,
 }
 
 /// Some entries to be wrapped anew, as they were found.
@@ -78,7 +85,7 @@ impl Vault {
         let snapshot = self.refresh()?;
         let (id, newest) = newest(&snapshot, compartment)?;
         let mut count = 0;
-        for entries in entries_of(&snapshot, id).chunks(BATCH) {
+        for entries in batches(&entries_of(&snapshot, id)) {
             count += number(self.found(&snapshot, entries, newest)?.len());
         }
         Ok(count)
@@ -90,7 +97,8 @@ impl Vault {
     /// an admin. Blocks.
     ///
     /// # Errors
-    /// [`CommitError`]; what was committed until then stays.
+    /// [`CommitError`]; what was committed until then stays. [`CommitError::Contended`] when others changed
+    /// what was to be wrapped every time.
     pub fn rewrap(
         &self,
         compartment: &CompartmentName,
@@ -100,27 +108,28 @@ impl Vault {
         let mut done = Rewrapped::default();
         for _ in 0..PASSES {
             let snapshot = self.refresh()?;
+            done.broken.clear();
             done.revision = done.revision.max(snapshot.revision());
             let (id, term) = newest(&snapshot, compartment)?;
             let entries = entries_of(&snapshot, id);
             let (total, mut looked, mut left) = (entries.len(), 0, 0);
-            for entries in entries.chunks(BATCH) {
+            for entries in batches(&entries) {
                 left += self.rewrap_some(id, term, entries, message, &mut done)?;
                 looked += entries.len();
                 progress(number(looked), number(total));
             }
-            let again = left > 0 || newest(&self.snapshot(), compartment)?.1 != term;
-            if !again {
-                break;
+            if left == 0 && newest(&self.snapshot(), compartment)?.1 == term {
+                if done.commits > 0 {
+                    self.checkpoint_if_due(&mut lock(&self.turn), false);
+                }
+                return Ok(done);
             }
         }
-        if done.commits > 0 {
-            self.checkpoint_if_due(&mut lock(&self.turn), false);
-        }
-        Ok(done)
+        Err(CommitError::Contended { attempts: PASSES })
     }
 
-    /// One commit, if these entries need it; tells how many of them somebody changed meanwhile.
+    /// One commit, if these entries need it, or two if others are always first; tells how many of them
+    /// somebody changed meanwhile.
     fn rewrap_some(
         &self,
         compartment: CompartmentId,
@@ -138,14 +147,25 @@ impl Vault {
             message: message.to_owned(),
             edits: vec![Edit::Rewrap(RewrapEdit { compartment, found })],
         };
-        let committed = self.commit_in(&mut lock(&self.turn), &change)?;
+        let committed = self.commit_in(&mut lock(&self.turn), &change);
+        let committed = match committed {
+            Err(CommitError::Contended { .. }) if entries.len() > FEWEST => {
+                let (one, other) = entries.split_at(entries.len() / 2);
+                let left = self.rewrap_some(compartment, newest, one, message, done)?;
+                return Ok(left + self.rewrap_some(compartment, newest, other, message, done)?);
+            }
+            committed => committed?,
+        };
+        let broken = committed.broken.iter();
+        let broken = broken.map(|entry| (entry.environment.clone(), entry.path.clone()));
+        done.broken.extend(broken);
         if committed.receipt.committed {
             done.entries += number(committed.rewrapped);
             done.records += number(committed.objects);
             done.commits += 1;
             done.revision = committed.receipt.revision;
         }
-        Ok(wanted.saturating_sub(number(committed.rewrapped)))
+        Ok(wanted.saturating_sub(number(committed.rewrapped + committed.broken.len())))
     }
 
     /// Those of `entries` that have a record under an older key than `newest`, with the records of their
@@ -212,14 +232,25 @@ impl Draft<'_> {
             let rotation = live.rotation().zip(entry.rotation());
             let rotation =
                 rotation.map(|(hash, sealed)| (hash, sealed, rotation_context(store, compartment, id)));
+            let meta = (found.hash, &found.meta, meta_context(store, compartment, id));
             let current = (live.value, entry.current(), of(live.version));
-            let rewrap = Rewrap {
-                id,
-                meta: self.under_newest((found.hash, &found.meta, meta_context(store, compartment, id)))?,
-                value: self.under_newest(current)?,
-                pending: pending.map(|record| self.under_newest(record)).transpose()?,
-                previous: previous.map(|record| self.under_newest(record)).transpose()?,
-                rotation: rotation.map(|record| self.under_newest(record)).transpose()?,
+            let wrapped = (|| {
+                Ok(Rewrap {
+                    id,
+                    meta: self.under_newest(meta)?,
+                    value: self.under_newest(current)?,
+                    pending: pending.map(|record| self.under_newest(record)).transpose()?,
+                    previous: previous.map(|record| self.under_newest(record)).transpose()?,
+                    rotation: rotation.map(|record| self.under_newest(record)).transpose()?,
+                })
+            })();
+            let rewrap = match wrapped {
+                Ok(rewrap) => rewrap,
+                Err(Unwrappable::Broken) => {
+                    self.broken.push(Arc::clone(entry));
+                    continue;
+                }
+                Err(Unwrappable::Other(error)) => return Err(error),
             };
             let same = rewrap.meta == live.meta
                 && rewrap.value == live.value
@@ -234,24 +265,31 @@ impl Draft<'_> {
     }
 
     /// The record under the newest key; the same one where it lies there.
-    fn under_newest(&mut self, (hash, sealed, context): Record<'_>) -> Result<Hash, CommitError> {
-        let broken = |_| OpenError::from(Break::Record.at(self.base.revision()));
-        let term = seal::term_of(sealed.bytes()).map_err(broken)?;
+    fn under_newest(&mut self, (hash, sealed, context): Record<'_>) -> Result<Hash, Unwrappable> {
+        let term = seal::term_of(sealed.bytes()).map_err(|_| Unwrappable::Broken)?;
         let keys = self.keyring.newest(context.compartment);
-        let (newest, new) = keys.ok_or_else(|| denied("it does not open the compartment"))?;
+        let (newest, new) = keys.ok_or(Unwrappable::Broken)?;
         if term >= newest {
             return Ok(hash);
         }
+        // Whoever put it wrote the term.
         let old = self.keyring.get(context.compartment, term);
-        let old = old.ok_or_else(|| denied("it does not open every key of that compartment"))?;
+        let old = old.ok_or(Unwrappable::Broken)?;
         let entropy = self.ambient.entropy();
         let record = seal::rewrap(old, new, newest, &context, sealed.bytes(), entropy);
         let record = record.map_err(|error| match error {
-            SealError::Open(_) => OpenError::from(Break::Record.at(self.base.revision())).into(),
-            other => CommitError::from(other),
+            SealError::Open(_) => Unwrappable::Broken,
+            other => Unwrappable::Other(other.into()),
         })?;
         Ok(self.object(record))
     }
+}
+
+/// Why a record was not wrapped anew.
+enum Unwrappable {
+    /// It does not open: whoever put it saw to that, and nobody read it yet.
+    Broken,
+    Other(CommitError),
 }
 
 /// A record by its hash, as it lies there, and what it is.
@@ -276,6 +314,22 @@ fn entries_of(snapshot: &Snapshot, compartment: CompartmentId) -> Vec<Arc<Entry>
     let mut entries: Vec<_> = own.cloned().collect();
     entries.sort_unstable_by_key(|entry| (entry.revision, entry.id));
     entries
+}
+
+/// In so many at a time.
+fn batches(entries: &[Arc<Entry>]) -> impl Iterator<Item = &[Arc<Entry>]> {
+    let mut rest = entries;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |entry: &&Arc<Entry>| {
+            bytes += entry.records().map(|record| record.bytes().len()).sum::<usize>();
+            bytes <= BATCH_BYTES
+        };
+        let count = rest.iter().take(BATCH).take_while(fits).count().max(1);
+        let (some, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(some)
+    })
 }
 
 /// What does not parse is not old: it is found where it is opened.

@@ -9,7 +9,7 @@ use super::Vault;
 use super::error::OpenError;
 use super::known::Known;
 use super::load::{self, Objects, Walk};
-use super::unwrapped::Unwrapped;
+use super::unwrapped::{Unwrapped, What};
 use crate::commit::{
     AdminChange, Break, Checked, Checkpoint, Commit, EntryChange, IntegrityError, Labelled, Live, Rewrap,
     Role, State, decode,
@@ -19,8 +19,8 @@ use crate::crypto::seal::Context;
 use crate::id::{CompartmentId, EntryId, Hash, Revision, StoreId, Version};
 use crate::kind::Kind;
 use crate::snapshot::{
-    Fetch, Snapshot, index_context, is_in_place, message_context, name_context, rotation_context,
-    value_context,
+    Fetch, Snapshot, index_context, is_in_place, message_context, meta_context, name_context,
+    rotation_context, value_context,
 };
 
 /// What `verify` checked.
@@ -327,7 +327,17 @@ impl<'a> Tally<'a> {
                 .iter()
                 .try_for_each(|value| tally.value(store, value, sealed))
         })?;
-        unwrapped.check(&*vault.store)
+        unwrapped.check(&*vault.store, self.keyring, |pair| {
+            let (compartment, id) = pair.whose;
+            match pair.what {
+                What::Meta => Some(meta_context(store, compartment, id)),
+                What::Rotation => Some(rotation_context(store, compartment, id)),
+                What::Value(version) => {
+                    let kind = self.kinds.get(&pair.meta)?;
+                    Some(value_context(store, compartment, id, version, *kind))
+                }
+            }
+        })
     }
 
     /// Checks a record as what one change lists it for.
