@@ -1,5 +1,5 @@
 //! For tests of targets: a store with a plan, rotated by this process or by the program.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::print_stdout, clippy::expect_used)]
 
 use std::process::{Child, Output, Stdio};
 use std::sync::Arc;
