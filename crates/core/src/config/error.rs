@@ -1,0 +1,30 @@
+//! Why a document cannot be used: owns the words for it. Errors give a position, never content.
+
+/// Why a document cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// It does not parse.
+    #[error("the document is not valid {format} at line {line}, column {column}")]
+    Syntax {
+        /// The format it should have.
+        format: &'static str,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// It parses but does not fit the type asked for.
+    #[error("the document does not fit the type asked for, near line {line}, column {column}")]
+    Shape {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// Text has no structure to read a type from.
+    #[error("the document is text: only json and toml documents have keys")]
+    Unstructured,
+    /// A JSON layer holds `null`, which TOML cannot say.
+    #[error("a json layer holds a null, which a toml document cannot carry: remove the key")]
+    Null,
+}

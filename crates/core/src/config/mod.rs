@@ -1,0 +1,70 @@
+//! Config documents: owns their formats, parsing and the merge of environment layers.
+//! It must not know where a document comes from. Errors give a position, never content.
+
+mod error;
+mod format;
+mod merge;
+mod read;
+
+pub use error::DocumentError;
+pub use format::{Format, FormatError};
+pub use merge::merge;
+pub(crate) use merge::merged_layers;
+pub use read::{check, read};
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn merged(layers: &[(Format, &str)]) -> String {
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|(format, text)| (*format, text.as_bytes()))
+            .collect();
+        String::from_utf8(merge(&layers).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_layer_is_delivered_byte_for_byte() {
+        let odd = "# kept\na   = 1\n";
+        assert_eq!(merged(&[(Format::Toml, odd)]), odd);
+    }
+
+    #[test]
+    fn tables_merge_and_the_nearest_wins() {
+        let near = (Format::Toml, "[pool]\nsize = 2\n");
+        let far = (Format::Json, r#"{"pool":{"size":1,"wait":3},"name":"x"}"#);
+        let toml: toml::Table = toml::from_str(&merged(&[near, far])).unwrap();
+        assert_eq!(toml, toml::from_str("name='x'\n[pool]\nsize=2\nwait=3").unwrap());
+        let json: serde_json::Value = serde_json::from_str(&merged(&[far, near])).unwrap();
+        assert_eq!(json, serde_json::json!({"pool":{"size":1,"wait":3},"name":"x"}));
+    }
+
+    #[test]
+    fn arrays_and_text_replace() {
+        let far = (Format::Json, r#"{"a":[1,2]}"#);
+        assert_eq!(merged(&[(Format::Json, r#"{"a":[3]}"#), far]), r#"{"a":[3]}"#);
+        assert_eq!(merged(&[(Format::Text, "plain"), far]), "plain");
+        assert_eq!(
+            merged(&[(Format::Json, "{\"b\":1 }"), (Format::Text, "x"), far]),
+            "{\"b\":1 }"
+        );
+    }
+
+    #[test]
+    fn errors_have_a_position_and_no_content() {
+        let error = check(Format::Toml, b"a = 1\nb = canary\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the document is not valid toml at line 2, column 5"
+        );
+        let error =
+            read::<std::collections::BTreeMap<String, u8>>(Format::Toml, b"a = 'canary'").unwrap_err();
+        assert!(matches!(error, DocumentError::Shape { line: 1, .. }), "{error:?}");
+        let error = read::<Vec<u8>>(Format::Json, br#"["canary"]"#).unwrap_err();
+        assert!(!format!("{error:?}{error}").contains("canary"));
+        let error = merge(&[(Format::Toml, b"b=1"), (Format::Json, br#"{"a":null}"#)]).unwrap_err();
+        assert_eq!(error, DocumentError::Null);
+    }
+}
