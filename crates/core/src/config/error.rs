@@ -27,4 +27,12 @@ pub enum DocumentError {
     /// A JSON layer holds `null`, which TOML cannot say.
     #[error("a json layer holds a null, which a toml document cannot carry: remove the key")]
     Null,
+    /// A table whose only key is `strongroom` says something that is not known.
+    #[error(
+        "a table whose only key is `strongroom` is reserved: `{{ strongroom = \"unset\" }}` is all there is"
+    )]
+    Reserved,
+    /// An `unset` stands where there is no key that a parent could have.
+    #[error("an unset stands for the document itself or inside an array: only a key of a table can be unset")]
+    Unset,
 }

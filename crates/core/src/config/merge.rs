@@ -1,10 +1,18 @@
 //! Merging layers into one document. It must not know where a layer comes from.
+//!
+//! The rules, which `docs/config.md` has for users: the nearest layer that says something of a key
+//! decides. Two tables merge key by key; anything else, an array too, replaces what is farther
+//! away, whatever type that has. An unset takes the key away with all that is farther away, so that
+//! a nearer table begins anew.
+
+use serde_json::Value;
 
 use super::read::{json, toml};
+use super::unset::{self, Tree};
 use super::{DocumentError, Format};
 
-/// Merges `layers`, nearest first, into one document of the nearest layer's format: tables merge
-/// key by key, anything else replaces what is farther away. A single layer is returned as it is.
+/// Merges `layers`, nearest first, into one document of the nearest layer's format. A single layer that
+/// unsets nothing is returned as it is.
 ///
 /// # Errors
 /// [`DocumentError`].
@@ -13,32 +21,57 @@ pub fn merge(layers: &[(Format, &[u8])]) -> Result<Vec<u8>, DocumentError> {
     let merged = layers.get(..count).unwrap_or(layers);
     match merged {
         [] => Ok(Vec::new()),
-        [(_, only)] => Ok(only.to_vec()),
+        [(format, only)] if !unsets(*format, only)? => Ok(only.to_vec()),
         [(Format::Toml, _), ..] => {
             let mut whole = toml::Table::new();
             for (format, bytes) in merged.iter().rev() {
                 let layer = match format {
-                    Format::Json => toml::Table::try_from(json(bytes)?).map_err(|_| DocumentError::Null)?,
-                    _ => toml(bytes)?,
+                    Format::Json => toml::Value::try_from(checked(json(bytes)?)?),
+                    _ => Ok(checked(toml::Value::Table(toml(bytes)?))?),
+                };
+                let Ok(toml::Value::Table(layer)) = layer else {
+                    return Err(DocumentError::Null);
                 };
                 merge_toml(&mut whole, layer);
             }
+            clear_toml(&mut whole);
             toml::to_string(&whole)
                 .map(String::into_bytes)
                 .map_err(|_| DocumentError::Null)
         }
-        _ => {
-            let mut whole = serde_json::Value::Object(serde_json::Map::new());
-            for (format, bytes) in merged.iter().rev() {
-                let layer = match format {
-                    Format::Toml => toml_to_json(toml::Value::Table(toml(bytes)?)),
-                    _ => json(bytes)?,
-                };
-                merge_json(&mut whole, layer);
-            }
-            Ok(whole.to_string().into_bytes())
-        }
+        _ => Ok(merge_values(merged)?.to_string().into_bytes()),
     }
+}
+
+/// The merged document as JSON has it, whatever its format: what schemas see.
+///
+/// # Errors
+/// [`DocumentError`]; [`DocumentError::Unstructured`] when the nearest layer is text.
+pub fn merge_values(layers: &[(Format, &[u8])]) -> Result<Value, DocumentError> {
+    let count = merged_layers(layers.iter().map(|(format, _)| *format));
+    let mut whole = Value::Object(serde_json::Map::new());
+    for (format, bytes) in layers.get(..count).unwrap_or(layers).iter().rev() {
+        merge_json(&mut whole, layer(*format, bytes)?);
+    }
+    clear_json(&mut whole);
+    Ok(whole)
+}
+
+/// One layer as JSON has it; what it unsets is still in it.
+///
+/// # Errors
+/// [`DocumentError`].
+pub fn layer(format: Format, bytes: &[u8]) -> Result<Value, DocumentError> {
+    match format {
+        Format::Text => Err(DocumentError::Unstructured),
+        Format::Json => checked(json(bytes)?),
+        Format::Toml => checked(toml_to_json(toml::Value::Table(toml(bytes)?))),
+    }
+}
+
+fn checked<T: Tree>(document: T) -> Result<T, DocumentError> {
+    unset::check(&document)?;
+    Ok(document)
 }
 
 /// How many of the layers, nearest first, become part of the merged document: text has no keys to
@@ -51,10 +84,30 @@ pub(crate) fn merged_layers(formats: impl ExactSizeIterator<Item = Format>) -> u
     text.map_or(all, |text| text.max(1))
 }
 
+fn unsets(format: Format, bytes: &[u8]) -> Result<bool, DocumentError> {
+    if !unset::may_stand_in(bytes) {
+        return Ok(false);
+    }
+    match format {
+        Format::Text => Ok(false),
+        Format::Json => unset::check(&json(bytes)?),
+        Format::Toml => unset::check(&toml::Value::Table(toml(bytes)?)),
+    }
+}
+
+/// Whether `above` is merged into `below`, or replaces it.
+fn merges<T: Tree>(below: Option<&T>, above: &T) -> bool {
+    let is_table = |value: &T| value.fields().is_some() && !value.is_unset();
+    below.is_some_and(is_table) && is_table(above)
+}
+
 fn merge_toml(into: &mut toml::Table, layer: toml::Table) {
     for (key, value) in layer {
+        let merges = merges(into.get(&key), &value);
         match (into.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge_toml(below, above),
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) if merges => {
+                merge_toml(below, above);
+            }
             (_, value) => {
                 into.insert(key, value);
             }
@@ -62,19 +115,43 @@ fn merge_toml(into: &mut toml::Table, layer: toml::Table) {
     }
 }
 
-fn merge_json(into: &mut serde_json::Value, layer: serde_json::Value) {
-    match (into, layer) {
-        (serde_json::Value::Object(below), serde_json::Value::Object(above)) => {
-            for (key, value) in above {
-                merge_json(below.entry(key).or_insert(serde_json::Value::Null), value);
+fn merge_json(into: &mut Value, layer: Value) {
+    if !merges(Some(into), &layer) {
+        *into = layer;
+        return;
+    }
+    let (Value::Object(below), Value::Object(above)) = (into, layer) else {
+        return;
+    };
+    for (key, value) in above {
+        match below.get_mut(&key) {
+            Some(below) => merge_json(below, value),
+            None => {
+                below.insert(key, value);
             }
         }
-        (into, layer) => *into = layer,
+    }
+}
+
+/// Takes out what is unset: the last word about a key may be that there is none.
+fn clear_toml(table: &mut toml::Table) {
+    table.retain(|_, value| !value.is_unset());
+    for (_, value) in table.iter_mut() {
+        if let toml::Value::Table(below) = value {
+            clear_toml(below);
+        }
+    }
+}
+
+fn clear_json(value: &mut Value) {
+    if let Value::Object(table) = value {
+        table.retain(|_, value| !value.is_unset());
+        table.values_mut().for_each(clear_json);
     }
 }
 
 /// TOML's dates become strings in JSON, as in every other tool.
-fn toml_to_json(value: toml::Value) -> serde_json::Value {
+fn toml_to_json(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),

@@ -5,11 +5,12 @@ mod error;
 mod format;
 mod merge;
 mod read;
+mod unset;
 
 pub use error::DocumentError;
 pub use format::{Format, FormatError};
-pub use merge::merge;
 pub(crate) use merge::merged_layers;
+pub use merge::{layer, merge, merge_values};
 pub use read::{check, read};
 
 #[cfg(test)]

@@ -3,17 +3,17 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{DocumentError, Format};
+use super::{DocumentError, Format, unset};
 
 /// Checks that `bytes` are a document of `format`.
 ///
 /// # Errors
-/// [`DocumentError::Syntax`].
+/// [`DocumentError::Syntax`], and what stands where nothing can be unset.
 pub fn check(format: Format, bytes: &[u8]) -> Result<(), DocumentError> {
     match format {
         Format::Text => Ok(()),
-        Format::Json => json(bytes).map(|_| ()),
-        Format::Toml => toml(bytes).map(|_| ()),
+        Format::Json => unset::check(&json(bytes)?).map(|_| ()),
+        Format::Toml => unset::check(&toml::Value::Table(toml(bytes)?)).map(|_| ()),
     }
 }
 
