@@ -159,6 +159,7 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["ring"], &["crypto", "id", "ambient"]),
     (&["cedar_policy"], &["policy"]),
     (&["miette"], &["policy"]),
+    (&["toml_edit"], &["config"]),
     (&["SystemTime", "now"], &["ambient"]),
     (&["SystemRandom"], &["ambient"]),
     (&["Serialize"], &["api"]),

@@ -1,16 +1,22 @@
-//! Config documents: owns their formats, parsing and the merge of environment layers.
+//! Config documents: owns their formats, parsing, changes by key and the merge of environment layers.
 //! It must not know where a document comes from. Errors give a position, never content.
 
+mod edit;
 mod error;
 mod format;
+mod key;
 mod merge;
+mod origin;
 mod read;
 mod unset;
 
+pub use edit::{EditError, KeyEdit, Setting, edit};
 pub use error::DocumentError;
 pub use format::{Format, FormatError};
+pub use key::{Key, KeyError};
 pub(crate) use merge::merged_layers;
 pub use merge::{layer, merge, merge_values};
+pub use origin::{Origin, origins};
 pub use read::{check, read};
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(super) fn toml(bytes: &[u8]) -> Result<toml::Table, DocumentError> {
     })
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, DocumentError> {
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, DocumentError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let (line, column) = position(std::str::from_utf8(valid).unwrap_or_default(), valid.len());

@@ -7,9 +7,9 @@
 use super::DocumentError;
 
 /// The key that marks what is for us and not for the reader of the document.
-const MARK: &str = "strongroom";
+pub(super) const MARK: &str = "strongroom";
 /// The word that unsets.
-const UNSET: &str = "unset";
+pub(super) const UNSET: &str = "unset";
 
 /// A value of either format, as far as it matters here.
 pub(super) trait Tree: Sized {
