@@ -138,6 +138,38 @@ impl Snapshot {
         path: &EntryPath,
         nearest: &Arc<Entry>,
     ) -> Result<Reading, ReadError> {
+        let opened = self.config_layers(environment, path)?;
+        let value = with_documents(&opened, config::merge).map_err(|problem| ReadError::Document {
+            environment: environment.clone(),
+            path: path.clone(),
+            problem,
+        })?;
+        let environment = |(entry, _): &(Arc<Entry>, _)| entry.environment.clone();
+        Ok(Reading {
+            entry: Arc::clone(nearest),
+            value: Secret::new(value),
+            layers: opened.iter().map(environment).collect(),
+        })
+    }
+
+    /// The documents that make up the config at `path`, nearest first, each with its own bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn config_layers(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Vec<(Arc<Entry>, Secret)>, ReadError> {
+        let nearest = self.nearest(environment, path)?;
+        if nearest.kind != Kind::Config {
+            return Err(ReadError::Kind {
+                environment: environment.clone(),
+                path: path.clone(),
+                found: nearest.kind,
+                wanted: Kind::Config,
+            });
+        }
         let mut entries: Vec<_> = self
             .layers(environment)?
             .iter()
@@ -145,28 +177,28 @@ impl Snapshot {
             .filter(|entry| entry.kind == Kind::Config)
             .collect();
         entries.truncate(config::merged_layers(entries.iter().map(|entry| entry.format)));
-        let copy = |entry: &&Arc<Entry>| {
-            let bytes = self
-                .own_value(entry)?
-                .expose(|bytes| Zeroizing::new(bytes.to_vec()));
-            Ok((entry.format, bytes))
-        };
-        let opened = entries.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
-        let documents: Vec<_> = opened
-            .iter()
-            .map(|(format, bytes)| (*format, bytes.as_slice()))
-            .collect();
-        let layers = entries.iter().map(|entry| entry.environment.clone()).collect();
-        let value = config::merge(&documents).map_err(|problem| ReadError::Document {
-            environment: environment.clone(),
-            path: path.clone(),
-            problem,
-        })?;
-        Ok(Reading {
-            entry: Arc::clone(nearest),
-            value: Secret::new(value),
-            layers,
-        })
+        let open = |entry: &Arc<Entry>| Ok((Arc::clone(entry), self.own_value(entry)?));
+        entries.into_iter().map(open).collect()
+    }
+
+    /// The same as JSON has them; text has no such form.
+    pub(crate) fn config_values(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Vec<(Arc<Entry>, serde_json::Value)>, ReadError> {
+        let opened = self.config_layers(environment, path)?.into_iter();
+        opened
+            .map(|(entry, value)| {
+                let document = value.expose(|bytes| config::layer(entry.format, bytes));
+                let document = document.map_err(|problem| ReadError::Document {
+                    environment: entry.environment.clone(),
+                    path: path.clone(),
+                    problem,
+                })?;
+                Ok((entry, document))
+            })
+            .collect()
     }
 
     /// Opens a secret; refuses entries of another kind.
@@ -255,6 +287,20 @@ impl Snapshot {
                 path: entry.path.clone(),
             })
     }
+}
+
+/// Lends all documents at once.
+fn with_documents<R>(layers: &[(Arc<Entry>, Secret)], f: impl FnOnce(&[(config::Format, &[u8])]) -> R) -> R {
+    let copy = |(entry, value): &(Arc<Entry>, Secret)| {
+        let bytes = value.expose(|bytes| Zeroizing::new(bytes.to_vec()));
+        (entry.format, bytes)
+    };
+    let opened: Vec<_> = layers.iter().map(copy).collect();
+    let documents: Vec<_> = opened
+        .iter()
+        .map(|(format, bytes)| (*format, bytes.as_slice()))
+        .collect();
+    f(&documents)
 }
 
 fn no_environment(environment: &EnvironmentName) -> ReadError {

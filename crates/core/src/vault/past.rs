@@ -161,7 +161,7 @@ impl Vault {
     }
 
     /// Walks the commits before `now`, newest first, for as long as `each` wants more.
-    fn back(&self, now: &Snapshot, each: &mut dyn FnMut(Commit) -> bool) -> Result<(), OpenError> {
+    pub(super) fn back(&self, now: &Snapshot, each: &mut dyn FnMut(Commit) -> bool) -> Result<(), OpenError> {
         let mut expected = Link {
             revision: now.revision(),
             hash: now.hash(),
