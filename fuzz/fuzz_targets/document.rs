@@ -1,9 +1,9 @@
 //! Config documents and flag definitions, which any writer commits: nothing panics, a merge is
-//! itself a document, and merging with oneself changes nothing.
+//! itself a document, merging with oneself changes nothing, and what is set by its key stands there.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strongroom_core::config::{Format, check, merge};
+use strongroom_core::config::{Format, Key, KeyEdit, Setting, check, edit, layer, merge, origins};
 use strongroom_core::flag::{Definition, default_text};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -22,7 +22,28 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(twice, thrice, "merging with itself changes it");
         }
     }
+    set(near, far);
     if let Ok(flag) = Definition::parse(bytes) {
         assert_eq!(default_text(bytes).expect("a definition"), flag.default_text());
     }
 });
+
+/// Sets `KEY=VALUE` in a document, as a command line has it, and takes it out again.
+fn set(document: &[u8], setting: &[u8]) {
+    let Some((key, value)) = std::str::from_utf8(setting).ok().and_then(|text| text.split_once('=')) else {
+        return;
+    };
+    let Ok(key) = key.parse::<Key>() else { return };
+    for format in [Format::Json, Format::Toml] {
+        if let Ok(document) = layer(format, document) {
+            origins(&[document.clone(), document]);
+        }
+        let put = KeyEdit::Set(key.clone(), Setting::value(value));
+        let Ok(edited) = edit(format, document, &[put]) else { continue };
+        let now = layer(format, &edited).expect("an edited document is a document");
+        assert!(key.find(&now).is_some(), "the key is not there");
+        let gone = edit(format, &edited, &[KeyEdit::Remove(key.clone())]).expect("it is there");
+        let now = layer(format, &gone).expect("an edited document is a document");
+        assert!(key.find(&now).is_none(), "the key is still there");
+    }
+}
