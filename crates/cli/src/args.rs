@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Rollback(command::rollback::Args),
     Delete(command::delete::Args),
     #[command(subcommand)]
+    Config(command::config::Command),
+    #[command(subcommand)]
     Label(command::label::Command),
     Rotate(Box<command::rotate::Args>),
     Import(command::import::Args),

@@ -23,7 +23,7 @@ pub(crate) struct ChangeOptions {
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
     /// Show what would be done and change nothing
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', visible_alias = "plan")]
     pub(crate) dry_run: bool,
     /// What the change is for; kept in the history, sealed
     #[arg(
@@ -185,6 +185,12 @@ pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -
     text
 }
 
+/// Keys of a document, each with its sign, below the line of their entry.
+pub(crate) fn key_lines(keys: &[String]) -> String {
+    let line = |key: &String| format!("      {FAINT}{}{FAINT:#}\n", output::harmless(key));
+    keys.iter().map(line).collect()
+}
+
 /// What an edit of the structure does, with the versions that it was made `before`; entries are
 /// described by the plan of the vault.
 fn describe(edit: &Edit, before: Option<&Snapshot>) -> Option<String> {
@@ -287,11 +293,13 @@ fn describe(edit: &Edit, before: Option<&Snapshot>) -> Option<String> {
 }
 
 #[derive(Debug, Serialize)]
-struct PlanJson {
+struct PlanJson<'a> {
     revision: u64,
     dry_run: bool,
     edits: Vec<String>,
     changes: Vec<PlannedJson>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    keys: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -309,8 +317,20 @@ pub(crate) fn report_plan(
     change: &Change,
     planned: &[Planned],
 ) -> Result<(), CliError> {
+    report_plan_of_keys(context, opened, change, planned, &[])
+}
+
+/// The same of a document, with the `keys` that change in it.
+pub(crate) fn report_plan_of_keys(
+    context: &Context,
+    opened: &Opened,
+    change: &Change,
+    planned: &[Planned],
+    keys: &[String],
+) -> Result<(), CliError> {
     let snapshot = opened.vault.snapshot();
     let json = PlanJson {
+        keys,
         revision: opened.vault.snapshot().revision().0,
         dry_run: true,
         edits: change
@@ -328,7 +348,11 @@ pub(crate) fn report_plan(
             })
             .collect(),
     };
-    let text = format!("{}Nothing was changed.\n", plan_text(opened, change, planned));
+    let text = format!(
+        "{}{}Nothing was changed.\n",
+        plan_text(opened, change, planned),
+        key_lines(keys)
+    );
     context.output.answer(&json, &text)
 }
 

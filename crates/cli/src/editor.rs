@@ -140,6 +140,19 @@ impl Scratch {
         })
     }
 
+    /// Writes other bytes into the file, over those that are there.
+    pub(crate) fn write(&self, bytes: &Secret) -> Result<(), CliError> {
+        let failed = |error| CliError::io(self.file.display(), &error);
+        overwrite(&self.file).map_err(failed)?;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&self.file)
+            .and_then(|mut file| bytes.expose(|bytes| file.write_all(bytes)))
+            .map_err(failed)
+    }
+
     /// Wipes now. Whoever answers on stdout does so first: a reader that has gone ends the process
     /// there, and nothing is dropped.
     pub(crate) fn wipe(&self) {

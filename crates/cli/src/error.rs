@@ -10,7 +10,7 @@ use strongroom_core::name::NameError;
 use strongroom_core::policy::PolicyError;
 use strongroom_core::snapshot::ReadError;
 use strongroom_core::store::StoreError;
-use strongroom_core::vault::{Break, CommitError, IntegrityError, OpenError, TrustError};
+use strongroom_core::vault::{Break, CommitError, IntegrityError, OpenError, OriginError, TrustError};
 
 /// How a command that did not succeed ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +187,15 @@ impl From<CommitError> for CliError {
             ),
         };
         Self::new(exit, error.to_string()).maybe_hint(hint)
+    }
+}
+
+impl From<OriginError> for CliError {
+    fn from(error: OriginError) -> Self {
+        match error {
+            OriginError::Read(error) => error.into(),
+            OriginError::Open(error) => error.into(),
+        }
     }
 }
 

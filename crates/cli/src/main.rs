@@ -5,6 +5,7 @@ mod args;
 mod change;
 mod checkup;
 mod command;
+mod conflict;
 mod context;
 mod dotenv;
 mod editor;
@@ -25,6 +26,7 @@ mod usage;
 mod value;
 mod wiped;
 mod workload;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
-use strongroom_core::config::Format;
+use strongroom_core::config::{self, Format};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::{Action, Entry, Kind, Snapshot};
@@ -164,33 +163,13 @@ fn keys(before: &[u8], after: &[u8], entry: &Entry) -> Vec<String> {
         (Kind::Config, Format::Toml) => tree::parse_toml(bytes).ok(),
         _ => None,
     };
-    let mut out = Vec::new();
-    if let (Some(before), Some(after)) = (parse(before), parse(after)) {
-        differing("", &before, &after, &mut out);
-    }
-    out
-}
-
-fn differing(above: &str, before: &Value, after: &Value, out: &mut Vec<String>) {
-    let (Value::Object(old), Value::Object(new)) = (before, after) else {
-        if before != after {
-            out.push(format!("~ {above}"));
-        }
-        return;
+    let (Some(before), Some(after)) = (parse(before), parse(after)) else {
+        return Vec::new();
     };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    for name in names {
-        let at = if above.is_empty() {
-            name.clone()
-        } else {
-            format!("{above}.{name}")
-        };
-        match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) => differing(&at, old, new, out),
-            (None, _) => out.push(format!("+ {at}")),
-            (_, None) => out.push(format!("- {at}")),
-        }
-    }
+    let differing = config::differing(&before, &after).into_iter();
+    differing
+        .map(|(key, differs)| format!("{} {key}", differs.sign()))
+        .collect()
 }
 
 fn line(difference: &DifferenceJson) -> String {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use strongroom_core::config::Format;
-use strongroom_core::name::EnvironmentName;
+use strongroom_core::config::{self, Format};
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 use strongroom_core::vault::{Change, CommitError, Edit, Expect, Planned, Put, Receipt};
 
 use super::put::EntryOptions;
 use crate::change::{self, ChangeOptions};
+use crate::conflict::{self, Merged};
 use crate::context::{Context, Target};
 use crate::editor::{Editor, Scratch};
 use crate::error::CliError;
@@ -19,8 +20,9 @@ use crate::{output, prompt};
 const EXAMPLES: &str = "\
 The text lies in a private directory in memory (XDG_RUNTIME_DIR or /dev/shm), which is overwritten
 and removed when the editor ends, and on signals. An unchanged text changes nothing. A final newline
-that the editor adds to a value that had none is taken off. When the text cannot be committed it is
-kept, and where it lies is said.
+that the editor adds to a value that had none is taken off. When somebody else was first, what both
+did is shown by keys, and both are brought together in the editor. When the text cannot be committed
+it is kept, and where it lies is said.
 
 Examples:
   strongroom edit prod web/app
@@ -31,14 +33,14 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    target: Target,
+    pub(crate) target: Target,
     #[command(flatten)]
-    entry: EntryOptions,
+    pub(crate) entry: EntryOptions,
     /// Edit in this directory where nothing in memory is there: the text may stay on its disk
     #[arg(long, value_name = "DIR")]
-    insecure_dir: Option<PathBuf>,
+    pub(crate) insecure_dir: Option<PathBuf>,
     #[command(flatten)]
-    change: ChangeOptions,
+    pub(crate) change: ChangeOptions,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
@@ -54,7 +56,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     // What can be refused before anybody has worked on the text.
     let labels = args.entry.labels(own)?;
     let attended = !args.change.dry_run && prompt::is_attended(args.change.yes)?;
-    let before = starting_text(&opened, &snapshot, (seen, own), &environment, format)?;
+    let mut before = starting_text(&opened, &snapshot, (seen, own), &environment, format)?;
+    let mut own = own.cloned();
     if before.expose(|bytes| std::str::from_utf8(bytes).is_err()) {
         return Err(
             CliError::failed("the value is not text").hint("put a new one with `strongroom put --file`")
@@ -76,7 +79,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     loop {
         scratch.edit(&editor)?;
         let edited = scratch.read()?;
-        let is_unchanged = match own {
+        let is_unchanged = match &own {
             Some(own) => !args.entry.changes(own, kind, format, labels.as_ref()),
             None => edited.is_empty(),
         };
@@ -93,11 +96,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             format,
             labels: labels.clone(),
             compartment: args.entry.compartment.clone(),
-            expect: own.map_or(Expect::Absent, |entry| Expect::Revision(entry.changed_at())),
+            expect: own
+                .as_ref()
+                .map_or(Expect::Absent, |entry| Expect::Revision(entry.changed_at())),
         };
         let change = args.change.change(vec![Edit::Put(put)]);
         match attempt(&opened, &change, attended, args.change.dry_run, &scratch)? {
             Next::EditAgain => {}
+            Next::BringTogether(error) => {
+                let place = (&environment, &path, kind, format);
+                let theirs = newest(&opened, place)?;
+                match bring_together(&opened, place, (&before, theirs), attended, &scratch)? {
+                    Some((text, entry)) => (before, own) = (text, Some(entry)),
+                    None => return Err(kept(error.into(), &scratch)),
+                }
+            }
             Next::Planned(planned) => {
                 scratch.wipe();
                 return change::report_plan(context, &opened, &change, &planned);
@@ -112,6 +125,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 
 enum Next {
     EditAgain,
+    /// Somebody else was first.
+    BringTogether(CommitError),
     Planned(Vec<Planned>),
     Committed(Receipt),
 }
@@ -146,6 +161,9 @@ fn attempt(
 }
 
 fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next, CliError> {
+    if matches!(error, CommitError::Stale { .. }) {
+        return Ok(Next::BringTogether(error));
+    }
     let can_be_mended = matches!(error, CommitError::Invalid { .. });
     let error = CliError::from(error);
     if attended && can_be_mended {
@@ -156,10 +174,76 @@ fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next
             _ => return Ok(Next::EditAgain),
         }
     }
+    Err(kept(error, scratch))
+}
+
+fn kept(error: CliError, scratch: &Scratch) -> CliError {
     let kept = scratch.keep().display();
-    Err(error.hint(format!(
+    error.hint(format!(
         "your text is kept in {kept}: `strongroom put ENV PATH --file {kept}` stores it; then remove its directory"
-    )))
+    ))
+}
+
+type Place<'a> = (&'a EnvironmentName, &'a EntryPath, Kind, Format);
+
+/// The own text as it is now, if that is still the same kind of thing.
+fn newest(
+    opened: &Opened,
+    (environment, path, kind, format): Place<'_>,
+) -> Result<Option<(Secret, Entry)>, CliError> {
+    let snapshot = opened.vault.refresh()?;
+    let now = snapshot
+        .entry(environment, path)
+        .ok()
+        .filter(|entry| entry.environment == *environment && entry.kind == kind && entry.format == format);
+    let Some(entry) = now else { return Ok(None) };
+    opened.record((environment, snapshot.revision()), [&*entry], "edit")?;
+    let text = snapshot.expose(&entry, |bytes| Secret::new(bytes.to_vec()))?;
+    Ok(Some((text, Entry::clone(&entry))))
+}
+
+/// Shows what both did, and puts both into the scratch file to be looked at; nothing when there is
+/// nobody to look, or no text to put together. Then what was edited stays as it is.
+fn bring_together(
+    opened: &Opened,
+    (environment, path, kind, format): Place<'_>,
+    (before, theirs): (&Secret, Option<(Secret, Entry)>),
+    attended: bool,
+    scratch: &Scratch,
+) -> Result<Option<(Secret, Entry)>, CliError> {
+    let Some((theirs, entry)) = theirs.filter(|_| kind != Kind::Secret) else {
+        return Ok(None);
+    };
+    let mine = scratch.read()?;
+    let document = |text: &Secret| {
+        let format = if kind == Kind::Flag { Format::Json } else { format };
+        let read = text.expose(|bytes| config::layer(format, bytes));
+        read.unwrap_or_default()
+    };
+    let began = document(before);
+    output::note(&conflict::three_way(
+        opened,
+        (environment, path),
+        &config::differing(&began, &document(&theirs)),
+        &config::differing(&began, &document(&mine)),
+    ));
+    let merged = match conflict::merge(before, &mine, &theirs) {
+        Some(merged) if attended => merged,
+        _ => return Ok(None),
+    };
+    let (text, what) = match merged {
+        Merged::Clean(text) => (text, "both changes go together"),
+        Merged::Marked(text) => (text, "where both changed the same lines stand marks"),
+    };
+    let question = format!("[e]dit both together ({what}), [k]eep your text and end, [d]iscard it");
+    match prompt::choose(&question, 'e')? {
+        'k' => Ok(None),
+        'd' => Err(CliError::failed("discarded: nothing was changed")),
+        _ => {
+            scratch.write(&text)?;
+            Ok(Some((theirs, entry)))
+        }
+    }
 }
 
 /// The own text, or what a new one begins with.

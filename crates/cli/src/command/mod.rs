@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod compartment;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -71,6 +72,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Policy(command) => policy::run(command, &context),
         Command::Sidecar(command) => sidecar::run(command, &context),
         Command::Workload(command) => workload::run(command, &context),
+        Command::Config(command) => config::run(command, &context),
         Command::Put(args) => put::run(args, &context),
         Command::Get(args) => get::run(&args, &context),
         Command::List(args) => list::run(&args, &context),

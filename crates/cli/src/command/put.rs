@@ -67,6 +67,9 @@ pub(crate) struct EntryOptions {
     /// The format of a config document: text, json or toml [default: what it is, else the file's ending]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+    /// The format where nothing else says one.
+    #[arg(skip)]
+    pub(crate) fallback: Option<Format>,
     /// A label to set (`NAME=VALUE`) or to take away (`NAME=`); others stay; may be repeated
     #[arg(long = "label", short = 'l', value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<String>,
@@ -104,7 +107,8 @@ impl EntryOptions {
             .map(|entry| entry.format);
         let ending = file.and_then(Path::extension).and_then(|ending| ending.to_str());
         let by_ending = ending.and_then(|ending| ending.parse().ok());
-        Ok(self.format.or(is).or(by_ending).unwrap_or(Format::Text))
+        let format = self.format.or(is).or(by_ending).or(self.fallback);
+        Ok(format.unwrap_or(Format::Text))
     }
 
     /// The labels: those there are with the given ones set or taken away; `None` leaves them.

@@ -25,10 +25,10 @@ fn options(help: &str) -> BTreeSet<String> {
     help.lines()
         .take_while(|line| !line.starts_with("Example"))
         .map(str::trim_start)
-        .filter(|line| line.starts_with('-'))
+        .filter(|line| line.starts_with('-') || line.starts_with("[alias"))
         .flat_map(|line| line.split([' ', ',', '=']))
         .filter(|word| word.starts_with("--") && !word.starts_with("---") && word.len() > 2)
-        .map(|word| word.trim_end_matches(['.', ',']).to_owned())
+        .map(|word| word.trim_end_matches(['.', ',', ']']).to_owned())
         .collect()
 }
 

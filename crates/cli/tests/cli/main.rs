@@ -14,6 +14,7 @@ mod pty;
 
 mod audit;
 mod canonical;
+mod config;
 mod docs;
 mod doctor;
 mod edit;

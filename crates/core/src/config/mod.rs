@@ -1,6 +1,7 @@
 //! Config documents: owns their formats, parsing, changes by key and the merge of environment layers.
 //! It must not know where a document comes from. Errors give a position, never content.
 
+mod differ;
 mod edit;
 mod error;
 mod format;
@@ -10,6 +11,7 @@ mod origin;
 mod read;
 mod unset;
 
+pub use differ::{Differs, differing};
 pub use edit::{EditError, KeyEdit, Setting, edit};
 pub use error::DocumentError;
 pub use format::{Format, FormatError};
