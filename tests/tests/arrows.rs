@@ -160,6 +160,7 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["cedar_policy"], &["policy"]),
     (&["miette"], &["policy"]),
     (&["toml_edit"], &["config"]),
+    (&["jsonschema"], &["config"]),
     (&["SystemTime", "now"], &["ambient"]),
     (&["SystemRandom"], &["ambient"]),
     (&["Serialize"], &["api"]),

@@ -9,6 +9,7 @@ mod key;
 mod merge;
 mod origin;
 mod read;
+mod schema;
 mod unset;
 
 pub use differ::{Differs, differing};
@@ -20,6 +21,7 @@ pub(crate) use merge::merged_layers;
 pub use merge::{layer, merge, merge_values};
 pub use origin::{Origin, origins};
 pub use read::{check, read};
+pub use schema::{Fault, Schema, SchemaError};
 
 #[cfg(test)]
 mod tests {

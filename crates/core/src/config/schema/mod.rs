@@ -1,0 +1,114 @@
+//! Schemas of config documents: owns JSON Schema 2020-12 as far as it is taken here, checking a
+//! document by it in bounded time, and what it says for people. It must not know layers.
+//!
+//! A schema is whole in itself: it refers to nothing but its own parts, by `#` and `#/...`.
+
+mod cost;
+mod fault;
+mod form;
+
+use std::fmt;
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+use super::DocumentError;
+use super::read::json;
+use cost::Cost;
+pub use fault::Fault;
+
+/// Most faults that are told of one document.
+const MAX_FAULTS: usize = 100;
+
+/// Why a text is no schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// It is no JSON.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// It is not a schema of the dialect.
+    #[error("the schema is not valid at {at:?}: {problem}")]
+    Form {
+        /// Where, as a JSON pointer.
+        at: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A part of it refers to itself and goes no deeper into the document by that.
+    #[error(
+        "the schema refers to itself without end: a reference must lead through `properties`, `items` or the like"
+    )]
+    Endless,
+    /// Checking even a small document by it would take too long.
+    #[error("the schema would take too long to check by: {problem}")]
+    TooLarge {
+        /// What is too much.
+        problem: &'static str,
+    },
+}
+
+/// A compiled schema.
+pub struct Schema {
+    document: Value,
+    validator: Validator,
+    cost: Cost,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Schema")
+    }
+}
+
+impl Schema {
+    /// Reads and compiles a schema.
+    ///
+    /// # Errors
+    /// [`SchemaError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, SchemaError> {
+        let document = json(bytes)?;
+        form::check(&document)?;
+        let cost = Cost::of(&document)?;
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_pattern_options(PatternOptions::regex())
+            .should_validate_formats(true)
+            .build(&document)
+            .map_err(|error| SchemaError::Form {
+                at: error.instance_path().to_string(),
+                problem: fault::rule(error.kind()).0,
+            })?;
+        Ok(Self {
+            document,
+            validator,
+            cost,
+        })
+    }
+
+    /// The schema itself.
+    #[must_use]
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Everything in `document` that is not as the schema says; at most 100 faults.
+    #[must_use]
+    pub fn check(&self, document: &Value) -> Vec<Fault> {
+        if let Some(fault) = self.cost.exceeded_by(document) {
+            return vec![fault];
+        }
+        if self.validator.is_valid(document) {
+            return Vec::new();
+        }
+        let errors = self.validator.iter_errors(document);
+        errors
+            .flat_map(|error| fault::of(&error))
+            .take(MAX_FAULTS)
+            .collect()
+    }
+}
+
+/// The part of a schema that a reference leads to.
+fn part<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    root.pointer(reference.strip_prefix('#')?)
+}

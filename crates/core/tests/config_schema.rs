@@ -1,0 +1,198 @@
+//! Schemas: what is taken for one, what they say of documents, and that neither takes long.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde_json::{Value, json};
+use strongroom_core::config::{Schema, SchemaError};
+
+fn parse(schema: &Value) -> Result<Schema, SchemaError> {
+    Schema::parse(schema.to_string().as_bytes())
+}
+
+fn told(schema: &Value, document: &Value) -> Vec<String> {
+    let faults = parse(schema).unwrap().check(document);
+    let mut told: Vec<_> = faults
+        .iter()
+        .map(|fault| format!("{} {}", fault.key, fault.rule))
+        .collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_no_value() {
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "required": ["name", "there"],
+        "additionalProperties": false,
+        "$defs": {"port": {"type": "integer", "minimum": 1, "maximum": 65535}},
+        "properties": {
+            "name": {"type": "string"},
+            "there": {},
+            "port": {"$ref": "#/$defs/port"},
+            "level": {"enum": ["info", "debug"]},
+            "hosts": {"type": "array", "items": {"format": "ipv4"}, "uniqueItems": true},
+            "tag": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 3},
+            "either": {"anyOf": [{"type": "integer"}, {"type": "object", "required": ["x"]}]},
+            "pool": {"type": ["object", "null"], "properties": {"size": {"type": "number", "exclusiveMaximum": 9}}},
+        },
+    });
+    let document = json!({
+        "name": 1, "port": 0, "level": "canary", "hosts": ["10.0.0.1", "canary"], "tag": "CANARY",
+        "either": "canary", "pool": {"size": 99}, "naem": "canary",
+    });
+    let expected = [
+        "either fits none of the alternatives of the schema",
+        "hosts.1 must have the format ipv4",
+        "level must be one of [\"info\",\"debug\"]",
+        "naem is not known to the schema",
+        "name must be a text",
+        "pool.size must be less than 9",
+        "port must be at least 1",
+        "tag must have at most 3 characters",
+        "tag must match the pattern ^[a-z]+$",
+        "there must be there",
+    ];
+    assert_eq!(told(&schema, &document), expected);
+    let faults = parse(&schema).unwrap().check(&document);
+    assert!(
+        !format!("{faults:?}").to_lowercase().contains("canary"),
+        "{faults:?}"
+    );
+    let whole = json!({"name": "web", "there": null, "port": 80, "pool": null});
+    assert_eq!(told(&schema, &whole), Vec::<String>::new());
+}
+
+#[test]
+fn a_schema_is_whole_in_itself() {
+    for (schema, at) in [
+        (json!([]), ""),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
+            "/$schema",
+        ),
+        (json!({"$ref": "https://example.com/schema"}), "/$ref"),
+        (json!({"$ref": "file:///etc/passwd"}), "/$ref"),
+        (json!({"items": {"$ref": "other.json"}}), "/items/$ref"),
+        (json!({"$ref": "#/$defs/none"}), "/$ref"),
+        (
+            json!({"$ref": "#name", "$defs": {"a": {"$anchor": "name"}}}),
+            "/$ref",
+        ),
+        (json!({"$defs": {"a": {"$anchor": "name"}}}), "/$defs/a/$anchor"),
+        (
+            json!({"properties": {"default": {"$ref": "http://x/"}}}),
+            "/properties/default/$ref",
+        ),
+        (json!({"$id": "https://example.com/"}), "/$id"),
+        (json!({"$dynamicRef": "#"}), "/$dynamicRef"),
+        (json!({"type": "text"}), "/type"),
+        (
+            json!({"properties": {"a": {"minimum": "1"}}}),
+            "/properties/a/minimum",
+        ),
+        (json!({"pattern": "("}), "/pattern"),
+        (json!({"pattern": "(?=a)"}), "/pattern"),
+    ] {
+        match parse(&schema) {
+            Err(SchemaError::Form { at: found, .. }) => assert_eq!(found, at, "{schema}"),
+            other => assert!(
+                matches!(other, Err(SchemaError::TooLarge { .. })),
+                "{schema}: {other:?}"
+            ),
+        }
+    }
+    assert!(matches!(Schema::parse(b"{"), Err(SchemaError::Document(_))));
+    // data and names of keys are not what they look like
+    let fine = json!({
+        "default": {"$ref": "http://x/"}, "const": {"$id": "x"},
+        "properties": {"$ref": {"type": "string"}, "$id": {}},
+        "$defs": {"a/b": true}, "items": {"$ref": "#/$defs/a~1b"},
+    });
+    parse(&fine).unwrap();
+}
+
+/// `count` parts of which each refers to the next one twice.
+fn doubling(count: usize, part: impl Fn(Value) -> Value) -> Value {
+    let mut parts = serde_json::Map::new();
+    for at in 0..count {
+        let next = json!({"$ref": format!("#/$defs/p{}", at + 1)});
+        parts.insert(format!("p{at}"), part(next));
+    }
+    parts.insert(format!("p{count}"), json!({"type": "object"}));
+    json!({"$defs": parts, "$ref": "#/$defs/p0"})
+}
+
+#[test]
+fn what_would_never_end_is_refused() {
+    for endless in [
+        json!({"$ref": "#"}),
+        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}),
+        json!({"properties": {"a": {"not": {"$ref": "#/properties/a"}}}}),
+    ] {
+        assert_eq!(parse(&endless).unwrap_err(), SchemaError::Endless, "{endless}");
+    }
+    let here = doubling(30, |next| json!({"allOf": [next, next]}));
+    assert!(matches!(parse(&here).unwrap_err(), SchemaError::TooLarge { .. }));
+    let long = doubling(5000, |next| json!({"allOf": [next]}));
+    assert!(matches!(parse(&long).unwrap_err(), SchemaError::TooLarge { .. }));
+    let many: serde_json::Map<_, _> = (0..30_000).map(|at| (format!("k{at}"), json!({}))).collect();
+    let many = json!({"properties": many});
+    assert!(matches!(parse(&many).unwrap_err(), SchemaError::TooLarge { .. }));
+}
+
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inner, _| json!({"x": inner}))
+}
+
+#[test]
+fn schemas_that_refer_to_themselves_are_checked_and_bounded() {
+    let tree = json!({
+        "type": "object",
+        "properties": {"x": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}},
+        "additionalProperties": false,
+    });
+    assert_eq!(told(&tree, &nested(40)), Vec::<String>::new());
+    assert_eq!(told(&tree, &json!({"x": {"y": 1}})).len(), 1);
+    // each level asks twice about the next one
+    let twice =
+        json!({"allOf": [{"properties": {"x": {"$ref": "#"}}}, {"properties": {"x": {"$ref": "#"}}}]});
+    assert_eq!(told(&twice, &nested(5)), Vec::<String>::new());
+    let too_long = ["(the document) would take too long to check by its schema"];
+    assert_eq!(told(&twice, &nested(40)), too_long);
+    // deeper than any configuration
+    assert_eq!(told(&json!({"type": "object"}), &nested(100)), too_long);
+    // the same through names that are not shared costs nothing
+    let names = doubling(60, |next| json!({"properties": {"a": next, "b": next}}));
+    assert_eq!(told(&names, &json!({"a": {"b": {}}})), Vec::<String>::new());
+}
+
+#[test]
+fn large_documents_and_schemas_are_checked() {
+    let list: Vec<_> = (0..200_000).collect();
+    let schema = json!({"properties": {"list": {"items": {"type": "integer"}, "uniqueItems": true}}});
+    assert_eq!(told(&schema, &json!({"list": list})), Vec::<String>::new());
+    let words: Vec<_> = (0..20_000).map(|at| format!("word{at}")).collect();
+    let costly = json!({"items": {"enum": words}});
+    let document = json!(vec!["word1"; 20_000]);
+    assert_eq!(told(&costly, &document).len(), 1);
+    let faults = json!({"items": {"type": "string"}});
+    assert_eq!(parse(&faults).unwrap().check(&json!(vec![1; 5000])).len(), 100);
+    let pattern = json!({"pattern": "^(a+)+$"});
+    assert_eq!(told(&pattern, &json!("a".repeat(100_000) + "b")).len(), 1);
+}
+
+#[test]
+fn a_small_stack_is_enough() {
+    // that of the sidecar's thread which follows the store
+    let check = || {
+        let here = doubling(28, |next| json!({"allOf": [next]}));
+        let below = doubling(2000, |next| json!({"properties": {"a": next}}));
+        let tree = json!({"anyOf": [{"type": "integer"}, {"properties": {"x": {"$ref": "#"}}}]});
+        assert_eq!(told(&here, &json!({})), Vec::<String>::new());
+        assert_eq!(told(&below, &json!({"a": {"a": {}}})), Vec::<String>::new());
+        assert_eq!(told(&tree, &nested(60)), Vec::<String>::new());
+    };
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    small.spawn(check).unwrap().join().unwrap();
+}
