@@ -171,6 +171,12 @@ impl From<CommitError> for CliError {
             CommitError::Entropy(_) | CommitError::Invalid { .. } | CommitError::Contended { .. } => {
                 (Exit::Failed, None)
             }
+            CommitError::Unfit { .. } => (
+                Exit::Failed,
+                Some(
+                    "`strongroom config show ENV PATH --origin` says where a key comes from; nothing was committed",
+                ),
+            ),
             CommitError::Unknown { .. } => (Exit::Unreachable, None),
             CommitError::Stale { .. } => (
                 Exit::Failed,

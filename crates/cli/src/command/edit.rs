@@ -164,7 +164,7 @@ fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next
     if matches!(error, CommitError::Stale { .. }) {
         return Ok(Next::BringTogether(error));
     }
-    let can_be_mended = matches!(error, CommitError::Invalid { .. });
+    let can_be_mended = matches!(error, CommitError::Invalid { .. } | CommitError::Unfit { .. });
     let error = CliError::from(error);
     if attended && can_be_mended {
         output::show_error(&error, false);

@@ -61,7 +61,7 @@ pub(crate) struct Args {
 /// What an entry is, where it is put.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EntryOptions {
-    /// secret, config, flag or policy [default: what the entry is, else secret]
+    /// secret, config, flag, policy or schema [default: what the entry is, else secret]
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<Kind>,
     /// The format of a config document: text, json or toml [default: what it is, else the file's ending]

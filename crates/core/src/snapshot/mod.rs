@@ -8,6 +8,7 @@ mod fill;
 mod label;
 mod meta;
 mod read;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,8 @@ pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
     rotation_context, value_context,
 };
+pub use schema::Unfit;
+pub(crate) use schema::governed_by;
 
 /// An entry as described by its opened metadata; its value stays sealed.
 #[derive(Clone, Debug)]

@@ -90,7 +90,7 @@ impl Snapshot {
         Ok(seen.into_values().cloned().collect())
     }
 
-    fn under<'a>(
+    pub(super) fn under<'a>(
         &'a self,
         environment: &EnvironmentName,
         prefix: Option<&'a EntryPath>,
@@ -290,7 +290,10 @@ impl Snapshot {
 }
 
 /// Lends all documents at once.
-fn with_documents<R>(layers: &[(Arc<Entry>, Secret)], f: impl FnOnce(&[(config::Format, &[u8])]) -> R) -> R {
+pub(super) fn with_documents<R>(
+    layers: &[(Arc<Entry>, Secret)],
+    f: impl FnOnce(&[(config::Format, &[u8])]) -> R,
+) -> R {
     let copy = |(entry, value): &(Arc<Entry>, Secret)| {
         let bytes = value.expose(|bytes| Zeroizing::new(bytes.to_vec()));
         (entry.format, bytes)

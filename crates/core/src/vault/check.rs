@@ -59,7 +59,12 @@ fn value(put: &Put) -> Result<(), CommitError> {
             .map(|_| ())
             .map_err(|error| error.to_string()),
         Kind::Policy => put.value.expose(policy_text),
-        Kind::Secret | Kind::Schema => Ok(()),
+        Kind::Schema => put
+            .value
+            .expose(config::Schema::parse)
+            .map(|_| ())
+            .map_err(|error| error.to_string()),
+        Kind::Secret => Ok(()),
     };
     checked.map_err(|problem| invalid(format!("{path:?}: {problem}")))
 }

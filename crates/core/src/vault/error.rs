@@ -7,7 +7,7 @@ use crate::id::{Revision, Version};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::policy::PolicyError;
 use crate::rotation::Phase;
-use crate::snapshot::ReadError;
+use crate::snapshot::{ReadError, Unfit};
 use crate::store::StoreError;
 
 /// Why a store was not opened, refreshed or verified.
@@ -106,12 +106,26 @@ pub enum CommitError {
     /// The policies that govern the change are not valid, or those it would leave behind are not.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Documents would not be as their schemas say.
+    #[error("{}", listed(.unfit))]
+    Unfit {
+        /// Everything that is wrong, at most 50.
+        unfit: Vec<Unfit>,
+    },
     /// The change itself is not valid.
     #[error("{problem}")]
     Invalid {
         /// What is wrong and what to do, never with a value.
         problem: String,
     },
+}
+
+fn listed(unfit: &[Unfit]) -> String {
+    let lines = unfit.iter().map(|each| format!("\n  {each}"));
+    format!(
+        "by their schemas these would not hold:{}",
+        lines.collect::<String>()
+    )
 }
 
 impl From<SealError> for CommitError {

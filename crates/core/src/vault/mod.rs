@@ -11,6 +11,7 @@ mod check;
 mod draft;
 mod error;
 mod event;
+mod fit;
 mod follow;
 mod genesis;
 mod guard;
@@ -51,9 +52,9 @@ use crate::crypto::identity::Identity;
 use crate::id::Revision;
 use crate::name::{EntryPath, EnvironmentName, MemberName};
 use crate::secret::Secret;
-use crate::snapshot::{Entry, ReadError, Reading, Snapshot};
+use crate::snapshot::{Entry, ReadError, Reading, Snapshot, governed_by};
 use crate::store::{AppendError, Head, Store, StoreError};
-use draft::Draft;
+use draft::{Draft, Ready};
 use load::{Next, Objects, Walk};
 
 /// How often a commit is tried when other writers are first.
@@ -209,7 +210,16 @@ impl Vault {
     /// [`CommitError`].
     pub fn plan(&self, change: &Change) -> Result<Vec<Planned>, CommitError> {
         let base = self.refresh()?;
-        Ok(Draft::make(&base, change, &self.ambient, &self.known)?.planned())
+        let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
+        let planned = draft.planned();
+        // What a document comes to with its layers is seen in the snapshot that would follow.
+        let governed = |planned: &Planned| governed_by(planned.change.kind, &planned.change.path).is_some();
+        if !draft.is_empty() && planned.iter().any(governed) {
+            let (ready, _) = draft.finish(&change.message, &self.identity)?;
+            let next = self.foresee(&base, &ready)?;
+            fit::check(&next.snapshot, &next.changes)?;
+        }
+        Ok(planned)
     }
 
     /// Seals, signs and stores `change`; tries again when another writer was first.
@@ -256,12 +266,10 @@ impl Vault {
                 hash: base.hash(),
             };
             // As every reader will see it, and before it is stored: what would be refused never is.
-            let mut walk = Walk::from(base.state().clone());
-            walk.step(&ready.commit).map_err(OpenError::from)?;
-            let mut objects = Objects::with(&*self.store, &ready.objects);
-            let next = load::step(&mut objects, &self.identity, &base, &walk, &self.known)?;
+            let next = self.foresee(&base, &ready)?;
             let (snapshot, changes) = (&next.snapshot, &next.changes);
             guard.aftermath(snapshot, changes)?;
+            fit::check(snapshot, changes)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
                 Err(AppendError::Conflict { .. }) => continue,
@@ -289,6 +297,14 @@ impl Vault {
             });
         }
         Err(CommitError::Contended { attempts: ATTEMPTS })
+    }
+
+    /// What a commit that is not stored yet would make.
+    fn foresee(&self, base: &Snapshot, ready: &Ready) -> Result<Next, OpenError> {
+        let mut walk = Walk::from(base.state().clone());
+        walk.step(&ready.commit).map_err(OpenError::from)?;
+        let mut objects = Objects::with(&*self.store, &ready.objects);
+        load::step(&mut objects, &self.identity, base, &walk, &self.known)
     }
 
     /// After an append without an answer: is the commit in? Others may have followed it already.
