@@ -1,12 +1,12 @@
 //! Why a sidecar does not start: owns the exit code of every reason.
 
 use strongroom_core::crypto::identity::IdentityError;
-use strongroom_core::policy::PolicyError;
 use strongroom_core::store::StoreError;
 use strongroom_core::vault::{OpenError, TrustError};
 
 use crate::listen::ListenError;
 use crate::settings::Problems;
+use crate::unserved::Unserved;
 
 /// Why a sidecar does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -62,11 +62,11 @@ pub enum StartError {
         /// The reason.
         source: std::io::Error,
     },
-    /// The policies of what would be served do not hold.
+    /// What would be served has policies that do not hold, or documents that are not as schemas say.
     #[error("{error}{copy}")]
-    Policy {
-        /// What is wrong with them.
-        error: PolicyError,
+    Unserved {
+        /// What is wrong.
+        error: Unserved,
         /// Why the copy cannot be used, if there is one.
         copy: String,
     },
@@ -102,9 +102,9 @@ pub enum StartError {
     },
 }
 
-impl From<PolicyError> for StartError {
-    fn from(error: PolicyError) -> Self {
-        Self::Policy {
+impl From<Unserved> for StartError {
+    fn from(error: Unserved) -> Self {
+        Self::Unserved {
             error,
             copy: String::new(),
         }
@@ -135,7 +135,7 @@ impl StartError {
             | Self::Listen(_)
             | Self::Audit { .. }
             | Self::System { .. } => 1,
-            Self::Policy { .. } => 4,
+            Self::Unserved { .. } => 4,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use strongroom_core::Vault;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
-use strongroom_core::policy::PolicyError;
 use strongroom_core::snapshot::Changed;
 use strongroom_core::vault::{Event, Revised};
 
@@ -18,6 +17,7 @@ use crate::inject::Injector;
 use crate::serve::Update;
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Current, State};
+use crate::unserved::Unserved;
 use crate::worker::Workers;
 
 /// Pauses between attempts to reach a store that is away.
@@ -25,7 +25,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Why a revision is not served, in the audit log; the log of the process says more.
 const UNVERIFIED: &str = "the store's newest revision does not verify";
-const UNGUARDED: &str = "the policies of the store's newest revision are not valid";
 
 /// What follows the store, in a thread of its own.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ impl Follower {
     /// Tries the store until it opens; the copy is served meanwhile.
     fn reach(&self, since: Timestamp, error: &Unusable, chronicle: &Chronicle) {
         match error {
-            Unusable::Policy(_) => chronicle.refused(UNGUARDED),
+            Unusable::Unserved(error) => chronicle.refused(error.recorded()),
             Unusable::Open(_) if error.is_refusal() => chronicle.refused(UNVERIFIED),
             Unusable::Open(_) => {}
         }
@@ -195,22 +194,22 @@ impl Follower {
         chronicle.record(vault, &now);
     }
 
-    /// Goes on serving what is served: the policies of the newest revision do not hold.
+    /// Goes on serving what is served: the newest revision verifies, and is not to be served.
     fn unguarded(
         &self,
         current: &Current,
         stale: Option<Timestamp>,
-        error: &PolicyError,
+        error: &Unserved,
         chronicle: &Chronicle,
     ) {
         let reason: Arc<str> = error.to_string().into();
         if current.refused.as_ref() != Some(&reason) {
             tracing::error!(%reason, "a revision was refused: the last good one is served");
-            chronicle.refused(UNGUARDED);
+            chronicle.refused(error.recorded());
         }
         match current.next(Arc::clone(&current.snapshot), stale, Some(reason)) {
             Ok(same) => self.state.serve(same),
-            Err(error) => tracing::error!(%error, "the policies cannot be read"),
+            Err(error) => tracing::error!(%error, "what is served cannot be served on"),
         }
     }
 }

@@ -37,5 +37,6 @@ pub mod settings;
 pub mod source;
 pub mod state;
 pub mod timer;
+pub mod unserved;
 pub mod uptake;
 pub mod worker;

@@ -9,7 +9,6 @@ use strongroom_core::ambient::Ambient;
 use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::Revision;
 use strongroom_core::name::EnvironmentName;
-use strongroom_core::policy::{Policies, PolicyError};
 use strongroom_core::secret::Secret;
 use strongroom_core::store::{self, SqliteStore, Store, StoreError};
 use strongroom_core::vault::{OpenError, OpenOptions, Trust};
@@ -18,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::StartError;
 use crate::home::Home;
 use crate::settings::Settings;
+use crate::unserved::{self, Unserved};
 
 /// What is needed to open the store again and again.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ pub enum Unusable {
     /// It does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It opens, and the policies of its newest revision do not hold.
+    /// It opens, and its newest revision is not to be served.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Unserved(#[from] Unserved),
 }
 
 impl Unusable {
@@ -60,7 +60,7 @@ impl Unusable {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Open(OpenError::Integrity(_) | OpenError::NotMember) | Self::Policy(_) => true,
+            Self::Open(OpenError::Integrity(_) | OpenError::NotMember) | Self::Unserved(_) => true,
             Self::Open(OpenError::Store(_) | OpenError::Empty { .. }) => false,
         }
     }
@@ -68,7 +68,7 @@ impl Unusable {
     fn without_copy(self, copy: String) -> StartError {
         match self {
             Self::Open(error) => StartError::Open { error, copy },
-            Self::Policy(error) => StartError::Policy { error, copy },
+            Self::Unserved(error) => StartError::Unserved { error, copy },
         }
     }
 }
@@ -140,13 +140,11 @@ impl Source {
         }
     }
 
-    /// A vault whose policies hold; those that are not to be had are found missing later.
+    /// A vault whose newest revision may be served.
     fn guarded(&self, opened: Result<Arc<Vault>, OpenError>) -> Result<Arc<Vault>, Unusable> {
         let vault = opened?;
-        match Policies::of(&vault.snapshot(), &self.environment) {
-            Err(error @ (PolicyError::Text { .. } | PolicyError::TooMany { .. })) => Err(error.into()),
-            _ => Ok(vault),
-        }
+        unserved::check_opened(&vault.snapshot(), &self.environment)?;
+        Ok(vault)
     }
 
     /// Opens the store and nothing else.
@@ -184,7 +182,7 @@ fn may_fall_back(error: &Unusable) -> bool {
     match error {
         Unusable::Open(OpenError::Store(StoreError::Location { .. }) | OpenError::NotMember) => false,
         Unusable::Open(OpenError::Store(_) | OpenError::Empty { .. } | OpenError::Integrity(_))
-        | Unusable::Policy(_) => true,
+        | Unusable::Unserved(_) => true,
     }
 }
 

@@ -11,13 +11,14 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
 use strongroom_core::name::EnvironmentName;
-use strongroom_core::policy::{Decisions, Policies, PolicyError};
+use strongroom_core::policy::{Decisions, Policies};
 use strongroom_core::snapshot::Snapshot;
 
 use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
 use crate::past::Past;
 use crate::settings::{Limits, Settings};
+use crate::unserved::{self, Unserved};
 use crate::uptake::Table;
 
 /// Numbers of requests that are handed out at a time.
@@ -26,6 +27,8 @@ const REQUESTS: u64 = 64;
 /// What is served now: swapped whole, so that one answer never mixes two revisions.
 #[derive(Debug)]
 pub struct Current {
+    /// Whose documents have to be as their schemas say.
+    environment: EnvironmentName,
     /// The verified state.
     pub snapshot: Arc<Snapshot>,
     /// What its policies decide, remembered.
@@ -42,37 +45,56 @@ impl Current {
     /// Serves `snapshot`, guarded by its own policies.
     ///
     /// # Errors
-    /// [`PolicyError`]: what cannot be guarded is not served.
+    /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn first(
         snapshot: Arc<Snapshot>,
         environment: &EnvironmentName,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
-    ) -> Result<Self, PolicyError> {
-        let policies = Arc::new(Policies::of(&snapshot, environment)?);
+    ) -> Result<Self, Unserved> {
+        let policies = Policies::of(&snapshot, environment).map_err(Unserved::from)?;
+        let policies = Arc::new(policies);
+        unserved::check_config(&snapshot, environment, None)?;
         let decisions = Arc::new(Decisions::new(policies));
-        Ok(Self::new(snapshot, decisions, stale_since, refused))
+        Ok(Self::new(
+            environment.clone(),
+            snapshot,
+            decisions,
+            stale_since,
+            refused,
+        ))
     }
 
     /// What is served after this: `snapshot`, guarded by its own policies.
     ///
     /// # Errors
-    /// [`PolicyError`]: what cannot be guarded is not served.
+    /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn next(
         &self,
         snapshot: Arc<Snapshot>,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, Unserved> {
+        let environment = &self.environment;
         let decisions = if Arc::ptr_eq(&snapshot, &self.snapshot) {
             Arc::clone(&self.decisions)
         } else {
-            Arc::new(Decisions::new(self.decisions.policies().renewed(&snapshot)?))
+            let policies = self.decisions.policies().renewed(&snapshot);
+            let policies = policies.map_err(Unserved::from)?;
+            unserved::check_config(&snapshot, environment, Some(&self.snapshot))?;
+            Arc::new(Decisions::new(policies))
         };
-        Ok(Self::new(snapshot, decisions, stale_since, refused))
+        Ok(Self::new(
+            environment.clone(),
+            snapshot,
+            decisions,
+            stale_since,
+            refused,
+        ))
     }
 
     fn new(
+        environment: EnvironmentName,
         snapshot: Arc<Snapshot>,
         decisions: Arc<Decisions>,
         stale_since: Option<Timestamp>,
@@ -83,6 +105,7 @@ impl Current {
             stale_header: stale_since
                 .as_deref()
                 .and_then(|since| HeaderValue::from_str(since).ok()),
+            environment,
             snapshot,
             decisions,
             stale_since,
@@ -151,14 +174,14 @@ impl State {
     /// Serves `environment` of `vault` from now on, through `gate`.
     ///
     /// # Errors
-    /// [`PolicyError`]: what cannot be guarded is not served.
+    /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn new(
         vault: Arc<Vault>,
         environment: EnvironmentName,
         rules: Rules,
         gate: Gate,
         ambient: Ambient,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, Unserved> {
         let freshness = vault.freshness();
         let current = Current::first(
             vault.snapshot(),

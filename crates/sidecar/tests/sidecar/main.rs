@@ -29,6 +29,7 @@ mod audit;
 mod chronicle;
 mod connections;
 mod engine;
+mod fit;
 mod grant;
 mod hardening;
 mod hostile;

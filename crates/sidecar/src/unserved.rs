@@ -1,0 +1,70 @@
+//! What a verified revision must be besides to be served: owns asking whether its policies hold and
+//! its documents are as their schemas say, and why it is not served. It must not know who waits.
+
+use strongroom_core::name::EnvironmentName;
+use strongroom_core::policy::{Policies, PolicyError};
+use strongroom_core::snapshot::{Snapshot, Unfit};
+
+/// Most faults that are said.
+const MAX_SAID: usize = 20;
+
+/// Why a verified revision is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Unserved {
+    /// Its policies do not hold.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Documents are not as their schemas say.
+    #[error("{}", listed(.0))]
+    Config(Vec<Unfit>),
+}
+
+impl Unserved {
+    /// What the audit log says; the log of the process says more.
+    #[must_use]
+    pub fn recorded(&self) -> &'static str {
+        match self {
+            Self::Policy(_) => "the policies of the store's newest revision are not valid",
+            Self::Config(_) => "documents of the store's newest revision are not as their schemas say",
+        }
+    }
+}
+
+fn listed(unfit: &[Unfit]) -> String {
+    let said = unfit.iter().take(MAX_SAID).map(ToString::to_string);
+    let mut said = said.collect::<Vec<_>>().join("; ");
+    if unfit.len() > MAX_SAID {
+        said.push_str("; and more");
+    }
+    said
+}
+
+/// Refuses documents that are not as their schemas say; those that are as `before` had them were asked
+/// then.
+///
+/// # Errors
+/// [`Unserved`].
+pub fn check_config(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    before: Option<&Snapshot>,
+) -> Result<(), Unserved> {
+    let unfit = snapshot.unfit(environment, before).map_err(PolicyError::from)?;
+    if unfit.is_empty() {
+        Ok(())
+    } else {
+        Err(Unserved::Config(unfit))
+    }
+}
+
+/// Refuses what is found wrong when a store is opened; what cannot be asked yet is found missing later.
+///
+/// # Errors
+/// [`Unserved`].
+pub fn check_opened(snapshot: &Snapshot, environment: &EnvironmentName) -> Result<(), Unserved> {
+    match Policies::of(snapshot, environment) {
+        Err(error @ (PolicyError::Text { .. } | PolicyError::TooMany { .. })) => Err(error.into()),
+        Err(_) => Ok(()),
+        Ok(_) => check_config(snapshot, environment, None),
+    }
+}

@@ -1,0 +1,105 @@
+//! Documents that are not as their schemas say, as a member commits them who does not open the
+//! schema: they are not served, and what was served before stays.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use strongroom_core::Vault;
+use strongroom_core::ambient::Ambient;
+use strongroom_core::crypto::identity::Identity;
+use strongroom_core::kind::Kind;
+use strongroom_core::name::{CompartmentName, MemberName};
+use strongroom_core::snapshot::Role;
+use strongroom_core::vault::{Change, Edit, OpenOptions};
+
+use crate::grant::{audit_of, decisions};
+use crate::http::Events;
+use crate::offline::copied;
+use crate::process::{Sidecar, ends, until};
+use crate::scene::{Scene, put};
+
+const SCHEMA: &str = r#"{"properties": {"size": {"type": "integer"}}, "required": ["size"]}"#;
+
+/// `web` in `prod`, whose schema lies in `base`; bob opens `prod` alone.
+fn scene() -> (Scene, Vault) {
+    let scene = Scene::with_token();
+    let bob = Arc::new(Identity::generate(&Ambient::system()).unwrap());
+    scene.commit(vec![Edit::AddMember {
+        name: MemberName::new("bob").unwrap(),
+        public: bob.public(),
+        role: Role::Writer,
+        compartments: vec![CompartmentName::new("prod").unwrap()],
+    }]);
+    scene.commit(vec![
+        put("base", "schema/web", Kind::Schema, SCHEMA.as_bytes()),
+        put("prod", "web", Kind::Config, br#"{"size":1}"#),
+    ]);
+    let bob = Vault::open(Arc::new(scene.store()), bob, OpenOptions::default()).unwrap();
+    (scene, bob)
+}
+
+fn commit(bob: &Vault, document: &str) -> u64 {
+    let change = Change {
+        message: String::new(),
+        edits: vec![put("prod", "web", Kind::Config, document.as_bytes())],
+    };
+    bob.commit(&change).unwrap().revision.0
+}
+
+fn is_served_as_before(sidecar: &Sidecar, revision: u64) {
+    let status = sidecar.status();
+    assert_eq!(status["revision"], revision);
+    let refused = status["refused"].as_str().unwrap();
+    assert_eq!(
+        refused,
+        "web in prod: `size` must be a whole number: give it a value of that type"
+    );
+    let served: Value = serde_json::from_slice(&sidecar.get("/api/v1/configs/web").body).unwrap();
+    assert_eq!(served["value"], r#"{"size":1}"#);
+}
+
+#[test]
+fn a_document_that_does_not_fit_is_not_served_and_what_was_served_stays() {
+    let (scene, bob) = scene();
+    let good = bob.refresh().unwrap().revision().0;
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    commit(&bob, r#"{"size":"canary"}"#);
+    until("it is refused", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    is_served_as_before(&sidecar, good);
+    sidecar.logs("the last good one is served");
+    let mended = commit(&bob, r#"{"size":2}"#);
+    let next = events.next().unwrap();
+    assert_eq!((next.id, next.data["from"].as_u64()), (Some(mended), Some(good)));
+    assert_eq!(sidecar.status()["refused"], Value::Null);
+    let refusals: Vec<_> = decisions(&directory)
+        .into_iter()
+        .filter(|record| record["action"] == "verify")
+        .map(|record| record["reason"].clone())
+        .collect();
+    let reason = json!("documents of the store's newest revision are not as their schemas say");
+    assert_eq!(refusals, [reason]);
+    sidecar.terminate();
+}
+
+#[test]
+fn a_restart_on_what_does_not_fit_serves_the_copy_and_a_first_start_fails() {
+    let (scene, bob) = scene();
+    let good = bob.refresh().unwrap().revision().0;
+    let sidecar = Sidecar::start(&scene, "");
+    scene.vault.refresh().unwrap();
+    copied(&scene);
+    sidecar.kill();
+    commit(&bob, r#"{"size":"canary"}"#);
+    let sidecar = Sidecar::start(&scene, "");
+    is_served_as_before(&sidecar, good);
+    sidecar.terminate();
+    let (code, said) = ends(&scene.settings_named("other", ""), &[]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("`size` must be a whole number"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+}
