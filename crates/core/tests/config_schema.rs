@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
-use strongroom_core::config::{Schema, SchemaError};
+use strongroom_core::config::{Schema, SchemaError, infer};
 
 fn parse(schema: &Value) -> Result<Schema, SchemaError> {
     Schema::parse(schema.to_string().as_bytes())
@@ -195,4 +195,74 @@ fn a_small_stack_is_enough() {
     };
     let small = std::thread::Builder::new().stack_size(512 * 1024);
     small.spawn(check).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_schema_describes_its_keys() {
+    let schema = json!({
+        "allOf": [{"$ref": "#/$defs/base"}],
+        "required": ["pool"],
+        "$defs": {"base": {"properties": {"name": {"type": "string", "title": "What it is called", "deprecated": true}}}},
+        "properties": {
+            "pool": {"type": "object", "required": ["size"], "properties": {
+                "size": {"type": ["integer", "null"], "default": 10, "description": "Connections"},
+                "key": {"secret": true},
+            }},
+            "self": {"$ref": "#"},
+        },
+    });
+    let schema = parse(&schema).unwrap();
+    let fields: Vec<_> = schema
+        .fields()
+        .into_iter()
+        .filter(|field| field.key.names().len() < 3)
+        .collect();
+    let find = |key: &str| {
+        let found = fields.iter().find(|field| field.key.to_string() == key);
+        found.unwrap_or(&fields[0]).clone()
+    };
+    let size = find("pool.size");
+    assert_eq!(
+        (size.types.join(" "), size.required),
+        ("integer null".into(), true)
+    );
+    assert_eq!(
+        (size.default, size.meaning.as_deref()),
+        (Some(json!(10)), Some("Connections"))
+    );
+    assert!(find("pool").required && find("pool.key").secret && !find("self").required);
+    let name = find("name");
+    assert!(name.deprecated && name.meaning.as_deref() == Some("What it is called"));
+    assert!(
+        schema.fields().len() <= 1000,
+        "a schema that holds itself is described without end"
+    );
+    let used = schema.deprecated(&json!({"self": {"self": {"name": 1}}, "name": 2, "x": {"name": 3}}));
+    let used: Vec<_> = used.iter().map(ToString::to_string).collect();
+    assert_eq!(used, ["self.self.name", "name"]);
+}
+
+#[test]
+fn a_schema_is_inferred_that_its_documents_fit() {
+    let one = json!({"name": "canary", "pool": {"size": 1, "wait": 0.5}, "hosts": [{"a": 1}, {"a": "x"}], "n": null});
+    let other = json!({"name": "canary", "pool": {"size": 2}, "hosts": []});
+    let inferred = infer(&[&one, &other]);
+    let schema = parse(&inferred).unwrap();
+    for document in [&one, &other] {
+        assert_eq!(schema.check(document), []);
+    }
+    assert!(!inferred.to_string().contains("canary"), "{inferred}");
+    assert_eq!(inferred["required"], json!(["name", "pool", "hosts"]));
+    assert_eq!(inferred["properties"]["pool"]["required"], json!(["size"]));
+    assert_eq!(
+        told(&inferred, &json!({"name": "x", "pool": {"size": 1}})),
+        ["hosts must be there"]
+    );
+    assert_eq!(
+        told(
+            &inferred,
+            &json!({"name": "x", "pool": {"size": 1, "x": 1}, "hosts": []})
+        ),
+        ["pool.x is not known to the schema"]
+    );
 }

@@ -348,3 +348,80 @@ fn a_new_document_is_toml_and_json_stays_json() {
     let merged: Value = serde_json::from_str(&desk.ok(["get", "eu", "web"])).unwrap();
     assert_eq!(merged, json!({"a": 1, "b": null}));
 }
+
+const SCHEMA: &str = r#"{"type": "object", "required": ["name"], "properties": {
+    "name": {"type": "string", "description": "What it is | called"},
+    "pool": {"type": "object", "properties": {"size": {"type": "integer", "maximum": 100, "default": 10}, "wait": {"deprecated": true}}},
+    "key": {"secret": true}}}"#;
+
+#[test]
+fn documents_are_checked_and_described_by_their_schema() {
+    let desk = desk();
+    let none = desk.ok(["config", "check", "prod", "web"]);
+    assert!(none.contains("no schema governs it"), "{none}");
+    desk.run(["config", "doc", "prod", "web"])
+        .refused(1, "config schema infer prod web");
+    desk.feed(["put", "prod", "schema/web", "--kind", "schema"], SCHEMA)
+        .ok();
+    let told = desk.json(["config", "check", "eu"]);
+    assert_eq!((&told["checked"], &told["unfit"]), (&json!(["web"]), &json!([])));
+    assert_eq!(told["warnings"], json!(["web in eu: `pool.wait` is deprecated"]));
+    let bad = format!("pool.size={CANARY}");
+    let said = desk
+        .run(["config", "set", "eu", "web", &bad, "name=1"])
+        .refused(1, "web in eu: `name` must be a text");
+    assert!(
+        said.contains("web in eu: `pool.size` must be a whole number"),
+        "{said}"
+    );
+    desk.run(["config", "set", "eu", "web", &bad, "--plan"])
+        .refused(1, "must be a whole number");
+    let ran = desk.run(["config", "set", "eu", "web", "pool.wait=5"]);
+    assert!(ran.stderr.contains("`pool.wait` is deprecated"), "{}", ran.stderr);
+    let doc = desk.ok(["config", "doc", "eu", "web"]);
+    for row in [
+        "| `name` | string | yes |  | What it is \\| called | prod (",
+        "| `pool.size` | integer |  | `10` |  | prod (",
+        "| `pool.wait` |  |  |  | **deprecated** | eu (",
+        "| `key` |  |  |  | *secret* |  |",
+    ] {
+        assert!(doc.contains(row), "{row}: {doc}");
+    }
+    assert_eq!(
+        desk.json(["config", "doc", "eu", "web"])["fields"][0]["required"],
+        true
+    );
+}
+
+#[test]
+fn a_stricter_schema_is_refused_and_a_writer_without_it_is_found_by_check() {
+    let desk = desk();
+    let bob = desk.member("bob", "writer", &["eu"]);
+    desk.ok(["config", "set", "eu", "web", "pool.size=90"]);
+    let strict = SCHEMA.replace("100", "50");
+    desk.feed(["put", "prod", "schema/web", "--kind", "schema"], &strict)
+        .refused(1, "web in eu: `pool.size` must be at most 50");
+    desk.feed(["put", "prod", "schema/web", "--kind", "schema"], SCHEMA)
+        .ok();
+    let mut unseeing = desk.command(["config", "set", "eu", "web", "pool.size=200"]);
+    Ran::of(unseeing.env("STRONGROOM_IDENTITY", bob).output().unwrap()).ok();
+    let ran = desk.run(["config", "check", "eu"]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        String::from_utf8_lossy(&ran.stdout).lines().next(),
+        Some("web in eu: `pool.size` must be at most 100: choose a value within the limit")
+    );
+}
+
+#[test]
+fn a_schema_is_inferred_and_put() {
+    let desk = desk();
+    desk.ok(["config", "set", "eu", "web", "more=true"]);
+    let schema = desk.ok(["config", "schema", "infer", "prod", "web", "--also", "eu"]);
+    assert!(!schema.contains("10"), "{schema}");
+    desk.feed(["put", "prod", "schema/web", "--kind", "schema"], &schema)
+        .ok();
+    assert!(desk.ok(["config", "check", "eu"]).contains("1 checked"));
+    desk.run(["config", "set", "prod", "web", "nmae=x"])
+        .refused(1, "`nmae` is not known");
+}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Entry, ReadError, Snapshot};
-use crate::config::{self, Fault, Format, Key, Schema};
+use crate::config::{self, Fault, Format, Key, Schema, SchemaError};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
@@ -70,6 +70,21 @@ impl Snapshot {
             .iter()
             .filter_map(|layer| self.spaces.get(layer)?.entries.get(at.as_str()))
             .find(|entry| entry.kind == Kind::Schema)
+    }
+
+    /// The schema that governs the config at `path`, compiled; an error inside where it is not valid.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn schema(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Option<Result<Schema, SchemaError>>, ReadError> {
+        let Some(entry) = self.schema_entry(environment, path) else {
+            return Ok(None);
+        };
+        Ok(Some(self.own_value(entry)?.expose(Schema::parse)))
     }
 
     /// Whether the environment itself has a layer of the config at `path`, or a schema for it.

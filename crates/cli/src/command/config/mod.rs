@@ -1,9 +1,12 @@
-//! `config get|show|set|unset|edit|import`: documents by their keys. Owns the grammar; each command
+//! `config get|show|set|unset|edit|import|check|doc|schema`: documents by their keys. Owns the grammar; each command
 //! has its own file.
 
+mod check;
+mod doc;
 mod edit;
 mod get;
 mod import;
+mod schema;
 mod set;
 mod show;
 mod written;
@@ -20,6 +23,10 @@ pub(crate) enum Command {
     Unset(set::UnsetArgs),
     Edit(edit::Args),
     Import(import::Args),
+    Check(check::Args),
+    Doc(doc::Args),
+    #[command(subcommand)]
+    Schema(schema::Command),
 }
 
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
@@ -30,5 +37,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Unset(args) => set::unset(&args, context),
         Command::Edit(args) => edit::run(args, context),
         Command::Import(args) => import::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
+        Command::Doc(args) => doc::run(&args, context),
+        Command::Schema(command) => schema::run(&command, context),
     }
 }

@@ -11,6 +11,7 @@ use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 use strongroom_core::vault::{Change, CommitError, Edit, Expect, Put};
 
+use super::check::newly_deprecated;
 use crate::change::{self, ChangeOptions};
 use crate::context::Context;
 use crate::error::CliError;
@@ -120,6 +121,12 @@ pub(super) fn carry_out(
             .map(|after| config::differing(&found.document(), after))
             .unwrap_or_default();
         warn_of_types(&found, after.as_ref(), &differing);
+        if let Some(after) = &after {
+            let entry = (&place.environment, &place.path);
+            for key in newly_deprecated(&found.snapshot, entry, &differing, after) {
+                output::warn(&format!("`{key}` is deprecated by the schema"));
+            }
+        }
         let expect = match (expected, found.own.as_deref()) {
             (Some(version), _) => Expect::Version(version),
             (None, None) => Expect::Absent,

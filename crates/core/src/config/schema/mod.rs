@@ -5,7 +5,9 @@
 
 mod cost;
 mod fault;
+mod field;
 mod form;
+mod infer;
 
 use std::fmt;
 
@@ -16,6 +18,8 @@ use super::DocumentError;
 use super::read::json;
 use cost::Cost;
 pub use fault::Fault;
+pub use field::Field;
+pub use infer::infer;
 
 /// Most faults that are told of one document.
 const MAX_FAULTS: usize = 100;
