@@ -192,3 +192,73 @@ fn a_writer_is_held_to_what_it_opens() {
     assert_eq!(next.unfit(&env("eu"), Some(&snapshot)).unwrap(), []);
     assert_eq!(next.unfit(&env("prod"), None).unwrap(), []);
 }
+
+fn delivered(world: &World, environment: &str) -> String {
+    String::from_utf8(world.get(environment, "web").unwrap()).unwrap()
+}
+
+#[test]
+fn defaults_are_filled_in_where_documents_say_nothing() {
+    let world = world();
+    let defaults = r##"{
+        "required": ["name", "pool"],
+        "properties": {
+            "name": {"type": "string", "default": "web"},
+            "pool": {"default": {}, "properties": {"size": {"type": "integer", "default": 10}, "wait": {"default": 3}}},
+            "self": {"$ref": "#"}, "none": {"default": null}, "list": {"items": {"properties": {"x": {"default": 1}}}}
+        }
+    }"##;
+    world.commit(vec![schema("prod", defaults)]).unwrap();
+    // required keys with defaults need not be there
+    world
+        .commit(vec![config("prod", "# kept\n[pool] # of it\nsize = 20\n")])
+        .unwrap();
+    assert_eq!(
+        delivered(&world, "prod"),
+        "name = \"web\"\n# kept\n[pool] # of it\nsize = 20\nwait = 3\n"
+    );
+    world
+        .commit(vec![config("prod", "list = [{ y = 1 }]\n[self]\nname = 'me'\n")])
+        .unwrap();
+    let typed: serde_json::Value = world.vault.config(&env("prod"), &path("web")).unwrap();
+    let expected = serde_json::json!({
+        "list": [{"y": 1}], "name": "web", "pool": {"size": 10, "wait": 3},
+        "self": {"name": "me", "pool": {"size": 10, "wait": 3}},
+    });
+    assert_eq!(typed, expected);
+    // what a parent says is no gap, and what is unset is one
+    world.commit(vec![config("eu", "[pool]\nwait = 4\n")]).unwrap();
+    let typed: serde_json::Value = world.vault.config(&env("eu"), &path("web")).unwrap();
+    assert_eq!(typed["pool"], serde_json::json!({"size": 10, "wait": 4}));
+    world
+        .commit(vec![
+            config("prod", "[pool]\nsize = 1\n"),
+            config("eu", "pool = { strongroom = 'unset' }\n"),
+        ])
+        .unwrap();
+    let typed: serde_json::Value = world.vault.config(&env("eu"), &path("web")).unwrap();
+    assert_eq!(typed["pool"], serde_json::json!({"size": 10, "wait": 3}));
+    // json can say null
+    let json = put("prod", "web", Kind::Config, Format::Json, b"{}");
+    world.commit(vec![delete("eu", "web")]).unwrap();
+    world.commit(vec![json]).unwrap();
+    let typed: serde_json::Value = world.vault.config(&env("prod"), &path("web")).unwrap();
+    assert_eq!(typed["none"], serde_json::Value::Null);
+    assert!(typed.as_object().unwrap().contains_key("none"));
+    // a default that does not fit is a fault like any other
+    let found = unfit(&world, || {
+        vec![schema(
+            "prod",
+            r#"{"properties": {"x": {"type": "string", "default": 1}}}"#,
+        )]
+    });
+    assert_eq!(
+        told(&found),
+        ["web in prod: `x` must be a text: give it a value of that type"]
+    );
+    // one that has itself in it ends
+    let endless =
+        r##"{"properties": {"a": {"$ref": "#", "default": {}}, "b": {"$ref": "#", "default": {}}}}"##;
+    world.commit(vec![schema("prod", endless)]).unwrap();
+    assert!(delivered(&world, "prod").len() < 100_000);
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use strongroom_core::config::Format;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::snapshot::{Action, Changed, Entry, Snapshot};
+use strongroom_core::snapshot::{Action, Changed, Entry, Snapshot, governed_by};
 
 /// One changed entry, as an environment sees it.
 #[derive(Clone, Debug)]
@@ -35,9 +35,12 @@ pub fn of_changes(
     let layers = layers(old, new, environment);
     let mut changes = BTreeMap::new();
     for item in changed.iter().filter(|item| layers.contains(&item.environment)) {
+        if let Some(change) = by_schema(old, new, environment, item) {
+            changes.insert(change.path.clone(), change);
+        }
         let before = old.entry(environment, &item.path).ok();
         let after = new.entry(environment, &item.path).ok();
-        let merges = |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(|entry| merges(entry));
+        let merges = |entry: &Option<Arc<Entry>>| entry.as_ref().is_some_and(merges);
         let layer_counts = merges(&before) && merges(&after);
         if let Some(change) = compare(before.as_ref(), after.as_ref(), layer_counts) {
             changes.insert(item.path.clone(), change);
@@ -68,6 +71,22 @@ pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentNa
     changes
 }
 
+/// A document whose schema changed may have other defaults.
+fn by_schema(
+    old: &Snapshot,
+    new: &Snapshot,
+    environment: &EnvironmentName,
+    item: &Changed,
+) -> Option<Change> {
+    let path = governed_by(item.kind, &item.path).filter(|_| item.kind == Kind::Schema)?;
+    let (before, after) = (
+        old.entry(environment, &path).ok(),
+        new.entry(environment, &path).ok(),
+    );
+    let governed = before.as_ref().is_some_and(merges) && after.as_ref().is_some_and(merges);
+    compare(before.as_ref(), after.as_ref(), governed)
+}
+
 fn seen(snapshot: &Snapshot, environment: &EnvironmentName) -> BTreeMap<EntryPath, Arc<Entry>> {
     let entries = snapshot.entries(environment, None).unwrap_or_default();
     entries
@@ -76,7 +95,7 @@ fn seen(snapshot: &Snapshot, environment: &EnvironmentName) -> BTreeMap<EntryPat
         .collect()
 }
 
-/// The revisions of every layer of a document, nearest first.
+/// The revisions of every layer of a document, nearest first, and of its schema.
 #[must_use]
 pub fn layer_revisions(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
     let layers = snapshot.layers(environment).unwrap_or_default();
@@ -84,7 +103,9 @@ pub fn layer_revisions(snapshot: &Snapshot, environment: &EnvironmentName, path:
         let entry = snapshot.entry(layer, path).ok()?;
         (entry.environment == *layer).then_some(entry.revision.0)
     });
-    own.collect()
+    // A schema changes what is delivered, by its defaults.
+    let schema = snapshot.schema_entry(environment, path);
+    own.chain(schema.map(|entry| entry.revision.0)).collect()
 }
 
 /// The environments either snapshot reads from.
@@ -95,7 +116,7 @@ fn layers(old: &Snapshot, new: &Snapshot, environment: &EnvironmentName) -> Vec<
 }
 
 /// True when a change of a farther layer can show through this entry.
-fn merges(entry: &Entry) -> bool {
+fn merges(entry: &Arc<Entry>) -> bool {
     entry.kind == Kind::Config && entry.format != Format::Text
 }
 

@@ -21,7 +21,7 @@ pub(crate) use merge::merged_layers;
 pub use merge::{layer, merge, merge_values};
 pub use origin::{Origin, origins};
 pub use read::{check, read};
-pub use schema::{Fault, Field, Schema, SchemaError, infer};
+pub use schema::{Fault, Field, Schema, SchemaError, infer, with_defaults};
 
 #[cfg(test)]
 mod tests {

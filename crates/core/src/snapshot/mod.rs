@@ -33,8 +33,7 @@ pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
     rotation_context, value_context,
 };
-pub use schema::Unfit;
-pub(crate) use schema::governed_by;
+pub use schema::{Unfit, governed_by};
 
 /// An entry as described by its opened metadata; its value stays sealed.
 #[derive(Clone, Debug)]

@@ -116,7 +116,7 @@ impl Snapshot {
             .filter(move |entry| prefix.is_none_or(|prefix| entry.path.is_under(prefix)))
     }
 
-    /// Opens a value; config is merged with its inherited layers.
+    /// Opens a value; config is merged with its inherited layers, and has the defaults of its schema.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -144,6 +144,7 @@ impl Snapshot {
             path: path.clone(),
             problem,
         })?;
+        let value = self.filled(environment, path, (nearest.format, value))?;
         let environment = |(entry, _): &(Arc<Entry>, _)| entry.environment.clone();
         Ok(Reading {
             entry: Arc::clone(nearest),

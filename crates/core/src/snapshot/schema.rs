@@ -47,8 +47,10 @@ impl std::fmt::Display for Unfit {
     }
 }
 
-/// The path of the config that a change of an entry may make fit or unfit.
-pub(crate) fn governed_by(kind: Kind, path: &EntryPath) -> Option<EntryPath> {
+/// The path of the config that a change of an entry may make another one, or unfit: its own, or that of
+/// the document which a schema governs.
+#[must_use]
+pub fn governed_by(kind: Kind, path: &EntryPath) -> Option<EntryPath> {
     match kind {
         Kind::Config => Some(path.clone()),
         Kind::Schema => {
@@ -142,7 +144,8 @@ impl Snapshot {
             };
             return Ok(vec![unfit(path, Some(environment), fault)]);
         }
-        let merged = self.merged_values(environment, path)?;
+        let mut merged = self.merged_values(environment, path)?;
+        schema.fill(&mut merged);
         let faults = schema.check(&merged);
         if faults.is_empty() {
             return Ok(Vec::new());
@@ -219,6 +222,22 @@ impl Snapshot {
         let schema = self.schema_entry(environment, path);
         let of = |entry: &Arc<Entry>| (entry.id, entry.revision);
         Some(schema.into_iter().chain(own).map(of).collect())
+    }
+
+    /// The merged document with the defaults of its schema. What cannot be filled is delivered as it is: who
+    /// serves it has checked it by the same schema.
+    pub(super) fn filled(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+        (format, document): (Format, Vec<u8>),
+    ) -> Result<Vec<u8>, ReadError> {
+        let Some(entry) = self.schema_entry(environment, path) else {
+            return Ok(document);
+        };
+        let schema = self.own_value(entry)?;
+        let filled = schema.expose(|schema| config::with_defaults(format, &document, schema));
+        Ok(filled.ok().flatten().unwrap_or(document))
     }
 
     /// The merged document as JSON has it.

@@ -103,3 +103,32 @@ fn a_restart_on_what_does_not_fit_serves_the_copy_and_a_first_start_fails() {
     assert!(said.contains("`size` must be a whole number"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
+
+#[test]
+fn defaults_are_delivered_and_a_new_one_is_news() {
+    let (scene, _) = scene();
+    let with = |default: u8| {
+        let schema = format!(r#"{{"properties":{{"wait":{{"default":{default}}}}}}}"#);
+        put("base", "schema/web", Kind::Schema, schema.as_bytes())
+    };
+    scene.commit(vec![with(3)]);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    let get = || {
+        let answer = sidecar.get("/api/v1/configs/web");
+        let served: Value = serde_json::from_slice(&answer.body).unwrap();
+        let document: Value = serde_json::from_str(served["value"].as_str().unwrap()).unwrap();
+        (document, answer.header("etag").unwrap().to_owned())
+    };
+    let (document, tag) = get();
+    assert_eq!(document, json!({"size": 1, "wait": 3}));
+    scene.commit(vec![with(4)]);
+    let event = events.next().unwrap();
+    let told = event.data["changes"].as_array().unwrap();
+    assert!(told.iter().any(|change| change["path"] == "web"), "{told:?}");
+    let (document, next) = get();
+    assert_eq!(document, json!({"size": 1, "wait": 4}));
+    assert_ne!(tag, next);
+    sidecar.terminate();
+}

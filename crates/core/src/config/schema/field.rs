@@ -114,7 +114,7 @@ impl Schema {
 }
 
 /// The parts of a schema that hold for the same value in any case.
-fn faces<'a>(root: &'a Value, of: impl IntoIterator<Item = &'a Value>) -> Vec<&'a Value> {
+pub(super) fn faces<'a>(root: &'a Value, of: impl IntoIterator<Item = &'a Value>) -> Vec<&'a Value> {
     let mut known: HashSet<*const Value> = HashSet::new();
     let mut todo: Vec<_> = of.into_iter().collect();
     let mut faces = Vec::new();

@@ -4,6 +4,7 @@
 //! A schema is whole in itself: it refers to nothing but its own parts, by `#` and `#/...`.
 
 mod cost;
+mod default;
 mod fault;
 mod field;
 mod form;
@@ -14,8 +15,8 @@ use std::fmt;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-use super::DocumentError;
 use super::read::json;
+use super::{DocumentError, EditError, Format, KeyEdit, Setting};
 use cost::Cost;
 pub use fault::Fault;
 pub use field::Field;
@@ -95,6 +96,11 @@ impl Schema {
         &self.document
     }
 
+    /// Fills `document` with the defaults that it lacks.
+    pub fn fill(&self, document: &mut Value) {
+        default::fill(&self.document, document);
+    }
+
     /// Everything in `document` that is not as the schema says; at most 100 faults.
     #[must_use]
     pub fn check(&self, document: &Value) -> Vec<Fault> {
@@ -110,6 +116,31 @@ impl Schema {
             .take(MAX_FAULTS)
             .collect()
     }
+}
+
+/// `document` with the defaults of `schema` that it lacks, as it is delivered: with comments and order
+/// kept. A default that TOML cannot say is left out, and so is everything where the schema has none.
+///
+/// # Errors
+/// [`EditError`].
+pub fn with_defaults(format: Format, document: &[u8], schema: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+    const WORD: &[u8] = b"\"default\"";
+    if format == Format::Text || !schema.windows(WORD.len()).any(|window| window == WORD) {
+        return Ok(None);
+    }
+    let missing = default::fill(&json(schema)?, &mut super::layer(format, document)?);
+    let spelled = |value: &Value| match format {
+        Format::Toml => toml::Value::try_from(value).ok().map(|value| value.to_string()),
+        _ => Some(value.to_string()),
+    };
+    let edits: Vec<_> = missing
+        .into_iter()
+        .filter_map(|(key, value)| Some(KeyEdit::Set(key, Setting::value(spelled(&value)?))))
+        .collect();
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    super::edit(format, document, &edits).map(Some)
 }
 
 /// The part of a schema that a reference leads to.
