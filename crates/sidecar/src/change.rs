@@ -61,7 +61,7 @@ pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentNa
     let mut changes: Vec<Change> = paths
         .filter_map(|path| {
             let (before, after) = (before.get(path), after.get(path));
-            let is_merged = after.is_some_and(|entry| merges(entry));
+            let is_merged = after.is_some_and(merges);
             let layers = |snapshot| layer_revisions(snapshot, environment, path);
             let layer_changed = is_merged && layers(old) != layers(new);
             compare(before, after, layer_changed)
