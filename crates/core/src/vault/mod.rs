@@ -28,6 +28,7 @@ mod trust;
 mod unwrapped;
 mod uptake;
 mod verify;
+mod watched;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +47,7 @@ pub use rotation::{MAX_LEASE, Rotate, Rotation, RotationEdit, SKEW};
 pub use trust::{OpenOptions, Trust, TrustError};
 pub use uptake::ReportError;
 pub use verify::Verification;
+pub use watched::ConfigWatch;
 
 use crate::ambient::Ambient;
 use crate::commit::{Role, encode_checkpoint};

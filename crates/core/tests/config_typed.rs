@@ -1,0 +1,132 @@
+//! Config as a type: read, followed, and with a schema that is derived from it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod vault_kit;
+
+use std::sync::Arc;
+
+use strongroom_core::Vault;
+use strongroom_core::config::Format;
+use strongroom_core::snapshot::{Kind, Role};
+use strongroom_core::vault::Edit;
+use vault_kit::*;
+
+/// What the service is configured by.
+#[derive(Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WebConfig {
+    name: String,
+    #[serde(default)]
+    pool: Pool,
+    level: Option<Level>,
+}
+
+#[derive(Debug, Default, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Pool {
+    /// Connections at most.
+    size: u32,
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Info,
+    Debug,
+}
+
+fn config(text: &str) -> Edit {
+    put("prod", "web", Kind::Config, Format::Toml, text.as_bytes())
+}
+
+fn schema(environment: &str) -> Edit {
+    let derived = schemars::schema_for!(WebConfig).to_value().to_string();
+    put(
+        environment,
+        "schema/web",
+        Kind::Schema,
+        Format::Text,
+        derived.as_bytes(),
+    )
+}
+
+#[test]
+fn a_derived_schema_says_what_the_type_says() {
+    let world = World::new();
+    world.commit(vec![schema("prod")]).unwrap();
+    for bad in [
+        "",
+        "name = 1",
+        "name = 'x'\nmore = 1",
+        "name = 'x'\nlevel = 'loud'",
+        "name = 'x'\npool = { size = -1 }",
+        "name = 'x'\npool = { hosts = [1] }",
+    ] {
+        let error = world.commit(vec![config(bad)]).unwrap_err();
+        assert!(error.to_string().contains("web in prod:"), "{bad}: {error}");
+    }
+    world
+        .commit(vec![config("name = 'x'\nlevel = 'debug'\npool = { size = 3 }")])
+        .unwrap();
+    let read: WebConfig = world.vault.config(&env("prod"), &path("web")).unwrap();
+    assert_eq!(
+        (read.name.as_str(), read.pool.size, read.level),
+        ("x", 3, Some(Level::Debug))
+    );
+    // what the derive says of defaults is delivered
+    assert_eq!(read.pool.hosts, Vec::<String>::new());
+}
+
+#[test]
+fn only_what_is_valid_and_new_is_told() {
+    let world = World::new();
+    world
+        .commit(vec![Edit::AddEnvironment {
+            name: env("eu"),
+            parent: Some(env("prod")),
+            compartment: None,
+        }])
+        .unwrap();
+    world
+        .commit(vec![schema("prod"), config("name = 'one'")])
+        .unwrap();
+    // bob opens neither the schema nor the parent's document
+    let bob = world.open(&world.member("bob", Role::Writer, &["eu"])).unwrap();
+    let by_bob = |text: &str| {
+        let edit = put("eu", "web", Kind::Config, Format::Toml, text.as_bytes());
+        bob.commit(&change(vec![edit])).unwrap();
+    };
+    let reader = Arc::new(world.open(&world.identity).unwrap());
+    let mut watch = reader
+        .watch_config::<WebConfig>(&env("eu"), &path("web"))
+        .unwrap();
+    assert_eq!(watch.current().name, "one");
+    let next = |watch: &mut strongroom_core::vault::ConfigWatch<WebConfig>, reader: &Vault| {
+        reader.refresh().unwrap();
+        let value = watch.next_blocking().unwrap();
+        assert_eq!(&value, watch.current());
+        value
+    };
+    // none of these is told: another entry, the same value, and what does not fit
+    let unseen: [&dyn Fn(); 3] = [
+        &|| drop(world.put("eu", "other", b"1")),
+        &|| by_bob("name = 'one' # said once more\n"),
+        &|| by_bob("pool = { size = 'canary' }\n"),
+    ];
+    for commit in unseen {
+        commit();
+        reader.refresh().unwrap();
+        assert_eq!(watch.try_next(), None);
+    }
+    assert_eq!(watch.current().name, "one");
+    by_bob("[pool]\nsize = 2\n");
+    let value = next(&mut watch, &reader);
+    assert_eq!((value.name.as_str(), value.pool.size), ("one", 2));
+    world.commit(vec![config("name = 'two'")]).unwrap();
+    assert_eq!(next(&mut watch, &reader).name, "two");
+    let missing = reader.watch_config::<WebConfig>(&env("prod"), &path("none"));
+    assert!(missing.is_err());
+    drop(reader);
+    assert_eq!(watch.next_blocking(), None);
+}
