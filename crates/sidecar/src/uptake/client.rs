@@ -180,7 +180,7 @@ pub(super) fn together(clients: &[Arc<Client>]) -> Together {
 }
 
 /// The one of the lower revision, at the later time: one of them was still active then.
-fn behind(a: Seen, b: Seen) -> Seen {
+pub(super) fn behind(a: Seen, b: Seen) -> Seen {
     let last = if (b.revision, b.version) < (a.revision, a.version) {
         b
     } else {

@@ -10,6 +10,7 @@
 mod budget;
 mod client;
 mod clients;
+mod earlier;
 mod found;
 mod name;
 mod noted;

@@ -9,7 +9,8 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::store::StoreError;
 use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reported};
 
-use super::found::{Earlier, found, own};
+use super::earlier::Earlier;
+use super::found::{found, own};
 use super::lock;
 use super::writer::BEAT;
 use crate::state::State;
@@ -65,7 +66,7 @@ impl Reports {
             location,
             own: own(state, socket),
             kept: HashMap::new(),
-            earlier: Earlier::new(),
+            earlier: Earlier::default(),
             place: None,
             beat: None,
             epoch: Instant::now(),
@@ -194,16 +195,13 @@ impl Reports {
         let Reported {
             consumer, counter, ..
         } = reported;
-        match consumer.kind {
-            ConsumerKind::Sidecar => {}
-            ConsumerKind::Socket if consumer.presence == Presence::Present => {
-                self.earlier.insert(consumer.name.clone(), consumer);
-            }
-            ConsumerKind::Socket => {}
-            ConsumerKind::Files | ConsumerKind::Process => {
-                self.kept.insert(key(&consumer), Kept { consumer, counter });
-            }
+        match (consumer.kind, consumer.presence) {
+            // of those it was the last to be said
+            (ConsumerKind::Sidecar, _) | (ConsumerKind::Socket, Presence::Ended) => return,
+            (ConsumerKind::Socket, Presence::Present) => self.earlier.take(consumer.clone()),
+            (ConsumerKind::Files | ConsumerKind::Process, _) => {}
         }
+        self.kept.insert(key(&consumer), Kept { consumer, counter });
     }
 }
 

@@ -414,6 +414,121 @@ fn who_confirms_is_to_do_so_over_a_kill_of_the_sidecar() {
 }
 
 #[test]
+fn what_was_read_before_a_restart_is_waited_for_after_it() {
+    let scene = Scene::with_token();
+    scene.secret("web/other", "another");
+    let both = |consumer: &Consumer| consumer.uses.len() == 2;
+    let read_other = |client: &mut Client| {
+        let answer = client.request("GET", "/api/v1/secrets/web/other", &[]).unwrap();
+        assert_eq!(answer.status, 200);
+    };
+    let first = |used: &Use, _: &Consumer| used.read.version.0 == 1;
+    let sidecar = Sidecar::start(&scene, "");
+    read(&mut Client::connect(&sidecar.socket).unwrap());
+    let socket = ConsumerKind::Socket;
+    until_it_has(&scene, socket, "the read is reported", first);
+    sidecar.terminate();
+
+    // it has the first version still, and asks for something else only
+    let sidecar = Sidecar::start(&scene, "");
+    read_other(&mut Client::connect(&sidecar.socket).unwrap());
+    until_it_has(&scene, socket, "both are reported", |used, consumer| {
+        first(used, consumer) && both(consumer)
+    });
+    sidecar.kill();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    read_other(&mut client);
+    sidecar.serves(scene.secret("web/token", "two"));
+    sidecar.serves(scene.secret("web/other", "yet another"));
+    read_other(&mut client);
+    until("the last read is reported", || {
+        let all = reported(&scene, socket);
+        let [one] = all.try_into().ok()?;
+        let one: Consumer = one;
+        let is_newest = |used: &Use| used.read.revision.0 == scene.revision();
+        (both(&one) && one.uses.iter().any(is_newest)).then_some(())
+    });
+    until_it_lags(&scene, socket, Missing::Read);
+
+    read(&mut client);
+    until_all_have_it(&scene);
+}
+
+#[test]
+fn one_of_a_name_that_ended_does_not_end_those_from_before_a_restart() {
+    let scene = Scene::with_token();
+    scene.secret("web/other", "another");
+    let settings = scene.settings("");
+    let text = fs::read_to_string(&settings).unwrap();
+    // where what clients run is seen, too
+    fs::write(&settings, format!("sandbox.files = false\n{text}")).unwrap();
+    let start = || {
+        let sidecar = Sidecar::launch(crate::process::command(&settings), scene.file("web/s.sock"));
+        sidecar.ready();
+        sidecar
+    };
+    let one_that_reads = |sidecar: &Sidecar, what: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "uptake::it_reads_and_stays", "--ignored"])
+            .env("UPTAKE_SOCKET", &sidecar.socket)
+            .env("UPTAKE_PATH", what)
+            .stdout(Stdio::null());
+        Child(command.spawn().unwrap())
+    };
+    let socket = ConsumerKind::Socket;
+    let present = || {
+        let mut all = reported(&scene, socket);
+        all.retain(|one| one.presence == Presence::Present);
+        all
+    };
+    let uses = |count: usize| move |_: &Use, consumer: &Consumer| consumer.uses.len() == count;
+
+    let sidecar = start();
+    let stays = one_that_reads(&sidecar, "web/token");
+    until_it_has(&scene, socket, "it is reported", uses(1));
+    sidecar.kill();
+    let sidecar = start();
+    let ends = one_that_reads(&sidecar, "web/other");
+    until_it_has(&scene, socket, "both are reported", uses(2));
+    drop(ends);
+    until_it_has(&scene, socket, "what it alone read is not", uses(1));
+    sidecar.serves(scene.secret("web/token", "two"));
+    until_it_lags(&scene, socket, Missing::Read);
+
+    // who reads it again counts for all of that name
+    drop(stays);
+    let ends = one_that_reads(&sidecar, "web/token");
+    until_all_have_it(&scene);
+    drop(ends);
+    until("nobody is left", || present().is_empty().then_some(()));
+}
+
+/// A process that is killed when it is dropped.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn it_reads_and_stays() {
+    let socket = std::env::var_os("UPTAKE_SOCKET").unwrap();
+    let path = std::env::var("UPTAKE_PATH").unwrap();
+    let mut client = Client::connect(socket.as_ref()).unwrap();
+    let answer = client
+        .request("GET", &format!("/api/v1/secrets/{path}"), &[])
+        .unwrap();
+    assert_eq!(answer.status, 200);
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+#[test]
 #[ignore = "a process of another test"]
 fn it_reads_and_becomes_another() {
     let socket = std::env::var_os("UPTAKE_SOCKET").unwrap();
