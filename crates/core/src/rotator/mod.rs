@@ -22,7 +22,7 @@ use crate::snapshot::Entry;
 pub(crate) use account::Account;
 pub use account::AccountError;
 pub use drive::{DriveError, Driver, End, How};
-pub use due::due;
+pub use due::{Standing, StandingError, due};
 pub use lock::{Lock, LockError};
 pub use named::{LABEL, Named, PlanTrouble};
 pub use reported::Reports;

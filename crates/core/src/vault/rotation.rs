@@ -104,7 +104,7 @@ pub struct Rotation {
 
 impl Rotation {
     /// The rotation that is at work on an entry of `snapshot`.
-    pub(super) fn of(snapshot: &Snapshot, entry: &Entry) -> Result<Option<Self>, ReadError> {
+    pub(crate) fn of(snapshot: &Snapshot, entry: &Entry) -> Result<Option<Self>, ReadError> {
         let Some(marks) = entry.marks.as_ref() else {
             return Ok(None);
         };

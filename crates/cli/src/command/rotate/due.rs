@@ -3,8 +3,7 @@
 use serde_json::json;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::rotator::{self, LABEL, Named};
-use strongroom_core::snapshot::Kind;
+use strongroom_core::rotator::{Standing, StandingError};
 
 use super::several::Several;
 use super::{Options, drive};
@@ -91,23 +90,19 @@ pub(crate) fn overdue(opened: &Opened, only: Option<&EnvironmentName>) -> Result
     }
     let secrets: Vec<_> = snapshot
         .all_entries()
-        .filter(|entry| entry.kind == Kind::Secret && only.is_none_or(|only| *only == entry.environment))
-        .filter(|entry| entry.is_rotating() || entry.labels.contains_key(LABEL))
+        .filter(|entry| Standing::is_of(entry) && only.is_none_or(|only| *only == entry.environment))
         .collect();
     let oldest = secrets.iter().map(|entry| entry.revision).min();
     let times = oldest.map(|oldest| opened.vault.times(oldest)).transpose()?;
     let times = times.unwrap_or_default();
     let mut found = Vec::new();
     for entry in secrets {
-        let what = match opened.vault.rotation(&entry.environment, &entry.path) {
-            Err(error) => Some(What::Unknown(error.into())),
-            Ok(Some(rotation)) => rotation.is_left(now).then_some(What::Left),
-            Ok(None) => match Named::of(&snapshot, &entry.environment, &entry.path) {
-                Err(error) => Some(What::Unknown(drive::no_plan(error))),
-                Ok(named) => rotator::due(&times, entry, &named.plan)
-                    .filter(|due| *due <= now)
-                    .map(What::Since),
-            },
+        let what = match Standing::of(&snapshot, entry, &times) {
+            Err(StandingError::Rotation(error)) => Some(What::Unknown(error.into())),
+            Err(StandingError::Plan(error)) => Some(What::Unknown(drive::no_plan(error))),
+            Ok(Standing::Running(rotation)) => rotation.is_left(now).then_some(What::Left),
+            Ok(Standing::Due(due)) => (due <= now).then_some(What::Since(due)),
+            Ok(Standing::Unscheduled) => None,
         };
         found.extend(what.map(|what| Overdue {
             environment: entry.environment.clone(),
