@@ -220,6 +220,19 @@ fn sockets_clocks_crypto_and_storage_stay_where_they_belong() {
 }
 
 #[test]
+fn the_text_of_metrics_is_written_in_one_place() {
+    let src = workspace().join("crates/sidecar/src");
+    let mut homes = Vec::new();
+    for file in sources(&src) {
+        let text = fs::read_to_string(&file).unwrap();
+        if !writes(&text, &["prometheus_client"]).is_empty() {
+            homes.push(module_path(&src, &file).join("::"));
+        }
+    }
+    assert_eq!(homes, ["serve::metrics"]);
+}
+
+#[test]
 fn confined_words_are_found() {
     assert_eq!(
         writes("use a::b;\nuse tokio::net::UnixStream;", &["tokio", "net"]),

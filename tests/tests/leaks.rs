@@ -113,6 +113,11 @@ fn a_value_is_found_where_it_was_asked_for_and_nowhere_else() {
         clean(target, &sidecar.get(target).body);
     }
 
+    clean(
+        "metrics",
+        &http::get(&sidecar.socket(), "/metrics", &[]).unwrap().body,
+    );
+
     // what describes, and what fails, on the command line
     for arguments in [
         &["list", "prod"][..],

@@ -2,6 +2,7 @@
 //! attested, policy decides, the decision is in the audit log, and only then there is a [`Grant`],
 //! without which nothing is opened. It must not know HTTP, and opens nothing itself.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -161,6 +162,7 @@ impl Refused {
 pub struct Gate {
     sink: Option<Arc<Sink>>,
     strangers: Strangers,
+    denied: AtomicU64,
 }
 
 /// Records of strangers in one second.
@@ -168,11 +170,14 @@ const STRANGERS: u32 = 64;
 
 /// How many there were in this second.
 #[derive(Debug, Default)]
-struct Strangers(Mutex<Option<(Instant, u32)>>);
+struct Strangers {
+    lately: Mutex<Option<(Instant, u32)>>,
+    all: AtomicU64,
+}
 
 impl Strangers {
     fn has_room(&self) -> bool {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, count) = match *counted {
             Some((since, count)) if since.elapsed() < Duration::from_secs(1) => (since, count),
             _ => (Instant::now(), 0),
@@ -189,6 +194,7 @@ impl Gate {
         Self {
             sink,
             strangers: Strangers::default(),
+            denied: AtomicU64::new(0),
         }
     }
 
@@ -210,7 +216,7 @@ impl Gate {
         if is_allowed(decision) {
             return self.release(Grant::of(entry), std::slice::from_ref(&record));
         }
-        self.tell(&record);
+        self.deny(&record);
         Err(Refused::denied(action, question, entry, decision))
     }
 
@@ -230,7 +236,7 @@ impl Gate {
         if is_allowed(decision) {
             return self.release((), std::slice::from_ref(&record));
         }
-        self.tell(&record);
+        self.deny(&record);
         Err(Refused::denied(action, question, entry, decision))
     }
 
@@ -239,7 +245,7 @@ impl Gate {
     pub fn refuse(&self, question: &Question<'_>, entry: &Entry) -> Refused {
         let action = Action::read_of(entry.kind);
         let denial = policy::Decision::default();
-        self.tell(&question.record(action, entry, Some(&denial)));
+        self.deny(&question.record(action, entry, Some(&denial)));
         Refused::denied(action, question, entry, Some(&denial))
     }
 
@@ -298,9 +304,26 @@ impl Gate {
     /// Records that somebody was not let in; of many at a time only some, so that whoever may do
     /// nothing cannot fill the disk.
     pub fn stranger(&self, record: &Record<'_>) {
+        self.strangers.all.fetch_add(1, Ordering::Relaxed);
         if self.strangers.has_room() {
             self.tell(record);
         }
+    }
+
+    /// How often policy denied what was asked for, and how often who asks was not let in.
+    #[must_use]
+    pub fn denials(&self) -> (u64, u64) {
+        let strangers = &self.strangers.all;
+        (
+            self.denied.load(Ordering::Relaxed),
+            strangers.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Counts and records a denial. All threads count in one place: it is no way to be quick.
+    fn deny(&self, record: &Record<'_>) {
+        self.denied.fetch_add(1, Ordering::Relaxed);
+        self.tell(record);
     }
 
     /// Records what nothing waits for.

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Every plaintext passes [`read`], and nothing does without a [`grant`]: attested, decided by policy,
-//! recorded. Threads: one runs the listener and signals, a few serve
-//! connections, one follows the store, one injects, one keeps, one reports.
+//! recorded; but for policies, and for the plans that [`schedule`] has core count. Threads: one runs the
+//! listener and signals, a few serve connections, one follows the store, one injects, one keeps, one
+//! reports, one counts rotations.
 
 pub mod args;
 pub mod asker;
@@ -32,10 +33,12 @@ pub mod peer;
 pub mod read;
 pub mod reload;
 pub mod run;
+pub mod schedule;
 pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod state;
+pub mod tally;
 pub mod timer;
 pub mod unserved;
 pub mod uptake;

@@ -23,6 +23,7 @@ use crate::mirror::Mirror;
 use crate::notify::Manager;
 use crate::peer::Attestor;
 use crate::reload::Reload;
+use crate::schedule::Schedule;
 use crate::settings::{Settings, Surroundings};
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Rules, State};
@@ -122,6 +123,7 @@ pub fn run(
     )
     .start()
     .map_err(system("start the reporting thread"))?;
+    Schedule::start(Arc::clone(&state)).map_err(system("start the thread that counts rotations"))?;
     let workers = Workers::start(count, &state, runtime.handle()).map_err(system("start a worker"))?;
     let sidecar = Sidecar {
         injector: Arc::clone(&injector),

@@ -17,7 +17,9 @@ use strongroom_core::snapshot::Snapshot;
 use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
 use crate::past::Past;
+use crate::schedule::Schedule;
 use crate::settings::{Limits, Settings};
+use crate::tally::Tallies;
 use crate::unserved::{self, Unserved};
 use crate::uptake::Table;
 
@@ -33,7 +35,9 @@ pub struct Current {
     pub snapshot: Arc<Snapshot>,
     /// What its policies decide, remembered.
     pub decisions: Arc<Decisions>,
-    /// Since when the store is out of reach, in RFC 3339.
+    /// Since when the store is out of reach,
+    pub stale_at: Option<Timestamp>,
+    /// and that in RFC 3339.
     pub stale_since: Option<Arc<str>>,
     /// Why the store's newest revision was refused.
     pub refused: Option<Arc<str>>,
@@ -100,8 +104,10 @@ impl Current {
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
     ) -> Self {
-        let stale_since: Option<Arc<str>> = stale_since.map(|since| since.to_string().into());
+        let stale_at = stale_since;
+        let stale_since: Option<Arc<str>> = stale_at.map(|since| since.to_string().into());
         Self {
+            stale_at,
             stale_header: stale_since
                 .as_deref()
                 .and_then(|since| HeaderValue::from_str(since).ok()),
@@ -141,6 +147,15 @@ impl Rules {
     }
 }
 
+/// What is injected somewhere, for those who ask.
+#[derive(Clone, Debug)]
+pub struct Injected {
+    /// How far it is.
+    pub shown: wire::Injection,
+    /// How often it failed.
+    pub failures: u64,
+}
+
 /// Shared by all threads.
 pub struct State {
     environment: EnvironmentName,
@@ -154,8 +169,13 @@ pub struct State {
     started: Timestamp,
     requests: AtomicU64,
     ready: AtomicBool,
-    injections: Mutex<Vec<wire::Injection>>,
+    /// When the newest revision was refused first, in milliseconds; 0 while it is served.
+    refused_at: AtomicU64,
+    injections: Mutex<Vec<Injected>>,
     uptake: Table,
+    schedule: Schedule,
+    /// What workers count.
+    pub tallies: Tallies,
     /// Past snapshots.
     pub past: Past,
     /// How many watchers are connected.
@@ -190,6 +210,7 @@ impl State {
             freshness.refused,
         )?;
         let started = ambient.now();
+        let refused_at = current.refused.as_ref().map_or(0, |_| started.0);
         Ok(Self {
             environment,
             vault: ArcSwap::new(vault),
@@ -202,8 +223,11 @@ impl State {
             // requests of another run of this sidecar have other numbers
             requests: AtomicU64::new(started.0 << 20),
             ready: AtomicBool::new(false),
+            refused_at: AtomicU64::new(refused_at),
             injections: Mutex::default(),
             uptake: Table::default(),
+            schedule: Schedule::default(),
+            tallies: Tallies::default(),
             past: Past::default(),
             watchers: AtomicU64::new(0),
         })
@@ -266,7 +290,21 @@ impl State {
 
     /// Serves something else from now on.
     pub fn serve(&self, current: Current) {
+        let refused_at = match (&current.refused, self.refused_at.load(Ordering::Relaxed)) {
+            (None, _) => 0,
+            (Some(_), 0) => self.now().0,
+            (Some(_), since) => since,
+        };
+        self.refused_at.store(refused_at, Ordering::Relaxed);
         self.current.store(Arc::new(current));
+        self.schedule.ring();
+    }
+
+    /// Since when the newest revision is refused.
+    #[must_use]
+    pub fn refused_at(&self) -> Option<Timestamp> {
+        let since = self.refused_at.load(Ordering::Relaxed);
+        (since > 0).then_some(Timestamp(since))
     }
 
     /// The open vault.
@@ -309,17 +347,23 @@ impl State {
         &self.uptake
     }
 
-    /// What is injected, for `status`.
+    /// How rotations stand.
     #[must_use]
-    pub fn injections(&self) -> Vec<wire::Injection> {
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// What is injected.
+    #[must_use]
+    pub fn injections(&self) -> Vec<Injected> {
         self.injections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Replaces what `status` shows of injections.
-    pub fn set_injections(&self, injections: Vec<wire::Injection>) {
+    /// Replaces what is shown of injections.
+    pub fn set_injections(&self, injections: Vec<Injected>) {
         *self.injections.lock().unwrap_or_else(PoisonError::into_inner) = injections;
     }
 }

@@ -138,8 +138,9 @@ impl Keeper {
             .filter(|(_, count)| *count > 0)
             .collect();
         for (name, count) in dropped {
+            self.log.dropped.fetch_add(count, Ordering::Relaxed);
             let body = note("dropped", Some(count), Some(name));
-            let _ = self.log.write(&mut writer, std::iter::once(body.as_slice()));
+            let _ = self.log.note(&mut writer, &body);
         }
     }
 
@@ -148,10 +149,7 @@ impl Keeper {
         self.count_dropped();
         let mut writer = self.log.lock();
         let stopped = note("stopped", None, None);
-        let closed = self
-            .log
-            .write(&mut writer, std::iter::once(stopped.as_slice()))
-            .is_ok()
+        let closed = self.log.note(&mut writer, &stopped).is_ok()
             && writer.sign(Tick::now()).and_then(|()| writer.flush()).is_ok();
         writer.is_closed = true;
         // whoever queued meanwhile is told

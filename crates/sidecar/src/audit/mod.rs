@@ -19,7 +19,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use sink::{Attempt, Sink};
+pub use sink::{Attempt, Figures, Sink};
 pub use strongroom_core::audit::{Durability, Files, Medium, Rest};
 pub use ticket::Pending;
 pub use trouble::Trouble;

@@ -85,6 +85,11 @@ impl Queue {
         self.count.load(Ordering::SeqCst) == 0
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Everything that waits and is still wanted.
     pub(super) fn take(&self) -> Vec<Item> {
         let mut waiting = self.waiting();

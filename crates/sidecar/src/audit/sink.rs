@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -41,6 +41,19 @@ thread_local! {
 pub struct Sink {
     log: Arc<Log>,
     keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Numbers of a log since the start of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Records that are in the log; heads and notes are none.
+    pub written: u64,
+    /// Answers whose records are not.
+    pub refused: u64,
+    /// Answers whose records wait to be written.
+    pub waiting: usize,
+    /// Lines that syslog or standard output did not take, as far as that was looked at.
+    pub dropped: u64,
 }
 
 /// What became of a record so far.
@@ -167,6 +180,8 @@ impl Sink {
             stopped: AtomicBool::new(false),
             is_due: AtomicBool::new(false),
             troubles: Arc::new(troubles),
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             keeper: OnceLock::new(),
         });
         let keeper = Keeper::start(Arc::clone(&log))?;
@@ -200,6 +215,17 @@ impl Sink {
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         self.log.troubles.current()
+    }
+
+    /// Numbers since the start.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            written: self.log.written.load(Ordering::Relaxed),
+            refused: self.log.troubles.all_refused(),
+            waiting: self.log.queue.len(),
+            dropped: self.log.dropped.load(Ordering::Relaxed),
+        }
     }
 
     /// Where the log is written.
@@ -245,6 +271,10 @@ pub(super) struct Log {
     /// The sink's thread has something to do besides writing.
     pub(super) is_due: AtomicBool,
     pub(super) troubles: Arc<Troubles>,
+    /// Records; changed only by who has the writer.
+    written: AtomicU64,
+    /// Lines that second sinks did not take.
+    pub(super) dropped: AtomicU64,
     keeper: OnceLock<Thread>,
 }
 
@@ -371,8 +401,25 @@ impl Log {
         }
     }
 
+    /// Writes records.
+    fn write<'a>(
+        &self,
+        writer: &mut Writer,
+        bodies: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<u64, AuditError> {
+        let mut count = 0;
+        let seq = self.lines(writer, bodies.inspect(|_| count += 1))?;
+        self.written.fetch_add(count, Ordering::Relaxed);
+        Ok(seq)
+    }
+
+    /// Writes what is no record.
+    pub(super) fn note(&self, writer: &mut Writer, body: &[u8]) -> Result<u64, AuditError> {
+        self.lines(writer, std::iter::once(body))
+    }
+
     /// Writes, and tells when an outage is over.
-    pub(super) fn write<'a>(
+    fn lines<'a>(
         &self,
         writer: &mut Writer,
         bodies: impl Iterator<Item = &'a [u8]>,

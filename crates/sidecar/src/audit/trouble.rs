@@ -30,7 +30,10 @@ pub(super) struct Troubles {
     now: Mutex<Option<Since>>,
     /// Whether there is one; changed only with `now`.
     is_any: AtomicBool,
+    /// Answers without a record since the last outage,
     refused: AtomicU64,
+    /// and ever.
+    all_refused: AtomicU64,
 }
 
 impl Troubles {
@@ -41,6 +44,7 @@ impl Troubles {
             now: Mutex::default(),
             is_any: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            all_refused: AtomicU64::new(0),
         }
     }
 
@@ -59,6 +63,7 @@ impl Troubles {
     /// A record was refused.
     pub(super) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        self.all_refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A record was not written in time.
@@ -93,6 +98,11 @@ impl Troubles {
     /// How many records were refused since the last outage.
     pub(super) fn count(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many were refused since the start.
+    pub(super) fn all_refused(&self) -> u64 {
+        self.all_refused.load(Ordering::Relaxed)
     }
 
     /// Records are written again. Returns how many were refused.

@@ -21,7 +21,7 @@ use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
 use crate::bell::Bell;
 use crate::read;
 use crate::settings::{Files, Process, Selection, Settings};
-use crate::state::State;
+use crate::state::{Injected, State};
 use leash::Leash;
 
 /// Pauses between attempts.
@@ -140,6 +140,9 @@ struct Delivery<T> {
     target: T,
     since: Option<(u64, Timestamp)>,
     problem: Option<String>,
+    /// What is wrong, that it is known of itself or not.
+    shown: Option<String>,
+    failures: u64,
 }
 
 impl<T: Target> Delivery<T> {
@@ -148,12 +151,20 @@ impl<T: Target> Delivery<T> {
             target,
             since: None,
             problem: None,
+            shown: None,
+            failures: 0,
         }
     }
 
     fn deliver(&mut self, state: &State, snapshot: &Snapshot, now: Timestamp) {
         let result = self.target.deliver(state, snapshot);
         let report = self.target.report();
+        let shown = result.as_ref().err().or(report.problem.as_ref());
+        // what a process does in its own time fails once, however often it is looked at
+        if result.is_err() || (shown.is_some() && shown != self.shown.as_ref()) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        self.shown = shown.cloned();
         if let Err(problem) = &result
             && self.problem.as_ref() != Some(problem)
         {
@@ -201,14 +212,18 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn shown(&self) -> wire::Injection {
+    fn shown(&self) -> Injected {
         let report = self.target.report();
-        wire::Injection {
+        let shown = wire::Injection {
             kind: report.kind.to_owned(),
             target: report.target,
             revision: report.revision,
             since: self.since.map(|(_, since)| since.to_string()),
             problem: self.problem.clone().or(report.problem),
+        };
+        Injected {
+            shown,
+            failures: self.failures,
         }
     }
 }
@@ -264,9 +279,9 @@ impl Inside {
 
     fn show(&self) {
         let files = self.files.iter().map(Delivery::shown);
-        let shown: Vec<wire::Injection> = files.chain(self.process.iter().map(Delivery::shown)).collect();
+        let shown: Vec<Injected> = files.chain(self.process.iter().map(Delivery::shown)).collect();
         self.state
-            .set_ready(self.state.is_ready() || shown.iter().all(|one| one.revision.is_some()));
+            .set_ready(self.state.is_ready() || shown.iter().all(|one| one.shown.revision.is_some()));
         self.state.set_injections(shown);
         let environment = self.state.environment();
         let snapshot = &self.state.current().snapshot;

@@ -39,7 +39,14 @@ pub async fn accept(
         let accepted = match listener.accept().await {
             Ok((stream, _)) => {
                 let limits = state.rules().limits;
-                admit(stream, attestor, quota, limits.connections_per_uid, workers)
+                let admitted = admit(&stream, attestor, quota, limits.connections_per_uid);
+                // before it is closed: who sees that sees it counted
+                let admitted = admitted.inspect_err(|_| state.tallies.refused());
+                admitted.and_then(|(peer, permit)| {
+                    let stream = stream.into_std().map_err(NotAdmitted::System)?;
+                    workers.hand_over(Accepted { stream, peer, permit });
+                    Ok(())
+                })
             }
             Err(error) => Err(NotAdmitted::System(error)),
         };
@@ -80,18 +87,15 @@ impl From<Unaccepted> for NotAdmitted {
 }
 
 fn admit(
-    stream: UnixStream,
+    stream: &UnixStream,
     attestor: &Arc<Attestor>,
     quota: &Arc<Quota>,
     per_uid: usize,
-    workers: &Workers,
-) -> Result<(), NotAdmitted> {
-    let peer = Peer::of(&stream, attestor)?;
+) -> Result<(Peer, Permit), NotAdmitted> {
+    let peer = Peer::of(stream, attestor)?;
     let uid = peer.uid;
     let permit = quota.admit(uid, per_uid).ok_or(NotAdmitted::TooMany { uid })?;
-    let stream = stream.into_std().map_err(NotAdmitted::System)?;
-    workers.hand_over(Accepted { stream, peer, permit });
-    Ok(())
+    Ok((peer, permit))
 }
 
 /// Clients that are refused for who they are: told, but not as often as they like to try.

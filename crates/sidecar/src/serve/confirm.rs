@@ -32,10 +32,10 @@ impl Service {
     pub(super) fn confirm(&self, request: Request<Incoming>, known: Known) -> Reply {
         let service = self.clone();
         Reply::Later(Box::pin(async move {
-            let id = known.request;
+            let seen = known.seen;
             let response = service.confirmed(request, known).await;
             service.connection.touch();
-            service.finished(false, id, response.unwrap_or_else(Refusal::into_response))
+            service.finished(seen, response.unwrap_or_else(Refusal::into_response))
         }))
     }
 
@@ -57,7 +57,7 @@ impl Service {
         let current = Arc::clone(&self.state.current());
         let entry = self.confirmable(&current, &confirmation)?;
         let question = Question {
-            request: Some(known.request),
+            request: Some(known.seen.request),
             ..self.state.question(&current, &asker, &current.snapshot)
         };
         let verdict = self.state.gate().permit(&question, Action::Confirm, &entry);

@@ -37,19 +37,26 @@ pub(super) enum Answered {
     Record(Recording),
 }
 
-/// What is known of a request, and what waiting has brought.
-pub(super) struct Known {
+/// What is known of a request as soon as it comes.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
     pub(super) request: RequestId,
     pub(super) is_head: bool,
+    /// The number of its address ([`Route::place`]).
+    pub(super) place: usize,
+}
+
+/// What is known of a request, and what waiting has brought.
+pub(super) struct Known {
+    pub(super) seen: Seen,
     pub(super) asker: Option<Arc<Asker>>,
     pub(super) then: Option<Arc<Then>>,
 }
 
 impl Known {
-    pub(super) fn of(request: RequestId, is_head: bool) -> Self {
+    pub(super) fn of(seen: Seen) -> Self {
         Self {
-            request,
-            is_head,
+            seen,
             asker: None,
             then: None,
         }
@@ -72,20 +79,14 @@ pub(super) enum Wanted {
 
 impl Service {
     /// Answers after waiting for what is missing.
-    pub(super) fn later(
-        &self,
-        is_head: bool,
-        request: Request<Incoming>,
-        known: Known,
-        first: Answered,
-    ) -> Reply {
+    pub(super) fn later(&self, request: Request<Incoming>, known: Known, first: Answered) -> Reply {
         let service = self.clone();
         let in_progress = InProgress::new(&self.connection);
         Reply::Later(Box::pin(async move {
             let _in_progress = in_progress;
-            let id = known.request;
+            let seen = known.seen;
             let response = service.wait(&request, known, first).await;
-            service.finished(is_head, id, response.unwrap_or_else(Refusal::into_response))
+            service.finished(seen, response.unwrap_or_else(Refusal::into_response))
         }))
     }
 

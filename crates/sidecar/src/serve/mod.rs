@@ -12,6 +12,7 @@ mod identity;
 mod json;
 mod later;
 mod list;
+mod metrics;
 mod openapi;
 mod reply;
 mod ring;

@@ -24,7 +24,8 @@ pub(super) fn document() -> Response<Body> {
         description = "What a sidecar answers on its Unix socket, over HTTP/1.1 and HTTP/2. Who asks is known from the kernel."
     ),
     paths(
-        secret, config, flag, entries, values, status, whoami, watch, confirm, openapi, healthz, readyz
+        secret, config, flag, entries, values, status, whoami, watch, confirm, openapi, healthz, readyz,
+        metrics
     ),
     components(schemas(wire::RevisionEvent, wire::LaggedEvent))
 )]
@@ -216,4 +217,15 @@ described! {
         )
     )]
     readyz;
+
+    /// Numbers for who watches over the sidecar
+    ///
+    /// OpenMetrics text. No label has the name of an entry.
+    #[utoipa::path(get, path = "/metrics", tag = "sidecar",
+        responses(
+            (status = 200, description = "The numbers", content((String = "application/openmetrics-text"))),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+        )
+    )]
+    metrics;
 }

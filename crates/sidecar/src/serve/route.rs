@@ -34,6 +34,8 @@ pub enum Route<'a> {
     Healthz,
     /// Whether everything was delivered.
     Readyz,
+    /// Numbers for who watches over it.
+    Metrics,
 }
 
 impl Route<'static> {
@@ -51,6 +53,7 @@ impl Route<'static> {
         ("/api/v1/openapi.json", Self::OpenApi),
         ("/healthz", Self::Healthz),
         ("/readyz", Self::Readyz),
+        ("/metrics", Self::Metrics),
     ];
 }
 
@@ -62,6 +65,7 @@ impl<'a> Route<'a> {
             return match path {
                 "/healthz" => Some(Self::Healthz),
                 "/readyz" => Some(Self::Readyz),
+                "/metrics" => Some(Self::Metrics),
                 _ => None,
             };
         };
@@ -80,6 +84,27 @@ impl<'a> Route<'a> {
                 "openapi.json" => Some(Self::OpenApi),
                 _ => None,
             },
+        }
+    }
+
+    /// The number of the address of `path`, by which its answers are counted: that of its template, one
+    /// more for what is none.
+    pub(super) fn place(path: &'a str) -> usize {
+        match Self::of(path) {
+            Some(Self::Entry(Kind::Secret, _)) => 0,
+            Some(Self::Entry(Kind::Config, _)) => 1,
+            Some(Self::Entry(..)) => 2,
+            Some(Self::Entries) => 3,
+            Some(Self::Values) => 4,
+            Some(Self::Status) => 5,
+            Some(Self::Whoami) => 6,
+            Some(Self::Watch) => 7,
+            Some(Self::Confirm) => 8,
+            Some(Self::OpenApi) => 9,
+            Some(Self::Healthz) => 10,
+            Some(Self::Readyz) => 11,
+            Some(Self::Metrics) => 12,
+            None => Route::TEMPLATES.len(),
         }
     }
 
@@ -112,7 +137,13 @@ impl<'a> Route<'a> {
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
-            Self::Confirm | Self::Status | Self::Whoami | Self::OpenApi | Self::Healthz | Self::Readyz => &[],
+            Self::Confirm
+            | Self::Status
+            | Self::Whoami
+            | Self::OpenApi
+            | Self::Healthz
+            | Self::Readyz
+            | Self::Metrics => &[],
         }
     }
 
@@ -188,4 +219,18 @@ pub struct Query {
     pub kind: Option<Kind>,
     /// The version that this label points at.
     pub label: Option<Label>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_is_counted_in_its_own_place() {
+        for (place, (template, _)) in Route::TEMPLATES.iter().enumerate() {
+            assert_eq!(Route::place(template), place, "{template}");
+        }
+        assert_eq!(Route::place("/nowhere"), Route::TEMPLATES.len());
+        assert!(Route::TEMPLATES.len() < crate::tally::PLACES);
+    }
 }

@@ -20,18 +20,19 @@ use super::body::{Body, Handover, Watching};
 use super::feed::Feed;
 use super::heads::Told;
 use super::identity::{Identity, Standing};
-use super::later::{Answered, Known, Recording, Wanted};
+use super::later::{Answered, Known, Recording, Seen, Wanted};
 use super::reply::Reply;
 use super::ring::View;
 use super::route::{Query, Route};
 use super::said::Said;
 use super::taken::Taken;
-use super::{confirm, list, openapi, status, value};
+use super::{confirm, list, metrics, openapi, status, value};
 use crate::asker::Asker;
 use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
 use crate::read;
 use crate::state::{Current, Rules, State};
+use crate::tally::Tally;
 use crate::worker::{Connection, InProgress};
 
 /// Answers the requests of one connection.
@@ -41,6 +42,8 @@ pub struct Service {
     pub state: Arc<State>,
     /// Where its worker's watchers get their events.
     pub feed: Arc<Feed>,
+    /// Where its worker counts.
+    pub tally: Arc<Tally>,
     /// Who asks.
     pub peer: Peer,
     /// Its connection.
@@ -91,27 +94,39 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let is_head = request.method() == Method::HEAD;
-        let known = Known::of(self.own.numbers.next(&self.state), is_head);
+        let seen = Seen {
+            request: self.own.numbers.next(&self.state),
+            is_head,
+            place: Route::place(request.uri().path()),
+        };
+        let known = Known::of(seen);
         if request.method() == Method::POST && request.uri().path() == confirm::PATH {
             return self.confirm(request, known);
         }
         let response = match self.answer(&request, &known) {
             Ok(Answered::Now(response)) => response,
-            Ok(later) => return self.later(is_head, request, known, later),
+            Ok(later) => return self.later(request, known, later),
             Err(refusal) => refusal.into_response(),
         };
         self.connection.touch();
-        Reply::now(self.finished(is_head, known.request, response))
+        Reply::now(self.finished(seen, response))
     }
 }
 
 impl Service {
     /// Answers `peer` on `connection`.
     #[must_use]
-    pub fn new(state: Arc<State>, feed: Arc<Feed>, peer: Peer, connection: Arc<Connection>) -> Self {
+    pub fn new(
+        state: Arc<State>,
+        feed: Arc<Feed>,
+        tally: Arc<Tally>,
+        peer: Peer,
+        connection: Arc<Connection>,
+    ) -> Self {
         Self {
             state,
             feed,
+            tally,
             peer,
             connection,
             handover: Arc::default(),
@@ -142,6 +157,7 @@ impl Service {
             Route::OpenApi => openapi::document(),
             Route::Healthz => status::healthz(),
             Route::Readyz => status::readyz(&asked, &self.state)?,
+            Route::Metrics => metrics::metrics(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
             Route::Confirm => return Err(Refusal::only_post()),
             Route::Watch | Route::Entry(..) | Route::Entries | Route::Values => {
@@ -160,7 +176,7 @@ impl Service {
                         request.version(),
                         query,
                         asker,
-                        known.request,
+                        known.seen.request,
                     )));
                 }
                 return self.read(&asked, route, &query, asker, known);
@@ -215,7 +231,7 @@ impl Service {
         let snapshot = then.map_or(&current.snapshot, |then| &then.snapshot);
         let decisions = then.map(|then| then.decisions(current.decisions.policies()));
         let mut question = Question {
-            request: Some(known.request),
+            request: Some(known.seen.request),
             ..self.state.question(current, asker, snapshot)
         };
         if let Some(decisions) = &decisions {
@@ -224,7 +240,7 @@ impl Service {
         }
         // what was, and what is not current, is nobody's uptake
         let is_taken =
-            then.is_none() && !known.is_head && query.label.is_none_or(|label| label == Label::Current);
+            then.is_none() && !known.seen.is_head && query.label.is_none_or(|label| label == Label::Current);
         let gate = self.state.gate();
         let wanted = match route {
             Route::Entry(kind, path) => {
@@ -314,16 +330,12 @@ impl Service {
     }
 
     /// The answer as it is sent.
-    pub(super) fn finished(
-        &self,
-        is_head: bool,
-        request: RequestId,
-        mut response: Response<Body>,
-    ) -> Response<Body> {
+    pub(super) fn finished(&self, seen: Seen, mut response: Response<Body>) -> Response<Body> {
+        self.tally.answered(seen.place, response.status().as_u16());
         if self.state.gate().sink().is_some() {
-            answer::name_request(&mut response, request);
+            answer::name_request(&mut response, seen.request);
         }
-        without_body(is_head, response)
+        without_body(seen.is_head, response)
     }
 
     /// Records that somebody asks who is not let in.
@@ -354,7 +366,7 @@ impl Service {
             decision: Decision::Deny,
             reason: Some(reason),
             policies: &[],
-            request: Some(known.request),
+            request: Some(known.seen.request),
         });
     }
 

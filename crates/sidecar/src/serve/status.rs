@@ -24,7 +24,7 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         started: state.started().to_string(),
         entries: snapshot.entries(asked.environment, None)?.len() as u64,
         watchers: state.watchers.load(Ordering::Relaxed),
-        injections: state.injections(),
+        injections: state.injections().into_iter().map(|one| one.shown).collect(),
         unreported: state.uptake().problem(),
         audit: state.gate().sink().map(|sink| {
             let trouble = sink.trouble();

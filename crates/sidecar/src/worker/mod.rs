@@ -30,6 +30,7 @@ use crate::serve::feed::Feed;
 use crate::serve::{self, Protocol, Served, Service, Update};
 use crate::settings::Limits;
 use crate::state::State;
+use crate::tally::Tally;
 
 /// An accepted connection on its way to a worker.
 #[derive(Debug)]
@@ -95,6 +96,7 @@ impl Workers {
                 feed: Feed::new(state.current().snapshot.revision().0),
                 clock: Arc::default(),
                 ticks: Arc::clone(&ticks),
+                tally: state.tallies.add(&load),
                 load: Arc::clone(&load),
                 connections: Vec::new(),
             };
@@ -181,6 +183,7 @@ struct Inside {
     feed: Arc<Feed>,
     clock: Arc<Clock>,
     ticks: Arc<Ticks>,
+    tally: Arc<Tally>,
     load: Arc<AtomicUsize>,
     connections: Vec<std::sync::Weak<Connection>>,
 }
@@ -247,6 +250,7 @@ impl Inside {
         self.clock.refresh();
         let Accepted { stream, peer, permit } = accepted;
         let counted = Counted(Arc::clone(&self.load), permit);
+        self.tally.connected();
         let stream = match UnixStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => {
@@ -263,6 +267,7 @@ impl Inside {
         let service = Service::new(
             Arc::clone(&self.state),
             Arc::clone(&self.feed),
+            Arc::clone(&self.tally),
             peer.clone(),
             Arc::clone(&connection),
         );

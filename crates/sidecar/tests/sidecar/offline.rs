@@ -24,13 +24,13 @@ use crate::scene::{Scene, put};
 /// Everything SQLite keeps for one database.
 const PARTS: [&str; 3] = ["store.db", "store.db-wal", "store.db-shm"];
 
-fn take_away(scene: &Scene) {
+pub fn take_away(scene: &Scene) {
     for part in PARTS {
         let _ = std::fs::rename(scene.file(part), scene.file(format!("{part}.away")));
     }
 }
 
-fn bring_back(scene: &Scene) {
+pub fn bring_back(scene: &Scene) {
     for part in PARTS.iter().rev() {
         let _ = std::fs::rename(scene.file(format!("{part}.away")), scene.file(part));
     }
