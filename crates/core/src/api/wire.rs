@@ -296,9 +296,26 @@ pub struct Status {
     /// Why it is not reported beside the store who uses which version; null while it is.
     #[serde(default)]
     pub unreported: Option<String>,
+    /// How the secrets it serves stand with their rotations.
+    #[serde(default)]
+    pub rotations: Rotations,
     /// Its audit log; null when the settings want none.
     #[serde(default)]
     pub audit: Option<Audit>,
+}
+
+/// How many of the secrets that are served stand how with their rotations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rotations {
+    /// One runs.
+    pub running: u64,
+    /// One was left behind by who ran it.
+    pub left_behind: u64,
+    /// The next one is overdue.
+    pub overdue: u64,
+    /// It is not known: the plan or the record cannot be read.
+    pub unknown: u64,
 }
 
 /// The body that is sent to `confirm`: one of version and revision.

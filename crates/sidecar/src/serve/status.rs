@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use hyper::Response;
-use strongroom_core::api::wire::{Audit, Status};
+use strongroom_core::api::wire::{Audit, Rotations, Status};
 
 use super::answer::{self, Refusal};
 use super::body::Body;
@@ -26,6 +26,7 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
         watchers: state.watchers.load(Ordering::Relaxed),
         injections: state.injections().into_iter().map(|one| one.shown).collect(),
         unreported: state.uptake().problem(),
+        rotations: rotations(state),
         audit: state.gate().sink().map(|sink| {
             let trouble = sink.trouble();
             Audit {
@@ -36,6 +37,17 @@ pub(super) fn status(asked: &Asked<'_>, state: &State) -> Result<Response<Body>,
     });
     answer::name_revision(&mut response, current.snapshot.revision(), current);
     Ok(response)
+}
+
+fn rotations(state: &State) -> Rotations {
+    let found = state.schedule().at(state.now());
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Rotations {
+        running: number(found.running),
+        left_behind: number(found.left),
+        overdue: number(found.overdue),
+        unknown: number(found.unknown),
+    }
 }
 
 /// Answers that the process lives.

@@ -265,6 +265,7 @@ fn rotations_that_run_or_are_overdue_show() {
     };
     scene.commit(vec![plan("1s")]);
     until_it_is(&sidecar, &of("overdue"), 1.0);
+    assert_eq!(sidecar.status()["rotations"]["overdue"], 1);
     // a revision that changes nothing of it leaves it as it is
     sidecar.serves(scene.secret("web/token", "two"));
     until_it_is(&sidecar, &of("overdue"), 1.0);
@@ -291,6 +292,7 @@ fn rotations_that_run_or_are_overdue_show() {
     };
     scene.vault.rotate(edit, "by hand").unwrap();
     until_it_is(&sidecar, &of("running"), 1.0);
+    assert_eq!(sidecar.status()["rotations"]["running"], 1);
     scene.commit(vec![Edit::Rotate(RotationEdit {
         environment: environment("prod"),
         path: path("web/password"),
