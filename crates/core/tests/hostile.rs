@@ -22,7 +22,7 @@ use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::{Hash, MemberId, Revision, Version};
 use strongroom_core::snapshot::Role;
 use strongroom_core::store::{AppendError, Head, MemoryStore, Store, StoreError, StoredCommit, StoredObject};
-use strongroom_core::vault::{Break, CommitError, Edit, Event, Expect, OpenError, OpenOptions, Trust};
+use strongroom_core::vault::{Break, CommitError, Edit, Event, Expect, OpenError, OpenOptions, Scope, Trust};
 use vault_kit::*;
 
 fn walk(chain: &[StoredCommit]) -> State {
@@ -193,7 +193,7 @@ fn the_past_leads_to_what_is_known_or_is_refused() {
     world.store.tamper(|c, o, _| (*c, *o) = (chain, objects));
     let then = Revision(fork_at as u64 + 1);
     assert_eq!(refused(vault.at(then)), Break::BrokenChain);
-    let back = vault.rollback(Some((&env("prod"), &path("a"))), then);
+    let back = vault.rollback(&Scope::entry(env("prod"), path("a")), then);
     assert!(matches!(back, Err(CommitError::Open(OpenError::Integrity(_)))));
 }
 
@@ -264,16 +264,16 @@ fn a_rollback_never_widens_who_opens_a_value() {
     world.commit(vec![delete("prod", "k")]).unwrap();
     let gone = world.vault.snapshot().revision();
     world.put("prod", "k", b"for all");
-    let back = world.vault.rollback(None, then).unwrap();
+    let back = world.vault.rollback(&Scope::default(), then).unwrap();
     assert!(matches!(
         world.vault.commit(&back),
         Err(CommitError::Invalid { .. })
     ));
     assert_eq!(world.get("prod", "k").unwrap(), b"for all");
     // Once it is gone again, it comes back to where it was.
-    let back = world.vault.rollback(None, gone).unwrap();
+    let back = world.vault.rollback(&Scope::default(), gone).unwrap();
     world.vault.commit(&back).unwrap();
-    let back = world.vault.rollback(None, then).unwrap();
+    let back = world.vault.rollback(&Scope::default(), then).unwrap();
     world.vault.commit(&back).unwrap();
     let entry = world.vault.snapshot().entry(&env("prod"), &path("k")).unwrap();
     assert_eq!(entry.compartment, compartment("narrow"));

@@ -13,7 +13,7 @@ use strongroom_core::crypto::seal::{Context, Purpose};
 use strongroom_core::id::{Hash, Version};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Action, Kind, Label, ReadError, Role};
-use strongroom_core::vault::{Break, Change, CommitError, Edit, Expect, LabelEdit, Receipt, Relabel};
+use strongroom_core::vault::{Break, Change, CommitError, Edit, Expect, LabelEdit, Receipt, Relabel, Scope};
 use vault_kit::{World, change, env, expose, path};
 
 const AT: &str = "web/password";
@@ -143,7 +143,7 @@ fn no_value_has_two_labels() {
     // Rolling back would deliver what `retire` then ends at the target.
     let back = world
         .vault
-        .rollback(Some((&env("prod"), &path(AT))), first)
+        .rollback(&Scope::entry(env("prod"), path(AT)), first)
         .unwrap();
     assert!(invalid(world.vault.commit(&back)).contains("take it back"));
     commit(Relabel::Retire).unwrap();

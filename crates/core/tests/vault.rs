@@ -16,7 +16,7 @@ use strongroom_core::config::Format;
 use strongroom_core::id::Version;
 use strongroom_core::snapshot::{Action, Kind, ReadError, Role};
 use strongroom_core::store::{Fault, MemoryStore};
-use strongroom_core::vault::{CommitError, Edit, Event, Expect, OpenError, OpenOptions};
+use strongroom_core::vault::{CommitError, Edit, Event, Expect, OpenError, OpenOptions, Scope};
 use vault_kit::*;
 
 #[test]
@@ -318,12 +318,12 @@ fn history_rollback_and_reading_at_a_revision() {
 
     let back = world
         .vault
-        .rollback(Some((&env("prod"), &path("x"))), first)
+        .rollback(&Scope::entry(env("prod"), path("x")), first)
         .unwrap();
     world.vault.commit(&back).unwrap();
     assert_eq!(world.get("prod", "x").unwrap(), b"1");
     assert_eq!(world.get("prod", "y").unwrap(), b"1");
-    let back = world.vault.rollback(None, first).unwrap();
+    let back = world.vault.rollback(&Scope::default(), first).unwrap();
     let receipt = world.vault.commit(&back).unwrap();
     assert_eq!(receipt.changes.len(), 1);
     assert!(world.get("prod", "y").is_err());
@@ -334,7 +334,7 @@ fn history_rollback_and_reading_at_a_revision() {
     assert!(matches!(
         world
             .vault
-            .rollback(Some((&env("prod"), &path("nothing"))), first),
+            .rollback(&Scope::entry(env("prod"), path("nothing")), first),
         Err(CommitError::Read(ReadError::NoEntry { .. }))
     ));
 }

@@ -1,9 +1,10 @@
-//! `history`: the commits that changed an entry, or anything.
+//! `history`: the commits that changed an entry, a part, or anything.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use strongroom_core::vault::{Past, PastLabels};
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::vault::{Past, PastLabels, Paths, Scope};
 
 use crate::change::{ChangedJson, changed_line};
 use crate::context::{Context, OptionalTarget};
@@ -14,7 +15,8 @@ use crate::output::{CHANGED, FAINT, STRONG, harmless};
 const EXAMPLES: &str = "\
 Examples:
   strongroom history
-  strongroom history prod web/database/password --limit 5";
+  strongroom history prod web/database/password --limit 5
+  strongroom history --environment prod --prefix web";
 
 /// Show who changed what, newest first
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,12 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     target: OptionalTarget,
+    /// Only what was done to entries of this environment
+    #[arg(long, short = 'e', value_name = "ENV")]
+    environment: Option<EnvironmentName>,
+    /// Only what was done to the entry at this path and those below it
+    #[arg(long, short = 'p', value_name = "PATH")]
+    prefix: Option<EntryPath>,
     /// Show at most this many commits
     #[arg(long, value_name = "N", default_value = "50")]
     limit: usize,
@@ -109,22 +117,7 @@ impl From<&Past> for PastJson {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let entry = args.target.resolve(context)?;
-    let opened = open::reader(&context.settings)?;
-    let wanted = entry.as_ref().map(|(environment, path)| (environment, path));
-    let mut past = opened.vault.history(wanted, args.limit)?;
-    if let Some((environment, path)) = wanted {
-        if past.is_empty() {
-            // Says which of the two names is wrong, or that there never was such an entry.
-            opened.vault.snapshot().entry(environment, path)?;
-        }
-        for past in &mut past {
-            past.changes
-                .retain(|changed| changed.environment == *environment && changed.path == *path);
-            past.labels
-                .retain(|labels| labels.environment == *environment && labels.path == *path);
-        }
-    }
+    let past = found(args, context)?;
     let mut text = String::new();
     for past in &past {
         let message = harmless(&past.message);
@@ -147,4 +140,40 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     context
         .output
         .answer(&serde_json::json!({"commits": commits}), &text)
+}
+
+fn found(args: &Args, context: &Context) -> Result<Vec<Past>, CliError> {
+    let entry = args.target.resolve(context)?;
+    if args.environment.is_some() || args.prefix.is_some() {
+        if entry.is_some() {
+            return Err(CliError::usage(
+                "either one entry, ENV PATH, or a part, --environment ENV --prefix PATH",
+            ));
+        }
+        let opened = open::reader(&context.settings)?;
+        if let Some(environment) = &args.environment {
+            opened.vault.snapshot().layers(environment)?;
+        }
+        let scope = Scope {
+            environment: args.environment.clone(),
+            paths: args.prefix.clone().map_or(Paths::All, Paths::Under),
+        };
+        return Ok(opened.vault.history_within(&scope, args.limit)?);
+    }
+    let opened = open::reader(&context.settings)?;
+    let wanted = entry.as_ref().map(|(environment, path)| (environment, path));
+    let mut past = opened.vault.history(wanted, args.limit)?;
+    if let Some((environment, path)) = wanted {
+        if past.is_empty() {
+            // Says which of the two names is wrong, or that there never was such an entry.
+            opened.vault.snapshot().entry(environment, path)?;
+        }
+        for past in &mut past {
+            past.changes
+                .retain(|changed| changed.environment == *environment && changed.path == *path);
+            past.labels
+                .retain(|labels| labels.environment == *environment && labels.path == *path);
+        }
+    }
+    Ok(past)
 }

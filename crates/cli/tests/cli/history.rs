@@ -142,9 +142,9 @@ fn rollback_is_a_new_commit_of_one_entry_or_all() {
     desk.run(["rollback", "prod", "web/a", "--to", "99"])
         .refused(1, "there is no revision 99");
     desk.run(["rollback", "--to", "3"])
-        .refused(2, "one entry, ENV PATH, or everything");
+        .refused(2, "one entry, ENV PATH, a part");
     desk.run(["rollback", "prod", "web/a", "--all", "--to", "3"])
-        .refused(2, "one entry, ENV PATH, or everything");
+        .refused(2, "one entry, ENV PATH, a part");
     desk.run(["rollback", "prod", "never/was", "--to", "3"])
         .refused(1, "there is no entry");
 }
@@ -173,4 +173,111 @@ fn one_version_or_one_revision_is_read_back() {
         .refused(1, "there is no revision 99");
     desk.run(["get", "prod", "web/a", "--at", "3", "--version", "1"])
         .refused(2, "cannot be used with");
+}
+
+#[test]
+fn rollback_of_a_part_leaves_the_rest() {
+    let desk = Desk::new();
+    desk.ok(["environment", "add", "dev"]);
+    for (environment, path) in [
+        ("prod", "web"),
+        ("prod", "web/a"),
+        ("prod", "webs"),
+        ("dev", "web/a"),
+    ] {
+        desk.put(environment, path, "old");
+    }
+    let then = desk.json(["status"])["revision"].to_string();
+    for (environment, path) in [
+        ("prod", "web"),
+        ("prod", "web/a"),
+        ("prod", "webs"),
+        ("dev", "web/a"),
+    ] {
+        desk.put(environment, path, "new");
+    }
+    desk.put("prod", "web/late", "new");
+    let before = desk.json(["status"])["revision"].as_u64().unwrap();
+    desk.ok(["rollback", "-e", "prod", "--prefix", "web", "--to", &then]);
+    assert_eq!(desk.json(["status"])["revision"], before + 1, "one commit");
+    for (environment, path, value) in [
+        ("prod", "web", "old"),
+        ("prod", "web/a", "old"),
+        ("prod", "webs", "new"),
+        ("dev", "web/a", "new"),
+    ] {
+        assert_eq!(desk.ok(["get", environment, path]), value, "{environment} {path}");
+    }
+    desk.run(["get", "prod", "web/late"])
+        .refused(1, "there is no entry");
+    desk.ok(["rollback", "--environment", "prod", "--to", &then]);
+    assert_eq!(desk.ok(["get", "prod", "webs"]), "old");
+    assert_eq!(desk.ok(["get", "dev", "web/a"]), "new");
+    let again = desk.ok(["rollback", "--environment", "prod", "--to", &then]);
+    assert!(again.contains("nothing to change"), "{again}");
+    desk.run(["rollback", "-e", "prod", "-p", "no", "--to", &then])
+        .refused(1, "nothing of that is there");
+    desk.run(["rollback", "-e", "nope", "--to", &then])
+        .refused(1, "there is no environment");
+    desk.run(["rollback", "-p", "web", "--to", &then])
+        .refused(2, "no environment is named");
+    desk.run(["rollback", "prod", "web", "-p", "web", "--to", &then])
+        .refused(2, "one entry, ENV PATH, a part");
+    desk.run(["rollback", "--all", "-e", "prod", "--to", &then])
+        .refused(2, "one entry, ENV PATH, a part");
+}
+
+#[test]
+fn a_rollback_of_a_part_is_held_to_schemas() {
+    let desk = Desk::new();
+    desk.feed(["config", "import", "prod", "web"], "size = 'many'\n")
+        .ok();
+    let then = desk.json(["status"])["revision"].to_string();
+    desk.ok(["config", "set", "prod", "web", "size=1"]);
+    let schema = r#"{"properties": {"size": {"type": "integer"}}}"#;
+    desk.feed(["put", "prod", "schema/web", "--kind", "schema"], schema)
+        .ok();
+    desk.run(["rollback", "-e", "prod", "-p", "web", "--to", &then])
+        .refused(1, "`size` must be a whole number");
+    // With the schema, which was not there then, it goes back whole.
+    desk.ok(["rollback", "-e", "prod", "--to", &then]);
+    assert_eq!(desk.ok(["config", "get", "prod", "web", "size"]), "many\n");
+    desk.run(["show", "prod", "schema/web"])
+        .refused(1, "there is no entry");
+}
+
+#[test]
+fn history_of_a_part_has_that_alone() {
+    let desk = Desk::new();
+    desk.ok(["environment", "add", "dev"]);
+    desk.put("prod", "web/a", "1");
+    desk.put("dev", "web/a", "1");
+    desk.put("prod", "webs", "1");
+    desk.write("both.json", r#"{"web": {"a": "2"}, "other": "2"}"#);
+    desk.ok(["import", "prod", "--file", "both.json"]);
+    desk.ok(["delete", "prod", "web/a"]);
+    let told = |arguments: &[&str]| -> Vec<String> {
+        let commits = desk.json(arguments.iter().copied())["commits"].clone();
+        let line = |past: &serde_json::Value| {
+            let changes = past["changes"].as_array().unwrap().iter();
+            let names = changes
+                .map(|change| format!("{} {}", change["environment"], change["path"]).replace('"', ""));
+            format!("{}: {}", past["revision"], names.collect::<Vec<_>>().join(", "))
+        };
+        commits.as_array().unwrap().iter().map(line).collect()
+    };
+    assert_eq!(
+        told(&["history", "-e", "prod", "-p", "web"]),
+        ["8: prod web/a", "7: prod web/a", "4: prod web/a"]
+    );
+    assert_eq!(told(&["history", "-e", "dev"]), ["5: dev web/a"]);
+    assert_eq!(
+        told(&["history", "--prefix", "web", "--limit", "2"]),
+        ["8: prod web/a", "7: prod web/a"]
+    );
+    assert!(told(&["history", "-e", "prod", "-p", "no"]).is_empty());
+    desk.run(["history", "-e", "nope"])
+        .refused(1, "there is no environment");
+    desk.run(["history", "prod", "web/a", "-e", "prod"])
+        .refused(2, "either one entry");
 }

@@ -7,6 +7,7 @@ use super::Vault;
 use super::change::{Change, Edit, Expect, Put};
 use super::error::{CommitError, OpenError};
 use super::load::{self, Objects, Walk};
+use super::scope::{Paths, Scope};
 use crate::ambient::Timestamp;
 use crate::commit::{Break, Checked, Commit, EntryChange, IntegrityError, Link, State, decode};
 use crate::crypto::seal::Context;
@@ -49,7 +50,7 @@ pub struct PastLabels {
 }
 
 /// Commits read at a time.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 impl Vault {
     /// The verified state at a past revision. Recent ones are at hand; older ones are replayed from
@@ -193,7 +194,7 @@ impl Vault {
     }
 
     /// Opens the names in commits.
-    fn describe(&self, now: &Snapshot, commits: &[Commit]) -> Result<Vec<Past>, OpenError> {
+    pub(super) fn describe(&self, now: &Snapshot, commits: &[Commit]) -> Result<Vec<Past>, OpenError> {
         let keyring = now.keyring();
         let store = now.state().store();
         let mut wanted: HashMap<Hash, (EntryChange, Revision)> = HashMap::new();
@@ -273,31 +274,31 @@ impl Vault {
             .unwrap_or_default()
     }
 
-    /// The change that sets one entry (or with `None` every entry this identity opens) back to
-    /// what it was at `revision`, for [`Vault::commit`].
+    /// The change that sets the entries of `scope` that this identity opens back to what they were at
+    /// `revision`, for [`Vault::commit`]. What was not there then is deleted.
     ///
     /// # Errors
-    /// [`CommitError`].
-    pub fn rollback(
-        &self,
-        entry: Option<(&EnvironmentName, &EntryPath)>,
-        revision: Revision,
-    ) -> Result<Change, CommitError> {
+    /// [`CommitError`], also where nothing of `scope` is there, now or then.
+    pub fn rollback(&self, scope: &Scope, revision: Revision) -> Result<Change, CommitError> {
         let now = self.snapshot();
         let then = self.at(revision)?;
         let mut change = Change {
             message: format!("rollback to revision {revision}"),
             edits: Vec::new(),
         };
-        let concerns = |each: &Entry| {
-            entry.is_none_or(|(environment, path)| each.environment == *environment && each.path == *path)
-        };
-        if let Some((environment, path)) = entry {
-            let known = |snapshot: &Snapshot| snapshot.all_entries().any(|entry| concerns(entry));
-            if !known(&now) && !known(&then) {
-                // For its error: the environment or the entry is not there.
-                now.entry(environment, path)?;
+        let concerns = |each: &Entry| scope.holds(&each.environment, &each.path);
+        let known = |snapshot: &Snapshot| snapshot.all_entries().any(|entry| concerns(entry));
+        if *scope != Scope::default() && !known(&now) && !known(&then) {
+            // For its error: the environment or the entry is not there.
+            if let Some(environment) = &scope.environment {
+                now.layers(environment)?;
+                if let Paths::One(path) = &scope.paths {
+                    now.entry(environment, path)?;
+                }
             }
+            return Err(CommitError::Invalid {
+                problem: format!("nothing of that is there, neither now nor at revision {revision}"),
+            });
         }
         let mut before: BTreeMap<_, _> = now
             .all_entries()
