@@ -7,6 +7,7 @@ mod checkup;
 mod command;
 mod conflict;
 mod context;
+mod differing;
 mod dotenv;
 mod editor;
 mod error;

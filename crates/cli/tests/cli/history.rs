@@ -119,6 +119,58 @@ fn diff_names_what_changed_and_never_a_value() {
 }
 
 #[test]
+fn diff_of_environments_names_what_each_has_itself() {
+    let desk = Desk::new();
+    desk.ok(["environment", "add", "base"]);
+    desk.ok(["environment", "add", "staging", "--parent", "base"]);
+    desk.feed(["config", "import", "base", "inherited"], "a = 1\n")
+        .ok();
+    for (environment, text) in [
+        ("staging", format!("a = 1\nb = '{CANARY}1'\nold = 1\n")),
+        ("prod", format!("a = 1\nb = '{CANARY}2'\nnew = 1\n")),
+    ] {
+        desk.feed(["config", "import", environment, "web"], text).ok();
+        desk.feed(["config", "import", environment, "same"], "x = 1\n")
+            .ok();
+    }
+    desk.put("staging", "both/equal", CANARY);
+    desk.put("prod", "both/equal", CANARY);
+    desk.put("staging", "both/other", CANARY);
+    desk.put("prod", "both/other", format!("{CANARY} and longer"));
+    desk.put("staging", "only/staging", CANARY);
+    desk.put("prod", "only/prod", CANARY);
+    desk.put("staging", "kinds", CANARY);
+    desk.feed(["config", "import", "prod", "kinds"], "a = 1\n").ok();
+    let told = desk.ok(["diff", "staging", "prod"]);
+    assert_eq!(
+        told,
+        "~ kinds  (secret, and a config)\n+ only/prod  (secret)\n- only/staging  (secret)\n~ web  (config)\n    \
+         ~ b\n    - old\n    + new\n"
+    );
+    let json = desk.json(["diff", "staging", "prod", "--prefix", "web"]);
+    assert_eq!(
+        json["entries"],
+        serde_json::json!([{"path": "web", "from": "config", "to": "config", "keys": ["~ b", "- old", "+ new"]}])
+    );
+    assert!(
+        !desk
+            .json(["diff", "staging", "prod"])
+            .to_string()
+            .contains(CANARY)
+    );
+    assert_eq!(desk.ok(["diff", "prod", "prod"]), "no difference\n");
+    for mixed in [
+        &["diff", "prod"][..],
+        &["diff", "3", "prod"],
+        &["diff", "prod", "3"],
+    ] {
+        desk.run(mixed).refused(2, "two revisions or two environments");
+    }
+    desk.run(["diff", "prod", "nope"])
+        .refused(1, "there is no environment");
+}
+
+#[test]
 fn rollback_is_a_new_commit_of_one_entry_or_all() {
     let desk = desk();
     desk.ok(["rollback", "prod", "web/a", "--to", "3"]);

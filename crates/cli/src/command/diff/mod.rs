@@ -1,45 +1,67 @@
-//! `diff`: what changed between two revisions. Redacted: names, sizes and the keys of documents,
-//! never a value.
+//! `diff`: what changed between two revisions, or is different in two environments. Redacted: names,
+//! sizes and the keys of documents, never a value.
+
+mod environments;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
-use strongroom_core::config::{self, Format};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::snapshot::{Action, Entry, Kind, Snapshot};
+use strongroom_core::snapshot::{Action, Entry, Snapshot};
 
 use crate::change::action_word;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{ADDED, CHANGED, FAINT, REMOVED};
-use crate::{open, tree};
+use crate::{differing, open};
 
 const EXAMPLES: &str = "\
-Values are never shown. For config documents and flags the keys that differ are named.
+Values are never shown. For config documents, flags and schemas the keys that differ are named. Of two
+environments, what each has itself is compared; of a secret only whether it is there.
 
 Examples:
   strongroom diff 17              # from revision 17 to now
-  strongroom diff 17 21 --environment prod --prefix web";
+  strongroom diff 17 21 --environment prod --prefix web
+  strongroom diff staging prod    # + is only in prod, - only in staging";
 
-/// Compare two revisions, without showing values
+/// Compare two revisions or two environments, without showing values
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The earlier revision
+    /// The earlier revision, or an environment; a number is a revision
     #[arg(value_name = "FROM")]
-    from: Revision,
-    /// The later revision [default: the current one]
+    from: Side,
+    /// The later revision [default: the current one], or the other environment
     #[arg(value_name = "TO")]
-    to: Option<Revision>,
+    to: Option<Side>,
     /// Only entries of this environment
     #[arg(long, short = 'e', value_name = "ENV")]
     environment: Option<EnvironmentName>,
     /// Only the entry at this path and those below it
     #[arg(long, short = 'p', value_name = "PATH")]
     prefix: Option<EntryPath>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone)]
+enum Side {
+    Revision(Revision),
+    Environment(EnvironmentName),
+}
+
+impl FromStr for Side {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(revision) = text.parse() {
+            return Ok(Self::Revision(revision));
+        }
+        let name = EnvironmentName::new(text).map_err(|error| error.to_string())?;
+        Ok(Self::Environment(name))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -65,9 +87,22 @@ struct DifferenceJson {
 type Entries = BTreeMap<(EnvironmentName, EntryPath), Arc<Entry>>;
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let (from, to) = match (&args.from, &args.to) {
+        (Side::Revision(from), None) => (*from, None),
+        (Side::Revision(from), Some(Side::Revision(to))) => (*from, Some(*to)),
+        (Side::Environment(from), Some(Side::Environment(to))) if args.environment.is_none() => {
+            return environments::run((from, to), args.prefix.as_ref(), context);
+        }
+        _ => {
+            return Err(
+                CliError::usage("what is compared is two revisions or two environments")
+                    .hint("`diff REV [REV] --environment ENV` compares one environment at two revisions"),
+            );
+        }
+    };
     let opened = open::reader(&context.settings)?;
-    let from = opened.at(args.from)?;
-    let to = match args.to {
+    let from = opened.at(from)?;
+    let to = match to {
         Some(revision) => Arc::new(opened.at(revision)?),
         None => opened.vault.snapshot(),
     };
@@ -156,20 +191,10 @@ fn compare(
     }))
 }
 
-/// The keys in which two documents differ; none when one of them is no document.
+/// The keys in which two values differ; none when one of them is no document.
 fn keys(before: &[u8], after: &[u8], entry: &Entry) -> Vec<String> {
-    let parse = |bytes: &[u8]| match (entry.kind, entry.format) {
-        (Kind::Flag, _) | (Kind::Config, Format::Json) => serde_json::from_slice(bytes).ok(),
-        (Kind::Config, Format::Toml) => tree::parse_toml(bytes).ok(),
-        _ => None,
-    };
-    let (Some(before), Some(after)) = (parse(before), parse(after)) else {
-        return Vec::new();
-    };
-    let differing = config::differing(&before, &after).into_iter();
-    differing
-        .map(|(key, differs)| format!("{} {key}", differs.sign()))
-        .collect()
+    let document = |bytes| differing::document(entry.kind, entry.format, bytes);
+    differing::keys(document(before).as_ref(), document(after).as_ref())
 }
 
 fn line(difference: &DifferenceJson) -> String {
