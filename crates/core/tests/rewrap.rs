@@ -25,6 +25,7 @@ use strongroom_core::snapshot::{Kind, Label, ReadError, Role};
 use strongroom_core::store::{Fault, Store, StoredObject};
 use strongroom_core::vault::{
     Break, CommitError, Edit, Event, Expect, LabelEdit, OpenError, Relabel, Rewrapped, Rotate, RotationEdit,
+    Scope,
 };
 use vault_kit::*;
 
@@ -545,7 +546,7 @@ fn a_rollback_undoes_one_that_holds_something_else() {
         });
         world.vault.refresh().unwrap();
         assert_ne!(world.get("prod", "at").ok().as_deref(), Some(&b"one"[..]));
-        let back = world.vault.rollback(None, before).unwrap();
+        let back = world.vault.rollback(&Scope::default(), before).unwrap();
         assert_eq!(back.edits.len(), 1, "the other one is as it was");
         world.vault.commit(&back).unwrap();
         assert_eq!(world.get("prod", "at").unwrap(), b"one");
@@ -555,7 +556,14 @@ fn a_rollback_undoes_one_that_holds_something_else() {
     let before = world.vault.snapshot().revision();
     new_key(&world, "prod");
     rewrap(&world.vault, "prod");
-    assert!(world.vault.rollback(None, before).unwrap().edits.is_empty());
+    assert!(
+        world
+            .vault
+            .rollback(&Scope::default(), before)
+            .unwrap()
+            .edits
+            .is_empty()
+    );
 }
 
 #[test]
