@@ -20,6 +20,7 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod member;
 pub(crate) mod policy;
+pub(crate) mod promote;
 pub(crate) mod put;
 pub(crate) mod render;
 pub(crate) mod rollback;
@@ -80,6 +81,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Edit(args) => edit::run(&args, &context),
         Command::History(args) => history::run(&args, &context),
         Command::Diff(args) => diff::run(&args, &context),
+        Command::Promote(args) => promote::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
         Command::Delete(args) => delete::run(&args, &context),
         Command::Label(command) => label::run(command, &context),

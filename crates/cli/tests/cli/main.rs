@@ -28,6 +28,7 @@ mod leaks;
 mod names;
 mod policy;
 mod policy_fmt;
+mod promote;
 mod reads;
 mod rotate;
 mod run;
