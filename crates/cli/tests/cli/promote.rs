@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::desk::{CANARY, Desk};
+use crate::pty::Pty;
 
 /// `staging` beside `prod`, with something of every kind.
 fn desk() -> Desk {
@@ -265,4 +266,60 @@ fn layers_are_not_copied_onto_what_they_stand_on() {
         desk.run(["promote", from, to])
             .refused(1, "staging inherits from prod");
     }
+}
+
+#[test]
+fn at_a_terminal_the_plan_is_asked_about_and_holds_for_what_was_seen() {
+    let desk = desk();
+    let mut pty = Pty::start(&desk, "promote staging prod --only other");
+    pty.expect("+ prod other  (config) new, version 1");
+    pty.answer("Commit this? [y/N]", "");
+    assert_eq!(pty.end().0, 1);
+    desk.run(["show", "prod", "other"])
+        .refused(1, "there is no entry");
+    let mut pty = Pty::start(&desk, "promote staging prod --only other");
+    pty.expect("Commit this? [y/N]");
+    config(&desk, "prod", "other", "x = 'mine'\n");
+    pty.answer("Commit this? [y/N]", "y");
+    let (code, screen) = pty.end();
+    assert_ne!(code, 0, "{screen}");
+    assert_eq!(desk.ok(["config", "get", "prod", "other", "x"]), "mine\n");
+}
+
+#[test]
+fn what_was_rolled_back_or_came_from_elsewhere_follows_on() {
+    let desk = desk();
+    desk.ok(["promote", "staging", "prod", "--only", "other"]);
+    let then = revision(&desk).to_string();
+    desk.ok(["config", "set", "prod", "other", "x=9"]);
+    desk.ok(["rollback", "prod", "other", "--to", &then]);
+    // The third environment has its own history: what prod has is as staging gave it.
+    desk.ok(["environment", "add", "dev"]);
+    config(&desk, "dev", "other", "x = 4\n");
+    let done = desk.json(["promote", "dev", "prod"]);
+    assert_eq!(
+        (paths(&done["taken"]), &done["kept"]),
+        (vec!["other"], &json!([]))
+    );
+    let origin = desk.json(["show", "prod", "other"])["labels"]["promoted"].clone();
+    assert!(origin.as_str().unwrap().starts_with("dev@"), "{origin}");
+    // A chain: the label of dev is not carried on.
+    desk.ok(["environment", "add", "live"]);
+    desk.ok(["promote", "prod", "live", "--only", "other"]);
+    let origin = desk.json(["show", "live", "other"])["labels"]["promoted"].clone();
+    assert!(origin.as_str().unwrap().starts_with("prod@"), "{origin}");
+}
+
+#[test]
+fn only_admins_promote_policies() {
+    let desk = desk();
+    let dan = desk.member("dan", "writer", &["staging", "prod"]);
+    let run = |arguments: &[&str]| {
+        let mut command = desk.command(arguments);
+        crate::desk::Ran::of(command.env("STRONGROOM_IDENTITY", &dan).output().unwrap())
+    };
+    run(&["promote", "staging", "prod"]).refused(3, "may not");
+    run(&["promote", "staging", "prod", "--only", "web/**"]).ok();
+    desk.run(["show", "prod", "policy/web"])
+        .refused(1, "there is no entry");
 }
