@@ -115,7 +115,8 @@ impl Scene {
         // by another thread: a paused clock would not wait for it
         let _ = self.runtime.block_on(peer.workload());
         let feed = Feed::new(self.state.current().snapshot.revision().0);
-        let service = Service::new(Arc::clone(&self.state), feed, peer, Arc::clone(&connected));
+        let (state, tally) = (Arc::clone(&self.state), Arc::default());
+        let service = Service::new(state, feed, tally, peer, Arc::clone(&connected));
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let limit = Limits::default().header_bytes;
         let serve = async { drop(connection(Watched::new(theirs, connected), protocol, service, limit).await) };
