@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let _ = writeln!(text, "  {}", change::changed_line(changed));
     }
     text.push_str(&kept_text);
-    let answer = change::receipt_and(&receipt, "kept", Vec::new())?;
+    let answer = change::receipt_and(&receipt, "kept", Vec::<serde_json::Value>::new())?;
     context.output.answer(&details(answer), &text)
 }
 
