@@ -9,7 +9,9 @@ fuzz_target!(|bytes: &[u8]| {
     let (schema, document) = bytes.split_at(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
     let Ok(schema) = Schema::parse(schema) else { return };
     if let Ok(document) = layer(Format::Json, document.get(1..).unwrap_or_default()) {
-        assert!(schema.check(&document).len() <= 100);
+        for format in [Format::Json, Format::Toml] {
+            assert!(schema.fill_and_check(format, &mut document.clone()).len() <= 100);
+        }
     }
     schema.check(schema.document());
 });

@@ -262,3 +262,35 @@ fn defaults_are_filled_in_where_documents_say_nothing() {
     world.commit(vec![schema("prod", endless)]).unwrap();
     assert!(delivered(&world, "prod").len() < 100_000);
 }
+
+#[test]
+fn who_does_not_open_all_of_it_does_not_judge() {
+    let world = world();
+    // `eu` gets its size from `prod`, which a member of `eu` alone does not open.
+    world
+        .commit(vec![
+            config("prod", "[pool]\nsize = 1"),
+            config("eu", "name = \"web\""),
+        ])
+        .unwrap();
+    let needs = r#"{"required": ["pool"], "properties": {"name": {"type": "string"}}}"#;
+    world.commit(vec![schema("eu", needs)]).unwrap();
+    let member = world.open(&world.member("eu", Role::Reader, &["eu"])).unwrap();
+    let snapshot = member.snapshot();
+    assert!(snapshot.read(&env("eu"), &path("web")).is_ok());
+    assert_eq!(snapshot.unfit(&env("eu"), None).unwrap(), []);
+    // Whoever opens both does.
+    world.vault.refresh().unwrap();
+    let refused = unfit(&world, || vec![delete("prod", "web")]);
+    assert!(told(&refused)[0].contains("`pool` must be there"), "{refused:?}");
+}
+
+#[test]
+fn what_cannot_be_merged_is_not_committed() {
+    let world = world();
+    world.commit(vec![schema("prod", "{}")]).unwrap();
+    let null = put("prod", "web", Kind::Config, Format::Json, br#"{"a": null}"#);
+    world.commit(vec![null]).unwrap();
+    let refused = unfit(&world, || vec![config("eu", "b = 1")]);
+    assert!(told(&refused)[0].contains("cannot be delivered"), "{refused:?}");
+}

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
-use strongroom_core::config::{Schema, SchemaError, infer};
+use strongroom_core::config::{Format, Schema, SchemaError, infer};
 
 fn parse(schema: &Value) -> Result<Schema, SchemaError> {
     Schema::parse(schema.to_string().as_bytes())
@@ -141,6 +141,73 @@ fn what_would_never_end_is_refused() {
     assert!(matches!(parse(&many).unwrap_err(), SchemaError::TooLarge { .. }));
 }
 
+#[test]
+fn nothing_hides_where_data_stands() {
+    // Reached by a reference, it is a schema; a name may be that of a keyword.
+    let refers = json!({"$ref": "http://x/"});
+    for hidden in [
+        json!({"$ref": "#/$defs/default", "$defs": {"default": {"allOf": [{"$ref": "#/$defs/%64efault"}]}}}),
+        json!({"$ref": "#/$defs/const", "$defs": {"const": {"$anchor": "a"}}}),
+        json!({"$ref": "#/examples/0", "examples": [refers]}),
+        json!({"$ref": "#/default", "default": {"$dynamicRef": "#a"}}),
+        json!({"properties": {"a": {"$ref": "#/const"}}, "const": {"allOf": [{"$ref": "#/x%2Fy"}]}}),
+        json!({"patternProperties": {"default": refers}}),
+        json!({"dependentSchemas": {"enum": refers}}),
+    ] {
+        let refused = Schema::parse(hidden.to_string().as_bytes());
+        assert!(
+            matches!(refused, Err(SchemaError::Form { .. })),
+            "{hidden}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn patterns_defaults_and_faults_are_bounded() {
+    let too_large = |schema: Value| {
+        let refused = Schema::parse(schema.to_string().as_bytes());
+        assert!(refused.is_err(), "not refused");
+    };
+    too_large(json!({"pattern": "^(?:a?){20000}b"}));
+    let patterns: Vec<_> = (0..600)
+        .map(|at| json!({"pattern": format!("^[a-z]{{1,9}}-number-{at}-of-many$")}))
+        .collect();
+    too_large(json!({"allOf": patterns}));
+    let pattern = json!({"pattern": "x".repeat(8000)});
+    assert_eq!(told(&pattern, &json!("a".repeat(500_000))).len(), 1);
+    // Many keys that many parts name.
+    let names: serde_json::Map<_, _> = (0..90)
+        .map(|at| (format!("a{at}"), json!({"$ref": "#"})))
+        .collect();
+    let wide = json!({"properties": names.clone(), "default": {}});
+    let tables: serde_json::Map<_, _> = (0..90).map(|at| (format!("a{at}"), json!({}))).collect();
+    let tables: serde_json::Map<_, _> = (0..90).map(|at| (format!("a{at}"), json!(tables))).collect();
+    let faults = parse(&wide)
+        .unwrap()
+        .fill_and_check(Format::Json, &mut json!(tables));
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].rule.contains("too long"), "{}", faults[0].rule);
+    // Of a great document the first fault alone.
+    let texts = parse(&json!({"items": {"type": "string"}})).unwrap();
+    assert_eq!(texts.check(&json!(vec![1; 150_000])).len(), 1);
+}
+
+#[test]
+fn what_cannot_be_delivered_is_no_default() {
+    for reserved in [json!({"strongroom": "unset"}), json!({"a": {"strongroom": "x"}})] {
+        let schema = json!({"properties": {"a": {"default": reserved}}});
+        let refused = Schema::parse(schema.to_string().as_bytes());
+        assert!(matches!(refused, Err(SchemaError::Form { .. })), "{refused:?}");
+    }
+    // TOML has no null and no such number: there the key is missing.
+    for default in [json!({"b": null}), json!(u64::MAX)] {
+        let schema = json!({"properties": {"a": {"default": default}}, "required": ["a"]});
+        let schema = parse(&schema).unwrap();
+        assert!(schema.fill_and_check(Format::Json, &mut json!({})).is_empty());
+        assert_eq!(schema.fill_and_check(Format::Toml, &mut json!({})).len(), 1);
+    }
+}
+
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!(1), |inner, _| json!({"x": inner}))
 }
@@ -152,14 +219,14 @@ fn schemas_that_refer_to_themselves_are_checked_and_bounded() {
         "properties": {"x": {"anyOf": [{"type": "integer"}, {"$ref": "#"}]}},
         "additionalProperties": false,
     });
-    assert_eq!(told(&tree, &nested(40)), Vec::<String>::new());
+    assert_eq!(told(&tree, &nested(25)), Vec::<String>::new());
     assert_eq!(told(&tree, &json!({"x": {"y": 1}})).len(), 1);
     // each level asks twice about the next one
     let twice =
         json!({"allOf": [{"properties": {"x": {"$ref": "#"}}}, {"properties": {"x": {"$ref": "#"}}}]});
     assert_eq!(told(&twice, &nested(5)), Vec::<String>::new());
     let too_long = ["(the document) would take too long to check by its schema"];
-    assert_eq!(told(&twice, &nested(40)), too_long);
+    assert_eq!(told(&twice, &nested(30)), too_long);
     // deeper than any configuration
     assert_eq!(told(&json!({"type": "object"}), &nested(100)), too_long);
     // the same through names that are not shared costs nothing
@@ -186,12 +253,16 @@ fn large_documents_and_schemas_are_checked() {
 fn a_small_stack_is_enough() {
     // that of the sidecar's thread which follows the store
     let check = || {
-        let here = doubling(28, |next| json!({"allOf": [next]}));
+        let here = doubling(7, |next| json!({"allOf": [next]}));
         let below = doubling(2000, |next| json!({"properties": {"a": next}}));
         let tree = json!({"anyOf": [{"type": "integer"}, {"properties": {"x": {"$ref": "#"}}}]});
         assert_eq!(told(&here, &json!({})), Vec::<String>::new());
         assert_eq!(told(&below, &json!({"a": {"a": {}}})), Vec::<String>::new());
-        assert_eq!(told(&tree, &nested(60)), Vec::<String>::new());
+        assert_eq!(told(&tree, &nested(30)), Vec::<String>::new());
+        // as many at one value as there may be, at every depth
+        let mut both = doubling(6, |next| json!({"allOf": [next]}));
+        both["$defs"]["p6"] = json!({"properties": {"x": {"$ref": "#"}}});
+        assert_eq!(told(&both, &nested(30)), Vec::<String>::new());
     };
     let small = std::thread::Builder::new().stack_size(512 * 1024);
     small.spawn(check).unwrap().join().unwrap();

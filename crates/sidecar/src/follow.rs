@@ -55,7 +55,8 @@ impl Follower {
         }
         std::thread::Builder::new()
             .name("follow".into())
-            .stack_size(512 * 1024)
+            // documents and schemas nest; what is not touched costs nothing
+            .stack_size(4 << 20)
             .spawn(move || {
                 let location = &self.source.location;
                 let mut chronicle = Chronicle::new(Arc::clone(&self.state), location, opened.known);

@@ -98,7 +98,25 @@ impl Snapshot {
         space.entries.get(path).is_some() || space.entries.get(at.as_str()).is_some()
     }
 
-    /// What is wrong with the config at `path`; nothing where no schema governs it.
+    /// Whether there is a layer or a schema that this identity does not open: what it sees is not the
+    /// document then.
+    fn has_closed_part(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<bool, ReadError> {
+        let Ok(schema) = EntryPath::new(&format!("{SCHEMAS}/{path}")) else {
+            return Ok(false);
+        };
+        let closed = |layer: &EnvironmentName, path: &EntryPath| {
+            let info = self.directory.environments.get(layer);
+            let id = info.map(|info| self.directory.entry_id(info.id, path));
+            id.is_some_and(|id| self.state.entry(id).is_some()) && self.own(layer, path).is_none()
+        };
+        let layers = self.layers(environment)?;
+        Ok(layers
+            .iter()
+            .any(|layer| closed(layer, path) || closed(layer, &schema)))
+    }
+
+    /// What is wrong with the config at `path`; nothing where no schema governs it, and where this identity
+    /// does not open all of it.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -113,6 +131,9 @@ impl Snapshot {
         let (Some(_), Some(entry)) = (config, schema) else {
             return Ok(Vec::new());
         };
+        if self.has_closed_part(environment, path)? {
+            return Ok(Vec::new());
+        }
         let unfit = |path: &EntryPath, layer: Option<&EnvironmentName>, fault: Fault| Unfit {
             environment: environment.clone(),
             path: path.clone(),
@@ -144,9 +165,18 @@ impl Snapshot {
             };
             return Ok(vec![unfit(path, Some(environment), fault)]);
         }
+        // As it is delivered, with all that may be wrong on the way.
+        if let Err(ReadError::Document { problem, .. }) = self.read(environment, path) {
+            let fault = Fault {
+                key: Key::default(),
+                rule: format!("cannot be delivered: {problem}"),
+                mend: "mend the layers".to_owned(),
+            };
+            return Ok(vec![unfit(path, Some(environment), fault)]);
+        }
+        let format = layers.first().map_or(Format::Json, |(entry, _)| entry.format);
         let mut merged = self.merged_values(environment, path)?;
-        schema.fill(&mut merged);
-        let faults = schema.check(&merged);
+        let faults = schema.fill_and_check(format, &mut merged);
         if faults.is_empty() {
             return Ok(Vec::new());
         }

@@ -13,19 +13,31 @@ use serde_json::Value;
 use super::super::key::Key;
 use super::SchemaError;
 use super::fault::Fault;
+use super::form::FOREIGN;
 
 /// Deepest document that is checked.
-const MAX_DEPTH: usize = 64;
-/// Most references one within the other at one value.
-const MAX_CHAIN: usize = 64;
+const MAX_DEPTH: usize = 32;
+/// Most references one within the other at one value: as often as a document is deep, that is how deep the
+/// stack becomes.
+const MAX_CHAIN: usize = 16;
 /// Most parts.
 const MAX_PARTS: usize = 20_000;
 /// Most checks of one document; each takes well below a microsecond.
 const MAX_CHECKS: u64 = 10_000_000;
+/// Most checks of a document of which all faults are told: they are found before they are counted.
+const MAX_TOLD: u64 = 200_000;
+/// Most bytes of patterns, and most of them times the bytes of a document.
+const MAX_PATTERNS: u64 = 16 << 10;
+const MAX_MATCHING: u64 = 1 << 30;
 
-/// Checks at one value, by the depth of the value.
+/// What a schema asks at most.
 #[derive(Debug)]
-pub(super) struct Cost(Vec<u64>);
+pub(super) struct Cost {
+    /// Checks at one value, by the depth of the value.
+    checks: Vec<u64>,
+    /// Bytes of all patterns.
+    patterns: u64,
+}
 
 #[derive(Default)]
 struct Part {
@@ -72,30 +84,88 @@ impl Cost {
                 problem: "its parts refer to each other too often",
             });
         }
-        Ok(Self(bounds))
+        let patterns = patterns(schema);
+        if patterns > MAX_PATTERNS {
+            return Err(SchemaError::TooLarge {
+                problem: "its patterns have more than 16384 characters",
+            });
+        }
+        Ok(Self {
+            checks: bounds,
+            patterns,
+        })
     }
 
-    /// A fault when checking `document` could take too long.
-    pub(super) fn exceeded_by(&self, document: &Value) -> Option<Fault> {
+    /// How many checks `document` takes at most; none when it is too deep for any.
+    fn checks(&self, document: &Value) -> Option<u64> {
         let mut level = vec![document];
         let mut total = 0_u64;
-        for bound in &self.0 {
+        for bound in &self.checks {
             let values = u64::try_from(level.len()).unwrap_or(u64::MAX);
             total = total.saturating_add(values.saturating_mul(*bound));
             level = level.into_iter().flat_map(values_in).collect();
             if level.is_empty() {
-                break;
+                return Some(total);
             }
         }
-        if level.is_empty() && total <= MAX_CHECKS {
+        None
+    }
+
+    /// Whether all faults of `document` may be asked for.
+    pub(super) fn tells_all(&self, document: &Value) -> bool {
+        self.checks(document).is_some_and(|checks| checks <= MAX_TOLD)
+    }
+
+    /// A fault when checking `document` could take too long.
+    pub(super) fn exceeded_by(&self, document: &Value) -> Option<Fault> {
+        let checks = self.checks(document).filter(|checks| *checks <= MAX_CHECKS);
+        let matching = self.patterns.saturating_mul(texts(document));
+        if checks.is_some() && matching <= MAX_MATCHING {
             return None;
         }
         Some(Fault {
             key: Key::default(),
             rule: "would take too long to check by its schema".to_owned(),
-            mend: "nest less, or make the schema refer to itself in one place only".to_owned(),
+            mend: "nest less, make the schema refer to itself in one place only, or shorten its patterns"
+                .to_owned(),
         })
     }
+}
+
+/// Bytes of everything in a schema that may be a pattern.
+fn patterns(schema: &Value) -> u64 {
+    let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+    let mut total = 0_u64;
+    let mut todo = vec![schema];
+    while let Some(value) = todo.pop() {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let bytes = match (name.as_str(), value) {
+                ("pattern", Value::String(pattern)) => length(pattern),
+                ("patternProperties", Value::Object(patterns)) => {
+                    patterns.keys().map(|pattern| length(pattern)).sum()
+                }
+                _ => 0,
+            };
+            total = total.saturating_add(bytes);
+        }
+        todo.extend(values_in(value));
+    }
+    total
+}
+
+/// Bytes of all keys and texts of a document.
+fn texts(document: &Value) -> u64 {
+    let mut total = 0_usize;
+    let mut todo = vec![document];
+    while let Some(value) = todo.pop() {
+        total += match value {
+            Value::String(text) => text.len(),
+            Value::Object(fields) => fields.keys().map(String::len).sum(),
+            _ => 0,
+        };
+        todo.extend(values_in(value));
+    }
+    u64::try_from(total).unwrap_or(u64::MAX)
 }
 
 fn values_in(value: &Value) -> Vec<&Value> {
@@ -125,9 +195,14 @@ fn parts(root: &Value) -> Result<Vec<Part>, SchemaError> {
         };
         for (name, value) in schema.as_object().into_iter().flatten() {
             match name.as_str() {
+                // Whatever leads here, nobody looked at it before if it stands in what else is data.
+                foreign if FOREIGN.contains(&foreign) => return Err(reference()),
                 "$ref" => {
-                    let target = value.as_str().and_then(|text| super::part(root, text));
-                    part.here.extend(target.map(&mut index_of));
+                    let text = value.as_str().filter(|text| !text.contains('%'));
+                    let target = text
+                        .and_then(|text| super::part(root, text))
+                        .ok_or_else(reference)?;
+                    part.here.push(index_of(target));
                 }
                 "allOf" | "anyOf" | "oneOf" | "dependentSchemas" => {
                     part.here.extend(values_in(value).into_iter().map(&mut index_of));
@@ -168,6 +243,13 @@ fn parts(root: &Value) -> Result<Vec<Part>, SchemaError> {
     Ok(parts)
 }
 
+fn reference() -> SchemaError {
+    SchemaError::Form {
+        at: "$ref".to_owned(),
+        problem: "a part that is referred to leads elsewhere: refer to parts by `#/$defs/NAME`".to_owned(),
+    }
+}
+
 /// How many values there are in one, itself included.
 fn size(value: &Value) -> u64 {
     values_in(value)
@@ -202,7 +284,7 @@ fn innermost_first(parts: &[Part]) -> Result<Vec<usize>, SchemaError> {
         let length = chain.get(index).copied().unwrap_or(0) + 1;
         if length > MAX_CHAIN {
             return Err(SchemaError::TooLarge {
-                problem: "more than 64 of its parts are one within the other for one value",
+                problem: "more than 16 of its parts are one within the other for one value",
             });
         }
         for &by in asked.get(index).into_iter().flatten() {

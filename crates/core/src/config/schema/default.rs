@@ -2,64 +2,116 @@
 //! a document. Only tables are filled, not the items of arrays, and only by what holds for every
 //! document.
 
-use std::collections::HashSet;
+use serde_json::{Map, Value};
 
-use serde_json::Value;
-
+use super::super::Format;
 use super::super::key::Key;
+use super::super::unset;
 use super::field::faces;
 
 /// Most values that are filled in, and how deep: a default may be a table whose keys have defaults.
 const MAX_FILLED: usize = 1000;
 const MAX_DEPTH: usize = 16;
+/// Most keys of the schema that are looked at for one document.
+const MAX_LOOKS: usize = 200_000;
 
-/// Fills `document` with the defaults of `schema`; the keys that were missing, each with its value.
-pub(super) fn fill(schema: &Value, document: &mut Value) -> Vec<(Key, Value)> {
-    let mut filled = Vec::new();
-    let mut left = MAX_FILLED;
-    fill_table(
-        schema,
-        &faces(schema, [schema]),
-        document,
-        &mut Vec::new(),
-        &mut left,
-        &mut filled,
-    );
-    filled
+/// It would take too long.
+#[derive(Debug)]
+pub(super) struct TooMuch;
+
+/// Fills `document`, which is of `format`, with the defaults of `schema` that the format can say; the keys
+/// that were missing, each with its value.
+///
+/// # Errors
+/// [`TooMuch`].
+pub(super) fn fill(
+    schema: &Value,
+    format: Format,
+    document: &mut Value,
+) -> Result<Vec<(Key, Value)>, TooMuch> {
+    let mut filling = Filling {
+        root: schema,
+        format,
+        names: Vec::new(),
+        left: MAX_FILLED,
+        looks: MAX_LOOKS,
+        filled: Vec::new(),
+    };
+    filling.table(&faces(schema, [schema]), document, true)?;
+    Ok(filling.filled)
 }
 
-fn fill_table(
-    root: &Value,
-    table: &[&Value],
-    document: &mut Value,
-    names: &mut Vec<String>,
-    left: &mut usize,
-    filled: &mut Vec<(Key, Value)>,
-) {
-    let Some(fields) = document.as_object_mut().filter(|_| names.len() < MAX_DEPTH) else {
-        return;
-    };
-    let mut seen = HashSet::new();
-    let named = table
-        .iter()
-        .filter_map(|face| face.get("properties")?.as_object());
-    for name in named.flat_map(|properties| properties.keys()) {
-        if !seen.insert(name) || *left == 0 {
-            continue;
+/// Whether a default means what it says wherever it is filled in.
+pub(super) fn may_stand(default: &Value) -> bool {
+    let table: Map<String, Value> = [("a".to_owned(), default.clone())].into_iter().collect();
+    unset::check(&Value::Object(table)).is_ok_and(|unsets| !unsets)
+}
+
+/// A document on its way.
+struct Filling<'a> {
+    root: &'a Value,
+    format: Format,
+    names: Vec<String>,
+    left: usize,
+    looks: usize,
+    filled: Vec<(Key, Value)>,
+}
+
+impl<'a> Filling<'a> {
+    /// `tells` is false within a default: what is filled into it is part of it.
+    fn table(&mut self, table: &[&'a Value], document: &mut Value, tells: bool) -> Result<(), TooMuch> {
+        let Some(fields) = document.as_object_mut().filter(|_| self.names.len() < MAX_DEPTH) else {
+            return Ok(());
+        };
+        let mut named: Map<String, Value> = Map::new();
+        let mut of_name: Vec<Vec<&Value>> = Vec::new();
+        for properties in table
+            .iter()
+            .filter_map(|face| face.get("properties")?.as_object())
+        {
+            for (name, face) in properties {
+                self.looks = self.looks.checked_sub(1).ok_or(TooMuch)?;
+                let next = of_name.len();
+                let at = named.entry(name.clone()).or_insert_with(|| next.into());
+                let at = at
+                    .as_u64()
+                    .and_then(|at| usize::try_from(at).ok())
+                    .unwrap_or(next);
+                match of_name.get_mut(at) {
+                    Some(faces) => faces.push(face),
+                    None => of_name.push(vec![face]),
+                }
+            }
         }
-        let of_name = table.iter().filter_map(|face| face.get("properties")?.get(name));
-        let below = faces(root, of_name);
-        names.push(name.clone());
-        if let Some(value) = fields.get_mut(name) {
-            fill_table(root, &below, value, names, left, filled);
-        } else if let Some(default) = below.iter().find_map(|face| face.get("default")) {
-            *left = left.saturating_sub(1);
-            let mut value = default.clone();
-            // What is filled into a default is part of it.
-            fill_table(root, &below, &mut value, names, left, &mut Vec::new());
-            fields.insert(name.clone(), value.clone());
-            filled.push((Key::of(names.clone()), value));
+        for (name, of_name) in named.keys().zip(of_name) {
+            let below = faces(self.root, of_name);
+            self.looks = self.looks.checked_sub(below.len()).ok_or(TooMuch)?;
+            self.names.push(name.clone());
+            if let Some(value) = fields.get_mut(name) {
+                self.table(&below, value, tells)?;
+            } else if let Some(default) = self.default(&below) {
+                let mut value = default.clone();
+                self.table(&below, &mut value, false)?;
+                if self.can_say(&value) {
+                    self.left = self.left.saturating_sub(1);
+                    fields.insert(name.clone(), value.clone());
+                    if tells {
+                        self.filled.push((Key::of(self.names.clone()), value));
+                    }
+                }
+            }
+            self.names.pop();
         }
-        names.pop();
+        Ok(())
+    }
+
+    fn default(&self, faces: &[&'a Value]) -> Option<&'a Value> {
+        let default = faces.iter().find_map(|face| face.get("default"));
+        default.filter(|_| self.left > 0)
+    }
+
+    /// TOML has no null, and no integer above 2^63.
+    fn can_say(&self, value: &Value) -> bool {
+        self.format != Format::Toml || toml::Value::try_from(value).is_ok()
     }
 }

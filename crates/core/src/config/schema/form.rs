@@ -4,16 +4,25 @@
 use serde_json::Value;
 
 use super::SchemaError;
+use super::default;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Keywords that make names or lead to other documents.
-const FOREIGN: [&str; 6] = [
+pub(super) const FOREIGN: [&str; 6] = [
     "$id",
     "$anchor",
     "$dynamicRef",
     "$dynamicAnchor",
     "$recursiveRef",
     "$recursiveAnchor",
+];
+/// Under these stand names, and no keywords.
+const NAMED: [&str; 5] = [
+    "/properties",
+    "/patternProperties",
+    "/dependentSchemas",
+    "/$defs",
+    "/definitions",
 ];
 /// What stands there is data.
 const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
@@ -33,13 +42,19 @@ pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
 
 fn walk(root: &Value, value: &Value, at: &mut String) -> Result<(), SchemaError> {
     let length = at.len();
-    let names_keys = at.ends_with("/properties");
+    let names_keys = NAMED.iter().any(|named| at.ends_with(named));
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
                 at.push('/');
                 at.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 keyword(root, name, field, at)?;
+                if name == "default" && !names_keys && !default::may_stand(field) {
+                    return Err(refused(
+                        at,
+                        "a table whose only key is `strongroom`, with a text under it, is reserved",
+                    ));
+                }
                 if names_keys || !DATA.contains(&name.as_str()) {
                     walk(root, field, at)?;
                 }

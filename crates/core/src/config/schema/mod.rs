@@ -16,12 +16,14 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 use super::read::json;
-use super::{DocumentError, EditError, Format, KeyEdit, Setting};
+use super::{DocumentError, EditError, Format, Key, KeyEdit, Setting};
 use cost::Cost;
 pub use fault::Fault;
 pub use field::Field;
 pub use infer::infer;
 
+/// Most bytes that a pattern compiles to.
+const PATTERN: usize = 256 << 10;
 /// Most faults that are told of one document.
 const MAX_FAULTS: usize = 100;
 
@@ -76,7 +78,11 @@ impl Schema {
         let cost = Cost::of(&document)?;
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(
+                PatternOptions::regex()
+                    .size_limit(PATTERN)
+                    .dfa_size_limit(PATTERN),
+            )
             .should_validate_formats(true)
             .build(&document)
             .map_err(|error| SchemaError::Form {
@@ -96,12 +102,25 @@ impl Schema {
         &self.document
     }
 
-    /// Fills `document` with the defaults that it lacks.
-    pub fn fill(&self, document: &mut Value) {
-        default::fill(&self.document, document);
+    /// Fills `document`, which is delivered in `format`, with the defaults that it lacks, and tells
+    /// everything that is not as the schema says then; at most 100 faults.
+    #[must_use]
+    pub fn fill_and_check(&self, format: Format, document: &mut Value) -> Vec<Fault> {
+        if let Some(fault) = self.cost.exceeded_by(document) {
+            return vec![fault];
+        }
+        match default::fill(&self.document, format, document) {
+            Ok(_) => self.check(document),
+            Err(default::TooMuch) => vec![Fault {
+                key: Key::default(),
+                rule: "would take too long to fill with the defaults of its schema".to_owned(),
+                mend: "give the schema fewer keys".to_owned(),
+            }],
+        }
     }
 
-    /// Everything in `document` that is not as the schema says; at most 100 faults.
+    /// Everything in `document` that is not as the schema says; at most 100 faults, and the first one
+    /// alone of a great document.
     #[must_use]
     pub fn check(&self, document: &Value) -> Vec<Fault> {
         if let Some(fault) = self.cost.exceeded_by(document) {
@@ -109,6 +128,10 @@ impl Schema {
         }
         if self.validator.is_valid(document) {
             return Vec::new();
+        }
+        if !self.cost.tells_all(document) {
+            let first = self.validator.validate(document).err();
+            return first.iter().flat_map(fault::of).take(MAX_FAULTS).collect();
         }
         let errors = self.validator.iter_errors(document);
         errors
@@ -125,10 +148,14 @@ impl Schema {
 /// [`EditError`].
 pub fn with_defaults(format: Format, document: &[u8], schema: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
     const WORD: &[u8] = b"\"default\"";
-    if format == Format::Text || !schema.windows(WORD.len()).any(|window| window == WORD) {
+    // An escape could spell it too.
+    let may = schema.contains(&b'\\') || schema.windows(WORD.len()).any(|window| window == WORD);
+    if format == Format::Text || !may {
         return Ok(None);
     }
-    let missing = default::fill(&json(schema)?, &mut super::layer(format, document)?);
+    // Whoever serves it was told so before.
+    let missing = default::fill(&json(schema)?, format, &mut super::layer(format, document)?);
+    let missing = missing.unwrap_or_default();
     let spelled = |value: &Value| match format {
         Format::Toml => toml::Value::try_from(value).ok().map(|value| value.to_string()),
         _ => Some(value.to_string()),
