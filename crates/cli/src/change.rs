@@ -138,7 +138,7 @@ pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, Commit
     Ok(receipt)
 }
 
-fn does_something(change: &Change, planned: &[Planned]) -> bool {
+pub(crate) fn does_something(change: &Change, planned: &[Planned]) -> bool {
     planned.iter().any(|planned| !planned.unchanged)
         || change
             .edits
@@ -328,8 +328,41 @@ pub(crate) fn report_plan_of_keys(
     planned: &[Planned],
     keys: &[String],
 ) -> Result<(), CliError> {
+    let text = format!(
+        "{}{}Nothing was changed.\n",
+        plan_text(opened, change, planned),
+        key_lines(keys)
+    );
+    context
+        .output
+        .answer(&plan_json(opened, change, planned, keys), &text)
+}
+
+/// The plan as JSON that says more under `key`.
+pub(crate) fn plan_and(
+    (opened, change, planned): (&Opened, &Change, &[Planned]),
+    key: &str,
+    more: impl Into<serde_json::Value>,
+) -> Result<serde_json::Value, CliError> {
+    and(&plan_json(opened, change, planned, &[]), key, more)
+}
+
+/// What is told, and more under `key`.
+fn and(
+    told: &impl Serialize,
+    key: &str,
+    more: impl Into<serde_json::Value>,
+) -> Result<serde_json::Value, CliError> {
+    let mut answer = serde_json::to_value(told).map_err(|error| CliError::failed(error.to_string()))?;
+    if let Some(members) = answer.as_object_mut() {
+        members.insert(key.into(), more.into());
+    }
+    Ok(answer)
+}
+
+fn plan_json<'a>(opened: &Opened, change: &Change, planned: &[Planned], keys: &'a [String]) -> PlanJson<'a> {
     let snapshot = opened.vault.snapshot();
-    let json = PlanJson {
+    PlanJson {
         keys,
         revision: opened.vault.snapshot().revision().0,
         dry_run: true,
@@ -347,13 +380,7 @@ pub(crate) fn report_plan_of_keys(
                 unchanged: planned.unchanged,
             })
             .collect(),
-    };
-    let text = format!(
-        "{}{}Nothing was changed.\n",
-        plan_text(opened, change, planned),
-        key_lines(keys)
-    );
-    context.output.answer(&json, &text)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -393,12 +420,7 @@ pub(crate) fn receipt_and(
     key: &str,
     more: impl Into<serde_json::Value>,
 ) -> Result<serde_json::Value, CliError> {
-    let answer = serde_json::to_value(ReceiptJson::of(receipt, None));
-    let mut answer = answer.map_err(|error| CliError::failed(error.to_string()))?;
-    if let Some(members) = answer.as_object_mut() {
-        members.insert(key.into(), more.into());
-    }
-    Ok(answer)
+    and(&ReceiptJson::of(receipt, None), key, more)
 }
 
 /// Says what a commit did.

@@ -157,6 +157,7 @@ fn found(args: &Args, context: &Context) -> Result<Vec<Past>, CliError> {
         let scope = Scope {
             environment: args.environment.clone(),
             paths: args.prefix.clone().map_or(Paths::All, Paths::Under),
+            ..Scope::default()
         };
         return Ok(opened.vault.history_within(&scope, args.limit)?);
     }

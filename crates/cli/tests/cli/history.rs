@@ -250,7 +250,16 @@ fn rollback_of_a_part_leaves_the_rest() {
     }
     desk.put("prod", "web/late", "new");
     let before = desk.json(["status"])["revision"].as_u64().unwrap();
-    desk.ok(["rollback", "-e", "prod", "--prefix", "web", "--to", &then]);
+    desk.ok([
+        "rollback",
+        "-e",
+        "prod",
+        "--prefix",
+        "web",
+        "--to",
+        &then,
+        "--with-secrets",
+    ]);
     assert_eq!(desk.json(["status"])["revision"], before + 1, "one commit");
     for (environment, path, value) in [
         ("prod", "web", "old"),
@@ -262,10 +271,24 @@ fn rollback_of_a_part_leaves_the_rest() {
     }
     desk.run(["get", "prod", "web/late"])
         .refused(1, "there is no entry");
-    desk.ok(["rollback", "--environment", "prod", "--to", &then]);
+    desk.ok([
+        "rollback",
+        "--environment",
+        "prod",
+        "--to",
+        &then,
+        "--with-secrets",
+    ]);
     assert_eq!(desk.ok(["get", "prod", "webs"]), "old");
     assert_eq!(desk.ok(["get", "dev", "web/a"]), "new");
-    let again = desk.ok(["rollback", "--environment", "prod", "--to", &then]);
+    let again = desk.ok([
+        "rollback",
+        "--environment",
+        "prod",
+        "--to",
+        &then,
+        "--with-secrets",
+    ]);
     assert!(again.contains("nothing to change"), "{again}");
     desk.run(["rollback", "-e", "prod", "-p", "no", "--to", &then])
         .refused(1, "nothing of that is there");
@@ -277,6 +300,58 @@ fn rollback_of_a_part_leaves_the_rest() {
         .refused(2, "one entry, ENV PATH, a part");
     desk.run(["rollback", "--all", "-e", "prod", "--to", &then])
         .refused(2, "one entry, ENV PATH, a part");
+}
+
+#[test]
+fn rollback_of_a_part_leaves_secrets_and_policies_unless_asked() {
+    let desk = Desk::new();
+    let put = |path: &str, kind: &str, value: &str| {
+        desk.feed(["put", "prod", path, "--kind", kind], value).ok();
+    };
+    let all = |principal: &str| format!("permit ({principal}, action, resource);");
+    put("web", "config", "a = 1");
+    put("web/key", "secret", &format!("{CANARY} retired"));
+    put("policy/web", "policy", &all("principal"));
+    put("policy/gone", "policy", &all("principal"));
+    let then = desk.json(["status"])["revision"].to_string();
+    put("web", "config", "a = 2");
+    put("web/key", "secret", &format!("{CANARY} rotated"));
+    put("web/new", "secret", CANARY);
+    desk.ok(["delete", "prod", "policy/gone"]);
+    let back = |more: &[&str]| -> Vec<String> {
+        let arguments = [&["rollback", "-e", "prod", "--to", &then], more].concat();
+        arguments.into_iter().map(str::to_owned).collect()
+    };
+
+    let plan = desk.ok(back(&["--plan"]));
+    assert!(plan.contains("~ prod web  (config)"), "{plan}");
+    for said in [
+        "! prod web/key  (secret) stays as it is; --with-secrets",
+        "! prod web/new  (secret) stays as it is; --with-secrets",
+        "! prod policy/gone  (policy) stays as it is; --with-policies",
+    ] {
+        assert!(plan.contains(said), "{plan}");
+    }
+    assert!(!plan.contains("policy/web"), "it is as it was: {plan}");
+    let planned = desk.json(back(&["--plan"]));
+    let left = planned["left_out"].as_array().unwrap().iter();
+    let left: Vec<_> = left.map(|entry| entry["path"].as_str().unwrap()).collect();
+    assert_eq!(left, ["policy/gone", "web/key", "web/new"]);
+
+    let done = desk.json(back(&[]));
+    assert_eq!(done["left_out"], planned["left_out"]);
+    assert_eq!(desk.ok(["get", "prod", "web"]), "a = 1");
+    assert_eq!(desk.ok(["get", "prod", "web/key"]), format!("{CANARY} rotated"));
+    desk.ok(["show", "prod", "web/new"]);
+    desk.run(["show", "prod", "policy/gone"])
+        .refused(1, "there is no entry");
+    desk.ok(back(&["--with-policies"]));
+    desk.ok(["show", "prod", "policy/gone"]);
+    assert_eq!(desk.ok(["get", "prod", "web/key"]), format!("{CANARY} rotated"));
+    desk.ok(back(&["--with-secrets", "--with-policies"]));
+    assert_eq!(desk.ok(["get", "prod", "web/key"]), format!("{CANARY} retired"));
+    desk.run(["rollback", "--all", "--to", &then, "--with-secrets"])
+        .refused(2, "are for a part");
 }
 
 #[test]

@@ -286,7 +286,8 @@ impl Vault {
             message: format!("rollback to revision {revision}"),
             edits: Vec::new(),
         };
-        let concerns = |each: &Entry| scope.holds(&each.environment, &each.path);
+        let concerns = |each: &Entry| scope.names(&each.environment, &each.path);
+        let is_meant = |each: &Entry| !scope.without.contains(&each.kind);
         let known = |snapshot: &Snapshot| snapshot.all_entries().any(|entry| concerns(entry));
         if *scope != Scope::default() && !known(&now) && !known(&then) {
             // For its error: the environment or the entry is not there.
@@ -307,6 +308,9 @@ impl Vault {
             .collect();
         for old in then.all_entries().filter(|entry| concerns(entry)) {
             let current = before.remove(&old.id);
+            if !is_meant(old) && current.is_none_or(|current| !is_meant(current)) {
+                continue;
+            }
             if current.is_some_and(|current| is_as_then(&now, current, &then, old)) {
                 continue;
             }
@@ -330,12 +334,44 @@ impl Vault {
                 expect: current.map_or(Expect::Absent, |current| Expect::Revision(current.changed_at())),
             }));
         }
-        change.edits.extend(before.into_values().map(|gone| Edit::Delete {
+        let gone = before.into_values().filter(|entry| is_meant(entry));
+        change.edits.extend(gone.map(|gone| Edit::Delete {
             environment: gone.environment.clone(),
             path: gone.path.clone(),
             expect: Expect::Revision(gone.changed_at()),
         }));
         Ok(change)
+    }
+
+    /// What [`Vault::rollback`] would set back or delete too, were no kinds left out of `scope`; by names, as
+    /// it is now or, where it is gone, was then. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn left_out(&self, scope: &Scope, revision: Revision) -> Result<Vec<Entry>, OpenError> {
+        let now = self.snapshot();
+        let then = self.at(revision)?;
+        let concerns =
+            |each: &Entry| scope.names(&each.environment, &each.path) && scope.without.contains(&each.kind);
+        let of = |snapshot: &Snapshot| -> BTreeMap<_, _> {
+            let entries = snapshot.all_entries().filter(|entry| concerns(entry));
+            let entries = entries.map(|entry| {
+                (
+                    (entry.environment.clone(), entry.path.clone()),
+                    Entry::clone(entry),
+                )
+            });
+            entries.collect()
+        };
+        let (mut left, was) = (of(&now), of(&then));
+        for (name, old) in was {
+            match left.get(&name) {
+                Some(current) if current.revision == old.revision => drop(left.remove(&name)),
+                Some(_) => {}
+                None => drop(left.insert(name, old)),
+            }
+        }
+        Ok(left.into_values().collect())
     }
 }
 

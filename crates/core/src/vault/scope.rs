@@ -1,10 +1,13 @@
 //! Which entries are meant: owns the words for that, and history cut down to them. It must not know
 //! what is done to the entries.
 
+use std::collections::BTreeSet;
+
 use super::Vault;
 use super::error::OpenError;
 use super::past::{BATCH, Past};
 use crate::commit::Commit;
+use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
 /// Some of the entries that an identity opens, present and past.
@@ -14,6 +17,8 @@ pub struct Scope {
     pub environment: Option<EnvironmentName>,
     /// Only these paths.
     pub paths: Paths,
+    /// None of these kinds.
+    pub without: BTreeSet<Kind>,
 }
 
 /// Which paths are meant.
@@ -35,12 +40,19 @@ impl Scope {
         Self {
             environment: Some(environment),
             paths: Paths::One(path),
+            without: BTreeSet::new(),
         }
     }
 
-    /// Whether an entry with these names is meant.
+    /// Whether an entry of this kind with these names is meant.
     #[must_use]
-    pub fn holds(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
+    pub fn holds(&self, environment: &EnvironmentName, path: &EntryPath, kind: Kind) -> bool {
+        self.names(environment, path) && !self.without.contains(&kind)
+    }
+
+    /// Whether an entry with these names would be meant, if it were of the right kind.
+    #[must_use]
+    pub fn names(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
         self.environment
             .as_ref()
             .is_none_or(|wanted| wanted == environment)
@@ -65,9 +77,9 @@ impl Vault {
         let mut take = |commits: &mut Vec<Commit>| -> Result<bool, OpenError> {
             for mut past in self.describe(&now, &std::mem::take(commits))? {
                 past.changes
-                    .retain(|changed| scope.holds(&changed.environment, &changed.path));
+                    .retain(|changed| scope.holds(&changed.environment, &changed.path, changed.kind));
                 past.labels
-                    .retain(|labels| scope.holds(&labels.environment, &labels.path));
+                    .retain(|labels| scope.holds(&labels.environment, &labels.path, Kind::Secret));
                 if found.len() < limit && !(past.changes.is_empty() && past.labels.is_empty()) {
                     found.push(past);
                 }
