@@ -91,6 +91,37 @@ fn every_value_that_is_shown_or_delivered_was_recorded() {
 }
 
 #[test]
+fn what_is_compared_promoted_or_described_was_recorded() {
+    let desk = filled();
+    desk.ok(["environment", "add", "staging"]);
+    for environment in ["prod", "staging"] {
+        desk.ok(["config", "set", environment, "app", "a=1"]);
+    }
+    desk.feed(["put", "prod", "schema/app", "--kind", "schema"], "{}")
+        .ok();
+    for (arguments, names) in [
+        (&["diff", "prod", "staging"][..], &["prod/app", "staging/app"][..]),
+        (&["config", "doc", "prod", "app"], &["prod/app"]),
+        (
+            &["promote", "prod", "staging", "--only", "app", "--plan"],
+            &["prod/app", "staging/app"],
+        ),
+    ] {
+        let told = || {
+            if desk.file("log").exists() {
+                records(&desk)
+            } else {
+                Vec::new()
+            }
+        };
+        let before = told().len();
+        desk.ok([&["--audit", "log"], arguments].concat());
+        let told: Vec<_> = told()[before..].iter().map(|one| one[1].clone()).collect();
+        assert_eq!(told, names, "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_setting_comes_from_variable_and_file_too() {
     let desk = filled();
     let mut command = desk.command(["get", "prod", "web/key"]);

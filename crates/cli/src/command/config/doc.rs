@@ -40,7 +40,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     // Without a document the schema alone is described.
     let origins = match snapshot.entry(&environment, &path) {
-        Ok(_) => opened.vault.origins(&environment, &path)?,
+        Ok(entry) => {
+            opened.record((&environment, snapshot.revision()), [&*entry], "config doc")?;
+            opened.vault.origins(&environment, &path)?
+        }
         Err(_) => Vec::new(),
     };
     let mut text = format!("# {path}\n\n");

@@ -34,6 +34,15 @@ pub(super) fn run(
     let snapshot = opened.vault.snapshot();
     let (before, after) = (own(&snapshot, from, prefix)?, own(&snapshot, to, prefix)?);
     let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let compared = |(path, old): (&EntryPath, &Arc<Entry>)| {
+        let new = after.get(path)?;
+        (old.kind == new.kind && old.kind != Kind::Secret).then(|| (Arc::clone(old), Arc::clone(new)))
+    };
+    let (old, new): (Vec<_>, Vec<_>) = before.iter().filter_map(compared).unzip();
+    for (environment, entries) in [(from, &old), (to, &new)] {
+        let read = (environment, snapshot.revision());
+        opened.record(read, entries.iter().map(|entry| &**entry), "diff")?;
+    }
     let mut differences = Vec::new();
     for path in paths {
         differences.extend(compare(&snapshot, path, before.get(path), after.get(path))?);

@@ -62,8 +62,14 @@ impl Origin {
     ) -> Result<Option<PastValue>, CliError> {
         // An entry of another kind was never promoted here: a label must not lead to a secret's keys.
         let source = snapshot.entry(&self.environment, &target.path).ok();
-        if source.is_none_or(|source| source.environment != self.environment || source.kind != target.kind) {
+        if source
+            .as_ref()
+            .is_none_or(|source| source.environment != self.environment || source.kind != target.kind)
+        {
             return Ok(None);
+        }
+        if let Some(source) = &source {
+            opened.record((&self.environment, self.revision), [&**source], "promote")?;
         }
         let mut found = None;
         opened

@@ -111,6 +111,10 @@ fn step(
     source: Arc<Entry>,
     target: Option<Arc<Entry>>,
 ) -> Result<Option<Step>, CliError> {
+    for entry in [Some(&source), target.as_ref()].into_iter().flatten() {
+        let read = (&entry.environment, snapshot.revision());
+        opened.record(read, [&**entry], "promote")?;
+    }
     let value = |entry: &Entry| snapshot.expose(entry, |bytes| Secret::new(bytes.to_vec()));
     let theirs = value(&source)?;
     let (mut keys, mut own) = (Vec::new(), None);
