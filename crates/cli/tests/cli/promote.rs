@@ -323,3 +323,35 @@ fn only_admins_promote_policies() {
     desk.run(["show", "prod", "policy/web"])
         .refused(1, "there is no entry");
 }
+
+#[test]
+fn what_lies_apart_stays_apart_and_no_plan_goes_along() {
+    let desk = desk();
+    desk.ok(["compartment", "add", "few"]);
+    let key = [
+        "put",
+        "staging",
+        "few/key",
+        "--compartment",
+        "few",
+        "--label",
+        "rotation=plan",
+    ];
+    desk.feed(key, CANARY).ok();
+    let promote = [
+        "promote",
+        "staging",
+        "prod",
+        "--only",
+        "few/key",
+        "--with-secrets",
+        "few/key",
+    ];
+    let plan = desk.ok([&promote[..], &["--plan"]].concat());
+    assert!(plan.contains("few/key lies in compartment few"), "{plan}");
+    assert!(plan.contains("without the label rotation"), "{plan}");
+    assert_eq!(desk.json(promote)["taken"][0]["compartment"], "few");
+    let shown = desk.json(["show", "prod", "few/key"]);
+    assert_eq!(shown["compartment"], "few");
+    assert!(shown["labels"].get("rotation").is_none(), "{shown}");
+}

@@ -62,6 +62,9 @@ struct StepJson<'a> {
     kind: &'static str,
     /// What it is or would be promoted from, `ENV@REV`.
     from: String,
+    /// Where it is sealed, if it is new and not in the target's compartment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compartment: Option<&'a str>,
     /// The keys that differ, from the target's document to the source's.
     keys: &'a [String],
     /// Where the target changed it itself: since what, and what both did.
@@ -82,6 +85,7 @@ impl<'a> From<&'a Step> for StepJson<'a> {
             path: step.source.path.as_str(),
             kind: step.source.kind.as_str(),
             from: Origin::from(&step.source).to_string(),
+            compartment: step.compartment.as_ref().map(|name| name.as_str()),
             keys: &step.keys,
             own: step.own.as_ref().map(|own| OwnJson {
                 since: own.since.as_ref().map(ToString::to_string),
@@ -189,6 +193,19 @@ fn taken_lines(args: &Args, step: &Step) -> String {
     if !step.keys.is_empty() {
         let _ = writeln!(text, "  keys of {path}:");
         text.push_str(&change::key_lines(&step.keys));
+    }
+    if let Some(compartment) = &step.compartment {
+        let _ = writeln!(
+            text,
+            "  {path} lies in compartment {compartment}, as in {}",
+            args.from
+        );
+    }
+    if step.target.is_none() && step.source.labels.contains_key(strongroom_core::rotator::LABEL) {
+        let _ = writeln!(
+            text,
+            "  {path} without the label rotation: it is rotated by no plan there"
+        );
     }
     if let Some(own) = &step.own {
         let _ = writeln!(

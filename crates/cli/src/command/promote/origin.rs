@@ -49,6 +49,10 @@ impl Origin {
     /// new there has those of the source.
     pub(super) fn labels(source: &Entry, target: Option<&Entry>) -> BTreeMap<String, String> {
         let mut labels = target.unwrap_or(source).labels.clone();
+        if target.is_none() {
+            // The target's secrets are rotated by plans of its own.
+            labels.remove(strongroom_core::rotator::LABEL);
+        }
         labels.insert(LABEL.to_owned(), Self::from(source).to_string());
         labels
     }

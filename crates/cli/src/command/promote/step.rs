@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use strongroom_core::name::EnvironmentName;
+use strongroom_core::name::{CompartmentName, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 use strongroom_core::vault::{Edit, Expect, Put};
@@ -18,6 +18,8 @@ use crate::open::Opened;
 pub(super) struct Step {
     pub(super) source: Arc<Entry>,
     pub(super) target: Option<Arc<Entry>>,
+    /// Where a new entry is sealed, if not in the target's compartment.
+    pub(super) compartment: Option<CompartmentName>,
     value: Secret,
     /// The keys that differ, from the target's document to the source's.
     pub(super) keys: Vec<String>,
@@ -47,7 +49,7 @@ impl Step {
             value: self.value.expose(|bytes| Secret::new(bytes.to_vec())),
             format: self.source.format,
             labels: Some(Origin::labels(&self.source, target)),
-            compartment: None,
+            compartment: self.compartment.clone(),
             expect: target.map_or(Expect::Absent, |target| Expect::Revision(target.changed_at())),
         })
     }
@@ -151,7 +153,17 @@ fn step(
             }),
         };
     }
+    // Not to more readers than it has: what lies apart stays apart.
+    let usual = |environment: &EnvironmentName| {
+        let all = snapshot.environments();
+        let found = all.into_iter().find(|each| each.name == *environment);
+        found.map(|each| each.compartment)
+    };
+    let is_apart = target.is_none() && source.kind != Kind::Policy;
+    let compartment = Some(source.compartment.clone())
+        .filter(|own| is_apart && usual(&source.environment).as_ref() != Some(own));
     Ok(Some(Step {
+        compartment,
         source,
         target,
         value: theirs,
