@@ -135,7 +135,24 @@ pub(crate) fn carry_out_untold(
 pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, CommitError> {
     let receipt = opened.vault.commit(change)?;
     opened.remember();
+    warn_of_unfit(&opened.vault.snapshot());
     Ok(receipt)
+}
+
+/// Whoever commits should know that it does not arrive: a sidecar serves nothing newer than a document that
+/// is not as its schema says, whoever put it there.
+fn warn_of_unfit(snapshot: &Snapshot) {
+    for environment in snapshot.environments() {
+        let name = environment.name;
+        let unfit = snapshot.unfit(&name, None).unwrap_or_default();
+        if let Some(first) = unfit.first() {
+            output::note(&format!(
+                "warning: sidecars of {name} hold back every revision since {} is not as its schema says: \
+                 `strongroom config check {name}`",
+                first.path
+            ));
+        }
+    }
 }
 
 pub(crate) fn does_something(change: &Change, planned: &[Planned]) -> bool {

@@ -411,6 +411,16 @@ fn a_stricter_schema_is_refused_and_a_writer_without_it_is_found_by_check() {
         String::from_utf8_lossy(&ran.stdout).lines().next(),
         Some("web in eu: `pool.size` must be at most 100: choose a value within the limit")
     );
+    // Whoever commits something else is told that it does not arrive, until it is mended.
+    let warned = |at: &str| {
+        let ran = desk.feed(["put", "prod", at], CANARY);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+            .contains("sidecars of eu hold back every revision since web")
+    };
+    assert!(warned("db/password"));
+    desk.ok(["config", "set", "eu", "web", "pool.size=20"]);
+    assert!(!warned("db/token"));
 }
 
 #[test]
