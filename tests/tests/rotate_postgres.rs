@@ -398,46 +398,6 @@ fn an_admin_that_may_not_change_the_role_begins_nothing() {
 }
 
 #[test]
-fn a_connection_that_is_cut_in_a_statement_is_made_again() {
-    let Some(server) = server("connections to PostgreSQL that are cut") else {
-        return;
-    };
-    let table = by_socket(&server).replace("retry = \"0s\"", "retry = \"1m\"");
-    let desk = Desk::new(FIRST, &plan("alternate", &format!("{ACCOUNTS}\n{table}")));
-    for _ in 0..2 {
-        let (user, _) = account(&desk.current());
-        let idle = if user == "web_a" { "web_b" } else { "web_a" };
-        let mut other = Ended(server.psql().stdin(Stdio::piped()).spawn().unwrap());
-        let mut input = other.0.stdin.take().unwrap();
-        writeln!(input, "BEGIN; ALTER ROLE {idle} CONNECTION LIMIT 90;").unwrap();
-        let held = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
-        wait::until("the role is held", || (server.sql(held) == "1").then_some(()));
-        let vault = desk.vault();
-        let again = RefCell::new(Vec::new());
-        let ended = std::thread::scope(|scope| {
-            let cut = scope.spawn(|| {
-                let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-                wait::until("the rotator waits", || (server.sql(cut) == "1").then_some(()));
-                input
-            });
-            let mut cut = Some(cut);
-            let mut told = OnTold(|told: &Told<'_>| {
-                if let Told::Again(Effect::Apply, why) = told {
-                    again.borrow_mut().push((*why).to_owned());
-                    drop(cut.take().unwrap().join().unwrap());
-                    other.0.wait().unwrap();
-                }
-            });
-            drive(&vault, &mut at_once(), &mut told).unwrap()
-        });
-        assert_eq!(ended, End::Rotated);
-        let again = again.into_inner();
-        assert!(again.len() == 1 && again[0].contains("57P01"), "{again:?}");
-        assert_one_is_valid(&server, &value(&vault, PATH));
-    }
-}
-
-#[test]
 fn a_login_that_needs_no_password_proves_nothing() {
     let Some(server) = server("logins without a password at PostgreSQL") else {
         return;
@@ -609,14 +569,19 @@ impl Drop for Ended {
 }
 
 #[test]
-fn a_server_that_is_busy_is_asked_again() {
+fn a_server_that_is_busy_or_cuts_the_connection_is_asked_again() {
     let Some(server) = server("PostgreSQL that is busy") else {
         return;
     };
     let table = by_socket(&server).replace("retry = \"0s\"", "retry = \"1m\"\nlimit = \"4s\"");
     let desk = Desk::new(FIRST, &plan("alternate", &format!("{ACCOUNTS}\n{table}")));
-    // Somebody else changes the role, and takes time; then does it, or does not.
-    for (end, words) in [("ROLLBACK", "SQLSTATE 57014"), ("COMMIT", "SQLSTATE XX000")] {
+    // Somebody else changes the role, and takes time; then does it, or does not, or the rotator's connection is
+    // cut while its statement waits.
+    for (end, words) in [
+        ("ROLLBACK", "SQLSTATE 57014"),
+        ("COMMIT", "SQLSTATE XX000"),
+        ("CUT", "SQLSTATE 57P01"),
+    ] {
         let (user, _) = account(&desk.current());
         let idle = if user == "web_a" { "web_b" } else { "web_a" };
         let mut other = Ended(server.psql().stdin(Stdio::piped()).spawn().unwrap());
@@ -628,9 +593,17 @@ fn a_server_that_is_busy_is_asked_again() {
         let again = RefCell::new(Vec::new());
         let ended = std::thread::scope(|scope| {
             let release = scope.spawn(|| {
+                let what = if end == "CUT" {
+                    "pg_terminate_backend(pid)"
+                } else {
+                    "*"
+                };
+                let waits =
+                    format!("SELECT count({what}) FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+                if end != "ROLLBACK" {
+                    wait::until("the rotator waits", || (server.sql(&waits) == "1").then_some(()));
+                }
                 if end == "COMMIT" {
-                    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-                    wait::until("the rotator waits", || (server.sql(waits) == "1").then_some(()));
                     writeln!(input, "COMMIT;").unwrap();
                 }
                 input
