@@ -15,10 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
         (Format::Toml, Format::Json),
         (Format::Json, Format::Toml),
     ] {
-        if let Ok(merged) = merge(&[(near_format, near), (far_format, far)]) {
+        if let Ok(merged) = merge(near_format, &[(near_format, near), (far_format, far)]) {
             check(near_format, &merged).expect("a merge is a document");
-            let twice = merge(&[(near_format, &merged), (near_format, &merged)]).expect("of two documents");
-            let thrice = merge(&[(near_format, &twice), (near_format, &twice)]).expect("of two documents");
+            let twice = merge(near_format, &[(near_format, &merged), (near_format, &merged)]).expect("of two documents");
+            let thrice = merge(near_format, &[(near_format, &twice), (near_format, &twice)]).expect("of two documents");
             assert_eq!(twice, thrice, "merging with itself changes it");
         }
     }

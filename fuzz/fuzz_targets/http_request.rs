@@ -98,7 +98,7 @@ fn scene() -> Scene {
             .build()
             .expect("a runtime"),
         state: Arc::new(
-            State::new(Arc::new(vault), prod, rules, Gate::default(), Ambient::system()).expect("policies"),
+            State::new(Arc::new(vault), prod, Arc::default(), rules, Gate::default(), Ambient::system()).expect("policies"),
         ),
         attestor: Attestor::start(None).expect("a thread"),
     }

@@ -144,8 +144,9 @@ pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, Commit
 fn warn_of_unfit(snapshot: &Snapshot) {
     for environment in snapshot.environments() {
         let name = environment.name;
-        let unfit = snapshot.unfit(&name, None).unwrap_or_default();
-        if let Some(first) = unfit.first() {
+        let governed = snapshot.governed(&name).unwrap_or_default();
+        let check = |path| snapshot.check_config(&name, path).unwrap_or_default();
+        if let Some(first) = governed.iter().find_map(|path| check(path).into_iter().next()) {
             output::note(&format!(
                 "warning: sidecars of {name} hold back every revision since {} is not as its schema says: \
                  `strongroom config check {name}`",

@@ -150,7 +150,9 @@ impl From<ReadError> for CliError {
             ),
             ReadError::NoEntry { .. } => (Exit::Failed, Some("`strongroom list ENV` shows what it opens")),
             ReadError::NoLabel { .. } => (Exit::Failed, Some("`strongroom show ENV PATH` shows what it has")),
-            ReadError::Kind { .. } | ReadError::Document { .. } => (Exit::Failed, None),
+            ReadError::Kind { .. } | ReadError::Document { .. } | ReadError::NoSecret { .. } => {
+                (Exit::Failed, None)
+            }
             ReadError::Rotation { .. } => (
                 Exit::Failed,
                 Some("an admin runs `strongroom rotate ENV PATH --give-up`, after a look at the target"),

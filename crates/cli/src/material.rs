@@ -81,7 +81,8 @@ fn bytes(
     environment: &EnvironmentName,
     entry: &Entry,
 ) -> Result<Option<Secret>, CliError> {
-    let opened = snapshot.read(environment, &entry.path)?.value;
+    let reading = snapshot.read(environment, &entry.path)?;
+    let opened = snapshot.resolved(environment, reading)?.value;
     if entry.kind != Kind::Flag {
         return Ok(Some(opened));
     }

@@ -36,7 +36,7 @@ proptest! {
             for far in [Format::Json, Format::Toml] {
                 let other = document(near, "other", "true");
                 let float = document(far, "kept", &format!("{number:?}"));
-                let merged = merge(&[(near, other.as_bytes()), (far, float.as_bytes())]).unwrap();
+                let merged = merge(near, &[(near, other.as_bytes()), (far, float.as_bytes())]).unwrap();
                 let found = kept(near, &merged);
                 prop_assert_eq!(found.to_bits(), number.to_bits(), "{:?} over {:?}: {:?} became {:?}", near, far, number, found);
             }
@@ -51,6 +51,7 @@ enum Said {
     Leaf(i64),
     List(Vec<i64>),
     Unset,
+    Secret(u8),
     Table(BTreeMap<String, Said>),
 }
 
@@ -60,6 +61,7 @@ fn decided(layers: &[&Said]) -> Option<serde_json::Value> {
         Said::Leaf(number) => Some((*number).into()),
         Said::List(items) => Some(items.clone().into()),
         Said::Unset => None,
+        Said::Secret(number) => Some(reference(*number)),
         Said::Table(_) => {
             // whoever says something else ends the tables that are merged
             let tables: Vec<_> = layers
@@ -85,6 +87,7 @@ fn said() -> impl Strategy<Value = Said> {
         (0..9_i64).prop_map(Said::Leaf),
         prop::collection::vec(0..9_i64, 0..3).prop_map(Said::List),
         Just(Said::Unset),
+        (0..9_u8).prop_map(Said::Secret),
     ];
     let deeper = leaf.prop_recursive(4, 32, 4, |inner| {
         prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(Said::Table)
@@ -92,11 +95,16 @@ fn said() -> impl Strategy<Value = Said> {
     prop::collection::btree_map("[a-d]", deeper, 0..4).prop_map(Said::Table)
 }
 
+fn reference(number: u8) -> serde_json::Value {
+    serde_json::json!({"secret": format!("path/{number}")})
+}
+
 fn json(said: &Said) -> serde_json::Value {
     match said {
         Said::Leaf(number) => (*number).into(),
         Said::List(items) => items.clone().into(),
         Said::Unset => serde_json::json!({"strongroom": "unset"}),
+        Said::Secret(number) => reference(*number),
         Said::Table(table) => table
             .iter()
             .map(|(key, said)| (key.clone(), json(said)))
@@ -121,13 +129,13 @@ proptest! {
         let bytes: Vec<_> = layers.iter().map(|(format, said)| (*format, written(*format, said))).collect();
         let documents: Vec<_> = bytes.iter().map(|(format, bytes)| (*format, bytes.as_slice())).collect();
         let expected = decided(&layers.iter().map(|(_, said)| said).collect::<Vec<_>>()).unwrap();
-        let merged = merge(&documents).unwrap();
+        let merged = merge(documents[0].0, &documents).unwrap();
         let read: serde_json::Value = read(documents[0].0, &merged).unwrap();
         prop_assert_eq!(&read, &expected);
         prop_assert_eq!(&merge_values(&documents).unwrap(), &expected);
         // what was merged unsets nothing any more
         let again = [(documents[0].0, merged.as_slice())];
-        prop_assert_eq!(merge(&again).unwrap(), merged.clone());
+        prop_assert_eq!(merge(again[0].0, &again).unwrap(), merged.clone());
     }
 }
 
@@ -158,10 +166,13 @@ fn what_is_reserved_is_refused_where_it_means_nothing() {
         "a = 'strongroom unset'",
     ] {
         check(Format::Toml, ordinary.as_bytes()).unwrap();
-        let merged = merge(&[(Format::Toml, ordinary.as_bytes())]).unwrap();
+        let merged = merge(Format::Toml, &[(Format::Toml, ordinary.as_bytes())]).unwrap();
         assert_eq!(merged, ordinary.as_bytes());
     }
     // however it is spelled
     let spelled = "a = 1\n[b]\n\"strongroo\\u006d\" = \"unset\"\n";
-    assert_eq!(merge(&[(Format::Toml, spelled.as_bytes())]).unwrap(), b"a = 1\n");
+    assert_eq!(
+        merge(Format::Toml, &[(Format::Toml, spelled.as_bytes())]).unwrap(),
+        b"a = 1\n"
+    );
 }

@@ -183,14 +183,15 @@ fn a_writer_is_held_to_what_it_opens() {
     bob.commit(&change(vec![config("eu", "unknown = 1")])).unwrap();
     // Whoever sees both is told; a sidecar does not serve it.
     let snapshot = world.vault.refresh().unwrap();
-    let unfit = snapshot.unfit(&env("eu"), None).unwrap();
+    let unfit = snapshot.unfit(&env("eu")).unwrap();
     assert_eq!(unfit.len(), 1, "{unfit:?}");
     assert_eq!(snapshot.governed(&env("eu")).unwrap(), [path("web")]);
     // what was so before is no reason to refuse something else
     world.put("eu", "other", b"1");
     let next = world.vault.snapshot();
-    assert_eq!(next.unfit(&env("eu"), Some(&snapshot)).unwrap(), []);
-    assert_eq!(next.unfit(&env("prod"), None).unwrap(), []);
+    let changes = next.changes_since(&snapshot);
+    assert_eq!(next.unfit_after(&env("eu"), &changes).unwrap(), []);
+    assert_eq!(next.unfit(&env("prod")).unwrap(), []);
 }
 
 fn delivered(world: &World, environment: &str) -> String {
@@ -278,7 +279,7 @@ fn who_does_not_open_all_of_it_does_not_judge() {
     let member = world.open(&world.member("eu", Role::Reader, &["eu"])).unwrap();
     let snapshot = member.snapshot();
     assert!(snapshot.read(&env("eu"), &path("web")).is_ok());
-    assert_eq!(snapshot.unfit(&env("eu"), None).unwrap(), []);
+    assert_eq!(snapshot.unfit(&env("eu")).unwrap(), []);
     // Whoever opens both does.
     world.vault.refresh().unwrap();
     let refused = unfit(&world, || vec![delete("prod", "web")]);

@@ -337,3 +337,70 @@ fn a_schema_is_inferred_that_its_documents_fit() {
         ["pool.x is not known to the schema"]
     );
 }
+
+#[test]
+fn a_reference_stands_for_a_text_where_the_schema_marks_one() {
+    let reference = json!({"secret": "web/x"});
+    let schema = json!({
+        "type": "object",
+        "$defs": {"hidden": {"type": "string", "minLength": 40, "secret": true}},
+        "properties": {
+            "own": {"type": "string", "pattern": "^k-", "secret": true},
+            "by_ref": {"$ref": "#/$defs/hidden"},
+            "by_all": {"allOf": [{"$ref": "#/$defs/hidden"}, {"description": "x"}]},
+            "through": {"$ref": "#/properties/own"},
+            "list": {"type": "array", "prefixItems": [{"type": "integer"}], "items": {"secret": true}},
+            "others": {"additionalProperties": {"type": "string", "secret": true}},
+            "number": {"type": "integer", "secret": true},
+            "plain": {"type": "string"},
+            "table": {"properties": {"secret": {"type": "string"}}},
+            "patterned": {"patternProperties": {"^a": {"secret": true}}, "additionalProperties": {"secret": true}},
+        },
+    });
+    let fits = json!({
+        "own": reference, "by_ref": reference, "by_all": reference, "through": reference,
+        "list": [1, reference, "x"], "others": {"any": reference},
+    });
+    assert_eq!(told(&schema, &fits), [] as [&str; 0]);
+    // a value is held to what the schema says
+    let values = json!({"own": "x", "by_ref": "short", "through": "x"});
+    assert_eq!(
+        told(&schema, &values),
+        [
+            "by_ref must have at least 40 characters",
+            "own must match the pattern ^k-",
+            "through must match the pattern ^k-",
+        ]
+    );
+    let misplaced = json!({
+        "number": reference, "plain": reference, "table": reference, "unknown": reference,
+        "list": [reference], "patterned": {"a": reference},
+    });
+    let allows_none = "refers to a secret, and the schema allows none there";
+    assert_eq!(
+        told(&schema, &misplaced),
+        [
+            format!("list.0 {allows_none}"),
+            "number refers to a secret, which is a text, and the schema asks for another type".to_owned(),
+            format!("patterned.a {allows_none}"),
+            format!("plain {allows_none}"),
+            format!("table {allows_none}"),
+            format!("unknown {allows_none}"),
+        ]
+    );
+    // names that are no keywords
+    let names = json!({"properties": {"secret": true, "a": {"properties": {"secret": {"type": "string"}}}}});
+    let document = json!({"secret": 5, "a": {"secret": 7}});
+    assert_eq!(told(&names, &document), ["a.secret must be a text"]);
+}
+
+#[test]
+fn a_schema_that_is_inferred_knows_references() {
+    let document = json!({"db": {"password": {"secret": "x"}, "user": "u"}});
+    let schema = infer(&[&document]);
+    assert_eq!(
+        schema["properties"]["db"]["properties"]["password"],
+        json!({"type": "string", "secret": true})
+    );
+    assert_eq!(told(&schema, &document), [] as [&str; 0]);
+}

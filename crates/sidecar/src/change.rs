@@ -1,5 +1,6 @@
 //! What a new revision changed for one environment: owns comparing two snapshots as that
-//! environment sees them, inherited layers included. It must not open values.
+//! environment sees them, inherited layers included, and secrets that documents refer to. It must not
+//! open values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use strongroom_core::config::Format;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
-use strongroom_core::snapshot::{Action, Changed, Entry, Snapshot, governed_by};
+use strongroom_core::snapshot::{Action, Changed, Entry, Local, Snapshot, governed_by};
 
 /// One changed entry, as an environment sees it.
 #[derive(Clone, Debug)]
@@ -45,6 +46,18 @@ pub fn of_changes(
         if let Some(change) = compare(before.as_ref(), after.as_ref(), layer_counts) {
             changes.insert(item.path.clone(), change);
         }
+        if item.kind != Kind::Secret || item.environment != *environment {
+            continue;
+        }
+        for path in new.referring_to(environment, &item.path) {
+            let (before, after) = (
+                old.entry(environment, path).ok(),
+                new.entry(environment, path).ok(),
+            );
+            if let Some(change) = compare(before.as_ref(), after.as_ref(), true) {
+                changes.insert(path.clone(), change);
+            }
+        }
     }
     changes.into_values().collect()
 }
@@ -62,8 +75,8 @@ pub fn of_everything(old: &Snapshot, new: &Snapshot, environment: &EnvironmentNa
         .filter_map(|path| {
             let (before, after) = (before.get(path), after.get(path));
             let is_merged = after.is_some_and(merges);
-            let layers = |snapshot| layer_revisions(snapshot, environment, path);
-            let layer_changed = is_merged && layers(old) != layers(new);
+            let parts = |snapshot| parts(snapshot, environment, path);
+            let layer_changed = is_merged && parts(old) != parts(new);
             compare(before, after, layer_changed)
         })
         .collect();
@@ -95,9 +108,10 @@ fn seen(snapshot: &Snapshot, environment: &EnvironmentName) -> BTreeMap<EntryPat
         .collect()
 }
 
-/// The revisions of every layer of a document, nearest first, and of its schema.
+/// What a document is made of: the revisions of its layers, nearest first, and of its schema, a number
+/// for what this machine says, and the revisions of the secrets that it refers to.
 #[must_use]
-pub fn layer_revisions(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
+pub fn parts(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Vec<u64> {
     let layers = snapshot.layers(environment).unwrap_or_default();
     let own = layers.iter().filter_map(|layer| {
         let entry = snapshot.entry(layer, path).ok()?;
@@ -105,7 +119,13 @@ pub fn layer_revisions(snapshot: &Snapshot, environment: &EnvironmentName, path:
     });
     // A schema changes what is delivered, by its defaults.
     let schema = snapshot.schema_entry(environment, path);
-    own.chain(schema.map(|entry| entry.revision.0)).collect()
+    let local = snapshot.local(environment, path);
+    let document = snapshot.find(environment, path.as_str()).ok().flatten();
+    let secrets = document.and_then(|entry| snapshot.secrets_in(environment, entry).ok());
+    own.chain(schema.map(|entry| entry.revision.0))
+        .chain(local.map(Local::mark))
+        .chain(secrets.into_iter().flatten().map(|secret| secret.revision.0))
+        .collect()
 }
 
 /// The environments either snapshot reads from.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_core::Vault;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
-use strongroom_core::snapshot::Changed;
+use strongroom_core::snapshot::{Changed, Locals, Snapshot};
 use strongroom_core::vault::{Event, Revised};
 
 use crate::bell::Bell;
@@ -103,13 +103,14 @@ impl Follower {
     }
 
     fn serve_copy(&self, since: Timestamp, error: &Unusable) {
+        let _turn = self.state.turn();
         let snapshot = self.state.vault().snapshot();
         let reason = error.to_string().into();
         let (stale, refused) = match error.is_refusal() {
             true => (None, Some(reason)),
             false => (Some(since), None),
         };
-        let next = self.state.current().next(snapshot, stale, refused);
+        let next = self.state.current().next(&snapshot, None, stale, refused);
         match next {
             Ok(next) => self.state.serve(next),
             Err(error) => tracing::error!(%error, "the sealed copy cannot be served"),
@@ -158,41 +159,43 @@ impl Follower {
 
     /// Serves what the vault has now, and tells everyone when it is something else.
     fn apply(&self, vault: &Vault, steps: Steps, chronicle: &mut Chronicle) {
+        let turn = self.state.turn();
         let current = Arc::clone(&self.state.current());
         let before = Arc::clone(&current.snapshot);
         let freshness = vault.freshness();
-        let now = vault.snapshot();
-        let next = match current.next(Arc::clone(&now), freshness.stale_since, freshness.refused) {
+        let newest = vault.snapshot();
+        let changed = steps.between(before.revision(), newest.revision());
+        let next = current.next(
+            &newest,
+            changed.as_deref(),
+            freshness.stale_since,
+            freshness.refused,
+        );
+        let next = match next {
             Ok(next) => next,
             Err(error) => return self.unguarded(&current, freshness.stale_since, &error, chronicle),
         };
-        let decisions = Arc::clone(&next.decisions);
-        self.state.serve(next);
-        if now.hash() == before.hash() {
-            chronicle.record(vault, &now);
+        if next.snapshot.hash() == before.hash() {
+            self.state.serve(next);
+            drop(turn);
+            chronicle.record(vault, &newest);
             return;
         }
         let environment = self.state.environment();
-        let changes = match steps.between(before.revision(), now.revision()) {
-            Some(changed) => change::of_changes(&before, &now, environment, &changed),
-            None => change::of_everything(&before, &now, environment),
+        let changes = match &changed {
+            Some(changed) => change::of_changes(&before, &next.snapshot, environment, changed),
+            None => change::of_everything(&before, &next.snapshot, environment),
         };
         tracing::info!(
-            revision = now.revision().0,
+            revision = newest.revision().0,
             changes = changes.len(),
             "serving a new revision"
         );
-        let update = Update::new(
-            now.revision().0,
-            before.revision().0,
-            changes,
-            decisions,
-            self.state.now(),
-        );
-        self.workers.update(&Arc::new(update));
+        tell(&self.state, &self.workers, &before, next, changes);
+        drop(turn);
         self.injector.ring();
         self.copy.ring();
-        chronicle.record(vault, &now);
+        chronicle.record(vault, &newest);
     }
 
     /// Goes on serving what is served: the newest revision verifies, and is not to be served.
@@ -208,11 +211,40 @@ impl Follower {
             tracing::error!(%reason, "a revision was refused: the last good one is served");
             chronicle.refused(error.recorded());
         }
-        match current.next(Arc::clone(&current.snapshot), stale, Some(reason)) {
-            Ok(same) => self.state.serve(same),
-            Err(error) => tracing::error!(%error, "what is served cannot be served on"),
-        }
+        self.state.serve(current.same(stale, Some(reason)));
     }
+}
+
+/// Serves `next` from now on, in the place of `before`, and tells every watcher what changed.
+fn tell(state: &State, workers: &Workers, before: &Snapshot, next: Current, changes: Vec<change::Change>) {
+    let update = Update::new(
+        next.snapshot.revision().0,
+        before.revision().0,
+        changes,
+        Arc::clone(&next.decisions),
+        state.now(),
+    );
+    state.serve(next);
+    workers.update(&Arc::new(update));
+}
+
+/// Serves the same revision with other layers of this machine from now on.
+///
+/// # Errors
+/// [`Unserved`]: they do not fit, and nothing changes.
+pub fn overridden(
+    state: &State,
+    workers: &Workers,
+    injector: &Injector,
+    locals: Arc<Locals>,
+) -> Result<(), Unserved> {
+    let _turn = state.turn();
+    let current = Arc::clone(&state.current());
+    let next = current.with_locals(locals)?;
+    let changes = change::of_everything(&current.snapshot, &next.snapshot, state.environment());
+    tell(state, workers, &current.snapshot, next, changes);
+    injector.again();
+    Ok(())
 }
 
 /// Steps that were applied one after the other.

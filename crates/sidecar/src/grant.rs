@@ -1,6 +1,7 @@
 //! The gate before every value: owns the order in which the right to one comes about. Who asks is
 //! attested, policy decides, the decision is in the audit log, and only then there is a [`Grant`],
-//! without which nothing is opened. It must not know HTTP, and opens nothing itself.
+//! without which nothing is opened. A document that refers to secrets is granted with all of them. It must
+//! not know HTTP, and opens nothing itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -40,24 +41,38 @@ pub struct Question<'a> {
     pub now: Timestamp,
 }
 
-/// The right to open one entry, once. Only the gate makes one.
+/// What is asked for: an entry with the secrets that become part of it, where it is a document that
+/// refers to some.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// Those secrets: nothing is granted without all of them.
+    pub secrets: Vec<Arc<Entry>>,
+}
+
+/// The right to open one entry, with the secrets that become part of it, once. Only the gate makes one.
 #[derive(Debug)]
 #[must_use]
 pub struct Grant {
-    entry: Arc<Entry>,
+    item: Item,
 }
 
 impl Grant {
-    fn of(entry: &Arc<Entry>) -> Self {
-        Self {
-            entry: Arc::clone(entry),
-        }
+    fn of(item: Item) -> Self {
+        Self { item }
+    }
+
+    /// The secrets that may be opened to become part of it.
+    #[must_use]
+    pub fn secrets(&self) -> &[Arc<Entry>] {
+        &self.item.secrets
     }
 
     /// The entry that may be opened.
     #[must_use]
     pub fn entry(&self) -> &Arc<Entry> {
-        &self.entry
+        &self.item.entry
     }
 }
 
@@ -157,6 +172,9 @@ impl Refused {
     }
 }
 
+/// An entry, and what policy says of reading it.
+type Part<'a> = (&'a Entry, Option<Arc<policy::Decision>>);
+
 /// The gate.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -208,16 +226,35 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refused`]. A denial is recorded too, and told whether or not that is over.
-    pub fn ask(&self, question: &Question<'_>, entry: &Arc<Entry>) -> Result<Verdict<Grant>, Refused> {
+    pub fn ask(&self, question: &Question<'_>, item: Item) -> Result<Verdict<Grant>, Refused> {
+        if !item.secrets.is_empty() {
+            return self.ask_with_secrets(question, item);
+        }
+        let entry = Arc::clone(&item.entry);
         let action = Action::read_of(entry.kind);
-        let decision = question.decide(action, entry);
+        let decision = question.decide(action, &entry);
         let decision = decision.as_deref();
-        let record = question.record(action, entry, decision);
+        let record = question.record(action, &entry, decision);
         if is_allowed(decision) {
-            return self.release(Grant::of(entry), std::slice::from_ref(&record));
+            return self.release(Grant::of(item), std::slice::from_ref(&record));
         }
         self.deny(&record);
-        Err(Refused::denied(action, question, entry, decision))
+        Err(Refused::denied(action, question, &entry, decision))
+    }
+
+    /// The same for a document that refers to secrets: all of it is allowed, or nothing.
+    fn ask_with_secrets(&self, question: &Question<'_>, item: Item) -> Result<Verdict<Grant>, Refused> {
+        let parts = question.parts(&item);
+        let denied = parts
+            .iter()
+            .find(|(_, decision)| !is_allowed(decision.as_deref()));
+        if let Some((entry, decision)) = denied {
+            let action = Action::read_of(entry.kind);
+            self.deny(&question.record(action, entry, decision.as_deref()));
+            return Err(Refused::denied(action, question, entry, decision.as_deref()));
+        }
+        let records: Vec<_> = parts.iter().map(|part| question.part(part)).collect();
+        self.release(Grant::of(item.clone()), &records)
     }
 
     /// Asks whether `action`, which opens nothing, may be done with an entry.
@@ -256,17 +293,19 @@ impl Gate {
     pub fn ask_all(
         &self,
         question: &Question<'_>,
-        entries: impl Iterator<Item = Arc<Entry>>,
+        items: impl Iterator<Item = Item>,
     ) -> Result<Verdict<Vec<Grant>>, Refused> {
-        let allowed: Vec<_> = entries
-            .map(|entry| (question.decide(Action::read_of(entry.kind), &entry), entry))
-            .filter(|(decision, _)| is_allowed(decision.as_deref()))
-            .collect();
-        let records: Vec<_> = allowed
-            .iter()
-            .map(|(decision, entry)| question.record(Action::read_of(entry.kind), entry, decision.as_deref()))
-            .collect();
-        let grants = allowed.iter().map(|(_, entry)| Grant::of(entry)).collect();
+        let items: Vec<_> = items.collect();
+        let mut grants = Vec::with_capacity(items.len());
+        let mut allowed = Vec::with_capacity(items.len());
+        for item in &items {
+            let parts = question.parts(item);
+            if parts.iter().all(|(_, decision)| is_allowed(decision.as_deref())) {
+                grants.push(Grant::of(item.clone()));
+                allowed.extend(parts);
+            }
+        }
+        let records: Vec<_> = allowed.iter().map(|part| question.part(part)).collect();
         self.release(grants, &records)
     }
 
@@ -356,6 +395,18 @@ impl Question<'_> {
     #[must_use]
     pub fn allows(&self, action: Action, entry: &Entry) -> bool {
         is_allowed(self.decide(action, entry).as_deref())
+    }
+
+    /// What policy says of an entry and of each secret that becomes part of it.
+    fn parts<'b>(&self, item: &'b Item) -> Vec<Part<'b>> {
+        let parts = std::iter::once(&item.entry).chain(&item.secrets);
+        parts
+            .map(|entry| (&**entry, self.decide(Action::read_of(entry.kind), entry)))
+            .collect()
+    }
+
+    fn part<'b>(&'b self, (entry, decision): &'b Part<'b>) -> Record<'b> {
+        self.record(Action::read_of(entry.kind), entry, decision.as_deref())
     }
 
     fn record<'b>(

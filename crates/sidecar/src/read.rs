@@ -2,6 +2,7 @@
 //! as a file or as a variable, was lent by [`open`], which takes the [`Grant`] of exactly that
 //! entry. It must not know HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_core::flag::{self, FlagError};
@@ -12,7 +13,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 
-use crate::grant::{Gate, Grant, Question, Refused};
+use crate::grant::{Gate, Grant, Item, Question, Refused};
 
 /// What the value is to look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,18 @@ pub fn open<R>(
 ) -> Result<Option<R>, Unread> {
     let entry = grant.entry();
     let f = |bytes: &[u8]| f(entry, bytes);
+    let secret = |path: &EntryPath| {
+        let granted = grant.secrets().iter().find(|secret| secret.path == *path);
+        granted.map(|secret| snapshot.expose(secret, |bytes| Secret::new(bytes.to_vec())))
+    };
     tracing::trace!(revision = snapshot.revision().0, path = %entry.path, "read");
     match (entry.kind, form) {
-        (Kind::Config, _) => Ok(Some(snapshot.read(environment, &entry.path)?.value.expose(f))),
+        (Kind::Config, _) => {
+            let reading = snapshot.read(environment, &entry.path)?;
+            let lend = &mut |path: &EntryPath| secret(path).transpose();
+            let resolved = snapshot.resolved_with(environment, reading, lend)?;
+            Ok(Some(resolved.value.expose(f)))
+        }
         (Kind::Flag, Form::Injected) => {
             let text = snapshot.expose(entry, flag::default_text)?;
             let text = text.map_err(|error| Unread::Flag {
@@ -92,8 +102,8 @@ pub fn material(
 ) -> Result<Material, Unread> {
     let mut values = Vec::new();
     let entries = entries(snapshot, question.environment, wanted.prefixes())?;
-    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    let grants = gate.ask_all(question, injected)?.wait()?;
+    let items = items(snapshot, question.environment, entries)?;
+    let grants = gate.ask_all(question, items.into_iter())?.wait()?;
     for grant in grants {
         let value = open(
             grant,
@@ -124,8 +134,44 @@ pub fn listed(
     wanted: &Wanted,
 ) -> Result<Vec<(EntryId, Version)>, ReadError> {
     let entries = entries(snapshot, environment, wanted.prefixes())?;
+    let mut listed = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| is_injected(entry.kind)) {
+        listed.insert(entry.id, entry.version);
+        // what is not there is found missing where it is opened
+        let secrets = snapshot.secrets_in(environment, entry).unwrap_or_default();
+        listed.extend(secrets.iter().map(|secret| (secret.id, secret.version)));
+    }
+    Ok(listed.into_iter().collect())
+}
+
+/// What has to be granted so that all of `entries` that are injected can be opened.
+///
+/// # Errors
+/// [`ReadError::NoSecret`].
+pub fn items(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    entries: Vec<Arc<Entry>>,
+) -> Result<Vec<Item>, ReadError> {
     let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    Ok(injected.map(|entry| (entry.id, entry.version)).collect())
+    injected
+        .map(|entry| item(snapshot, environment, &entry))
+        .collect()
+}
+
+/// What has to be granted so that `entry` can be opened.
+///
+/// # Errors
+/// [`ReadError::NoSecret`].
+pub fn item(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    entry: &Arc<Entry>,
+) -> Result<Item, ReadError> {
+    Ok(Item {
+        secrets: snapshot.secrets_in(environment, entry)?,
+        entry: Arc::clone(entry),
+    })
 }
 
 /// The entries under any of `prefixes`, by path; all of them when `None`.

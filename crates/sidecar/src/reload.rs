@@ -13,10 +13,12 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
+use crate::follow;
 use crate::inject::Injector;
 use crate::log::Level;
 use crate::settings::{Settings, Surroundings};
 use crate::state::{Rules, State};
+use crate::unserved::Unserved;
 use crate::worker::Workers;
 
 /// Editors and deployments write in several steps.
@@ -125,6 +127,12 @@ impl Reload<'_> {
         if changed.is_empty() {
             return;
         }
+        if new.overrides != self.settings.overrides
+            && let Err(error) = self.overridden(&new)
+        {
+            tracing::error!(%error, "the settings were not changed: their overrides do not fit");
+            return;
+        }
         self.level.set(new.log);
         self.state.rule(Rules::of(&new));
         self.workers.ruled();
@@ -134,6 +142,11 @@ impl Reload<'_> {
         self.apply_to_socket(&new);
         self.settings = new;
         tracing::info!(keys = changed.join(", "), "the settings were reloaded");
+    }
+
+    fn overridden(&self, new: &Settings) -> Result<(), Unserved> {
+        let locals = Arc::clone(&new.overrides.locals);
+        follow::overridden(self.state, self.workers, self.injector, locals)
     }
 
     fn apply_to_socket(&self, new: &Settings) {

@@ -71,6 +71,7 @@ pub fn run(
     let state = Arc::new(State::new(
         Arc::clone(&opened.vault),
         settings.environment.clone(),
+        Arc::clone(&settings.overrides.locals),
         Rules::of(&settings),
         gate(&settings, &source, &opened)?,
         source.ambient.clone(),

@@ -10,6 +10,7 @@ use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::Revision;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::secret::Secret;
+use strongroom_core::snapshot::Locals;
 use strongroom_core::store::{self, SqliteStore, Store, StoreError};
 use strongroom_core::vault::{OpenError, OpenOptions, Trust};
 use zeroize::Zeroizing;
@@ -27,6 +28,7 @@ pub struct Source {
     identity: Arc<Identity>,
     fingerprint: Option<strongroom_core::id::Hash>,
     environment: EnvironmentName,
+    locals: Arc<Locals>,
     trust: std::path::PathBuf,
     copy: Option<std::path::PathBuf>,
     /// Clock and randomness.
@@ -84,6 +86,7 @@ impl Source {
             identity: Arc::new(identity(settings)?),
             fingerprint: settings.fingerprint,
             environment: settings.environment.clone(),
+            locals: Arc::clone(&settings.overrides.locals),
             trust: home.trust(),
             copy: settings.offline_copy.then(|| home.copy()),
             ambient: Ambient::system(),
@@ -143,7 +146,7 @@ impl Source {
     /// A vault whose newest revision may be served.
     fn guarded(&self, opened: Result<Arc<Vault>, OpenError>) -> Result<Arc<Vault>, Unusable> {
         let vault = opened?;
-        unserved::check_opened(&vault.snapshot(), &self.environment)?;
+        unserved::check_opened(&vault.snapshot(), &self.environment, &self.locals)?;
         Ok(vault)
     }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderValue;
@@ -11,8 +11,8 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
 use strongroom_core::name::EnvironmentName;
-use strongroom_core::policy::{Decisions, Policies};
-use strongroom_core::snapshot::Snapshot;
+use strongroom_core::policy::{Decisions, Policies, PolicyError};
+use strongroom_core::snapshot::{Changed, Locals, Snapshot};
 
 use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
@@ -51,11 +51,14 @@ impl Current {
     /// # Errors
     /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn first(
-        snapshot: Arc<Snapshot>,
+        snapshot: &Snapshot,
         environment: &EnvironmentName,
+        locals: Arc<Locals>,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
     ) -> Result<Self, Unserved> {
+        let snapshot = snapshot.serving(environment, locals).map_err(PolicyError::from)?;
+        let snapshot = Arc::new(snapshot);
         let policies = Policies::of(&snapshot, environment).map_err(Unserved::from)?;
         let policies = Arc::new(policies);
         unserved::check_config(&snapshot, environment, None)?;
@@ -69,32 +72,63 @@ impl Current {
         ))
     }
 
-    /// What is served after this: `snapshot`, guarded by its own policies.
+    /// What is served after this: `snapshot`, guarded by its own policies. `changes` led there, where they
+    /// are known.
     ///
     /// # Errors
     /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn next(
         &self,
-        snapshot: Arc<Snapshot>,
+        snapshot: &Snapshot,
+        changes: Option<&[Changed]>,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
     ) -> Result<Self, Unserved> {
+        if snapshot.hash() == self.snapshot.hash() {
+            return Ok(self.same(stale_since, refused));
+        }
         let environment = &self.environment;
-        let decisions = if Arc::ptr_eq(&snapshot, &self.snapshot) {
-            Arc::clone(&self.decisions)
-        } else {
-            let policies = self.decisions.policies().renewed(&snapshot);
-            let policies = policies.map_err(Unserved::from)?;
-            unserved::check_config(&snapshot, environment, Some(&self.snapshot))?;
-            Arc::new(Decisions::new(policies))
+        let policies = self.decisions.policies().renewed(snapshot);
+        let policies = policies.map_err(Unserved::from)?;
+        let next = match changes {
+            Some(changes) => snapshot.serving_after(&self.snapshot, changes),
+            None => snapshot.serving(environment, self.snapshot.locals()),
         };
+        let next = Arc::new(next.map_err(PolicyError::from)?);
+        unserved::check_config(&next, environment, changes)?;
+        let decisions = Arc::new(Decisions::new(policies));
         Ok(Self::new(
             environment.clone(),
-            snapshot,
+            next,
             decisions,
             stale_since,
             refused,
         ))
+    }
+
+    /// The same revision, as fresh as is said.
+    #[must_use]
+    pub fn same(&self, stale_since: Option<Timestamp>, refused: Option<Arc<str>>) -> Self {
+        Self::new(
+            self.environment.clone(),
+            Arc::clone(&self.snapshot),
+            Arc::clone(&self.decisions),
+            stale_since,
+            refused,
+        )
+    }
+
+    /// The same revision with other layers of this machine.
+    ///
+    /// # Errors
+    /// [`Unserved`].
+    pub fn with_locals(&self, locals: Arc<Locals>) -> Result<Self, Unserved> {
+        let next = self.snapshot.serving(&self.environment, locals);
+        let next = Arc::new(next.map_err(PolicyError::from)?);
+        unserved::check_config(&next, &self.environment, None)?;
+        let mut same = self.same(self.stale_at, self.refused.clone());
+        same.snapshot = next;
+        Ok(same)
     }
 
     fn new(
@@ -161,6 +195,8 @@ pub struct State {
     environment: EnvironmentName,
     vault: ArcSwap<Vault>,
     current: ArcSwap<Current>,
+    /// Held by who is about to serve something else, so that nobody's news are lost.
+    turn: Mutex<()>,
     rules: ArcSwap<Rules>,
     gate: Gate,
     /// Who asks.
@@ -191,21 +227,23 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// Serves `environment` of `vault` from now on, through `gate`.
+    /// Serves `environment` of `vault` from now on, through `gate`, with `locals` of this machine.
     ///
     /// # Errors
     /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
     pub fn new(
         vault: Arc<Vault>,
         environment: EnvironmentName,
+        locals: Arc<Locals>,
         rules: Rules,
         gate: Gate,
         ambient: Ambient,
     ) -> Result<Self, Unserved> {
         let freshness = vault.freshness();
         let current = Current::first(
-            vault.snapshot(),
+            &vault.snapshot(),
             &environment,
+            locals,
             freshness.stale_since,
             freshness.refused,
         )?;
@@ -215,6 +253,7 @@ impl State {
             environment,
             vault: ArcSwap::new(vault),
             current: ArcSwap::from_pointee(current),
+            turn: Mutex::default(),
             rules: ArcSwap::from_pointee(rules),
             gate,
             askers: Askers::default(),
@@ -286,6 +325,12 @@ impl State {
     #[must_use]
     pub fn current(&self) -> Guard<Arc<Current>> {
         self.current.load()
+    }
+
+    /// To be held from a look at what is served until something else is.
+    #[must_use]
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Serves something else from now on.

@@ -1,9 +1,11 @@
 //! What a verified revision must be besides to be served: owns asking whether its policies hold and
 //! its documents are as their schemas say, and why it is not served. It must not know who waits.
 
+use std::sync::Arc;
+
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Policies, PolicyError};
-use strongroom_core::snapshot::{Snapshot, Unfit};
+use strongroom_core::snapshot::{Changed, Locals, Snapshot, Unfit};
 
 /// Most faults that are said.
 const MAX_SAID: usize = 20;
@@ -14,7 +16,7 @@ pub enum Unserved {
     /// Its policies do not hold.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Documents are not as their schemas say.
+    /// Documents are not as their schemas say, or refer to secrets that are not there.
     #[error("{}", listed(.0))]
     Config(Vec<Unfit>),
 }
@@ -25,7 +27,7 @@ impl Unserved {
     pub fn recorded(&self) -> &'static str {
         match self {
             Self::Policy(_) => "the policies of the store's newest revision are not valid",
-            Self::Config(_) => "documents of the store's newest revision are not as their schemas say",
+            Self::Config(_) => "documents of the store's newest revision are not fit to be served",
         }
     }
 }
@@ -39,17 +41,21 @@ fn listed(unfit: &[Unfit]) -> String {
     said
 }
 
-/// Refuses documents that are not as their schemas say; those that are as `before` had them were asked
-/// then.
+/// Refuses documents that are not as their schemas say, or refer to secrets that are not there; of `changes`
+/// only what they made.
 ///
 /// # Errors
 /// [`Unserved`].
 pub fn check_config(
     snapshot: &Snapshot,
     environment: &EnvironmentName,
-    before: Option<&Snapshot>,
+    changes: Option<&[Changed]>,
 ) -> Result<(), Unserved> {
-    let unfit = snapshot.unfit(environment, before).map_err(PolicyError::from)?;
+    let unfit = match changes {
+        Some(changes) => snapshot.unfit_after(environment, changes),
+        None => snapshot.unfit(environment),
+    };
+    let unfit = unfit.map_err(PolicyError::from)?;
     if unfit.is_empty() {
         Ok(())
     } else {
@@ -61,10 +67,17 @@ pub fn check_config(
 ///
 /// # Errors
 /// [`Unserved`].
-pub fn check_opened(snapshot: &Snapshot, environment: &EnvironmentName) -> Result<(), Unserved> {
+pub fn check_opened(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    locals: &Arc<Locals>,
+) -> Result<(), Unserved> {
     match Policies::of(snapshot, environment) {
         Err(error @ (PolicyError::Text { .. } | PolicyError::TooMany { .. })) => Err(error.into()),
         Err(_) => Ok(()),
-        Ok(_) => check_config(snapshot, environment, None),
+        Ok(_) => {
+            let snapshot = snapshot.serving(environment, Arc::clone(locals));
+            check_config(&snapshot.map_err(PolicyError::from)?, environment, None)
+        }
     }
 }

@@ -6,7 +6,8 @@ use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value as Toml}
 
 use super::key::Key;
 use super::read::{json, utf8};
-use super::unset::{self, MARK, UNSET};
+use super::reference;
+use super::unset::{MARK, Tree as _, UNSET};
 use super::{DocumentError, Format};
 
 /// One change.
@@ -169,6 +170,7 @@ fn put_toml(root: &mut dyn TableLike, key: &Key, mut value: Toml) -> Result<(), 
         }
         table = item
             .as_table_like_mut()
+            .filter(|table| reference::refers_to(*table).is_none())
             .ok_or_else(|| EditError::NoTable { key: here() })?;
     }
     match table.get_mut(name) {
@@ -228,8 +230,11 @@ fn put_json(document: &mut Json, key: &Key, value: Json) -> Result<(), EditError
     let mut at = document;
     for (depth, name) in key.names().iter().enumerate() {
         let here = || Key::of(key.names().get(..depth).unwrap_or_default().to_vec());
-        if unset::Tree::is_unset(at) {
+        if at.is_unset() {
             return Err(EditError::IsUnset { key: here() });
+        }
+        if at.refers_to().is_some() {
+            return Err(EditError::NoTable { key: here() });
         }
         let fields = at
             .as_object_mut()

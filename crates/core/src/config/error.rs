@@ -35,4 +35,12 @@ pub enum DocumentError {
     /// An `unset` stands where there is no key that a parent could have.
     #[error("an unset stands for the document itself or inside an array: only a key of a table can be unset")]
     Unset,
+    /// A reference to a secret has no path, or stands for the document itself.
+    #[error(
+        "a table whose only key is `secret` refers to a secret: its path belongs there, as in `{{ secret = \"web/database/password\" }}`, and it cannot be the whole document"
+    )]
+    Reference,
+    /// A secret that is referred to is no text.
+    #[error("a secret that the document refers to is no UTF-8 text: deliver it as a file of its own")]
+    SecretText,
 }

@@ -11,18 +11,20 @@ use super::read::{json, toml};
 use super::unset::{self, Tree};
 use super::{DocumentError, Format};
 
-/// Merges `layers`, nearest first, into one document of the nearest layer's format. A single layer that
-/// unsets nothing is returned as it is.
+/// Merges `layers`, nearest first, into one document of `wanted`; text is whatever the nearest is. A
+/// single layer of that format that unsets nothing is returned as it is.
 ///
 /// # Errors
 /// [`DocumentError`].
-pub fn merge(layers: &[(Format, &[u8])]) -> Result<Vec<u8>, DocumentError> {
+pub fn merge(wanted: Format, layers: &[(Format, &[u8])]) -> Result<Vec<u8>, DocumentError> {
     let count = merged_layers(layers.iter().map(|(format, _)| *format));
     let merged = layers.get(..count).unwrap_or(layers);
     match merged {
         [] => Ok(Vec::new()),
-        [(format, only)] if !unsets(*format, only)? => Ok(only.to_vec()),
-        [(Format::Toml, _), ..] => {
+        [(format, only)] if *format == Format::Text || *format == wanted && !unsets(*format, only)? => {
+            Ok(only.to_vec())
+        }
+        _ if wanted == Format::Toml => {
             let mut whole = toml::Table::new();
             for (format, bytes) in merged.iter().rev() {
                 let layer = match format {
@@ -97,8 +99,7 @@ fn unsets(format: Format, bytes: &[u8]) -> Result<bool, DocumentError> {
 
 /// Whether `above` is merged into `below`, or replaces it.
 fn merges<T: Tree>(below: Option<&T>, above: &T) -> bool {
-    let is_table = |value: &T| value.fields().is_some() && !value.is_unset();
-    below.is_some_and(is_table) && is_table(above)
+    below.is_some_and(T::is_table) && above.is_table()
 }
 
 fn merge_toml(into: &mut toml::Table, layer: toml::Table) {

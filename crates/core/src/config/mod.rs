@@ -9,6 +9,7 @@ mod key;
 mod merge;
 mod origin;
 mod read;
+mod reference;
 mod schema;
 mod unset;
 
@@ -21,6 +22,7 @@ pub(crate) use merge::merged_layers;
 pub use merge::{layer, merge, merge_values};
 pub use origin::{Origin, origins};
 pub use read::{check, read};
+pub use reference::{Reference, references, references_in, resolve, resolve_value};
 pub use schema::{Fault, Field, Schema, SchemaError, infer, with_defaults};
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ mod tests {
             .iter()
             .map(|(format, text)| (*format, text.as_bytes()))
             .collect();
-        String::from_utf8(merge(&layers).unwrap()).unwrap()
+        String::from_utf8(merge(layers[0].0, &layers).unwrap()).unwrap()
     }
 
     #[test]
@@ -75,7 +77,11 @@ mod tests {
         assert!(matches!(error, DocumentError::Shape { line: 1, .. }), "{error:?}");
         let error = read::<Vec<u8>>(Format::Json, br#"["canary"]"#).unwrap_err();
         assert!(!format!("{error:?}{error}").contains("canary"));
-        let error = merge(&[(Format::Toml, b"b=1"), (Format::Json, br#"{"a":null}"#)]).unwrap_err();
+        let error = merge(
+            Format::Toml,
+            &[(Format::Toml, b"b=1"), (Format::Json, br#"{"a":null}"#)],
+        )
+        .unwrap_err();
         assert_eq!(error, DocumentError::Null);
     }
 }

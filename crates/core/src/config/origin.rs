@@ -41,10 +41,9 @@ fn visit<'a>(
     let Some((layer, value)) = said.first() else {
         return;
     };
-    let is_table = |value: &Value| value.is_object() && !value.is_unset();
     let tables: Vec<_> = said
         .iter()
-        .take_while(|(_, value)| is_table(value))
+        .take_while(|(_, value)| value.is_table())
         .filter_map(|(layer, value)| Some((*layer, value.as_object()?)))
         .collect();
     let behind = said
@@ -84,6 +83,8 @@ fn type_of(value: &Value) -> &'static str {
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
+        // what it stands for is a text
+        Value::Object(_) if value.refers_to().is_some() => "string",
         Value::Object(_) => "object",
     }
 }

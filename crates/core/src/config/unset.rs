@@ -1,10 +1,12 @@
-//! What a layer says of its parents' keys beside values: owns the form of an explicit *unset*,
-//! `{ strongroom = "unset" }`, in both formats. It must not know layers.
+//! What a document says of keys beside values: owns the form of an explicit *unset*,
+//! `{ strongroom = "unset" }`, in both formats, and that what is reserved stands where it may. It must
+//! not know layers.
 //!
 //! A table whose only key is `strongroom`, with a text under it, is reserved; every other table is
 //! an ordinary one, also one that has a key `strongroom` among others.
 
 use super::DocumentError;
+use super::reference::{self, SECRET};
 
 /// The key that marks what is for us and not for the reader of the document.
 pub(super) const MARK: &str = "strongroom";
@@ -23,6 +25,18 @@ pub(super) trait Tree: Sized {
     /// Whether this says that there is no such key.
     fn is_unset(&self) -> bool {
         self.only_text() == Some((MARK, UNSET))
+    }
+
+    /// The path of the secret that this refers to, as it is written.
+    fn refers_to(&self) -> Option<&str> {
+        self.only_text()
+            .filter(|(key, _)| *key == SECRET)
+            .map(|(_, path)| path)
+    }
+
+    /// Whether this is a table of keys, which is merged with others.
+    fn is_table(&self) -> bool {
+        self.fields().is_some() && !self.is_unset() && self.refers_to().is_none()
     }
 }
 
@@ -70,6 +84,9 @@ pub(super) fn may_stand_in(bytes: &[u8]) -> bool {
 /// Refuses what is reserved where it means nothing: another word than `unset`, the document as a
 /// whole, and the items of arrays, which replace as a whole. Says whether something is unset.
 pub(super) fn check<T: Tree>(document: &T) -> Result<bool, DocumentError> {
+    if document.refers_to().is_some() {
+        return Err(DocumentError::Reference);
+    }
     if reserved(document)? {
         return Err(DocumentError::Unset);
     }
@@ -80,6 +97,7 @@ fn reserved<T: Tree>(value: &T) -> Result<bool, DocumentError> {
     match value.only_text() {
         Some((MARK, UNSET)) => Ok(true),
         Some((MARK, _)) => Err(DocumentError::Reserved),
+        Some((SECRET, path)) => reference::path(path).map(|_| false),
         _ => Ok(false),
     }
 }

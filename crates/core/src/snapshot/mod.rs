@@ -4,11 +4,14 @@
 mod build;
 mod delta;
 mod directory;
+mod document;
 mod fill;
 mod label;
+mod local;
 mod meta;
 mod read;
 mod schema;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,11 +32,12 @@ pub(crate) use delta::Delta;
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
 pub use label::{Label, LabelError};
+pub use local::{Local, Locals};
 pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
     rotation_context, value_context,
 };
-pub use schema::{Unfit, governed_by};
+pub use schema::{Layer, Unfit, governed_by};
 
 /// An entry as described by its opened metadata; its value stays sealed.
 #[derive(Clone, Debug)]
@@ -164,6 +168,18 @@ pub enum ReadError {
         /// The path asked for.
         path: EntryPath,
     },
+    /// A config document refers to a secret that is not there.
+    #[error(
+        "{path:?} in {environment:?} refers to the secret {secret:?}, which is not there, or which this identity does not open"
+    )]
+    NoSecret {
+        /// The environment asked for.
+        environment: EnvironmentName,
+        /// The document.
+        path: EntryPath,
+        /// What it refers to.
+        secret: EntryPath,
+    },
     /// A layer of a config document does not parse, or does not fit the type asked for.
     #[error("{path:?} in {environment:?}: {problem}")]
     Document {
@@ -195,6 +211,8 @@ pub struct Snapshot {
     keyring: Arc<Keyring>,
     directory: Arc<Directory>,
     spaces: PersistentMap<EnvironmentName, Space>,
+    /// What whoever serves an environment keeps beside.
+    serving: Option<Arc<serving::Serving>>,
 }
 
 /// The entries of one environment: by hash to read them, in order to list them.

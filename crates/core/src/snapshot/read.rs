@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::meta::value_context;
 use super::{Entry, ReadError, Reading, Snapshot, Space};
 use crate::commit::Sealed;
-use crate::config;
 use crate::crypto::seal::Context;
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
@@ -27,7 +24,7 @@ impl Snapshot {
         }
     }
 
-    fn space(&self, environment: &EnvironmentName) -> Option<&Space> {
+    pub(super) fn space(&self, environment: &EnvironmentName) -> Option<&Space> {
         self.spaces.get(environment)
     }
 
@@ -116,7 +113,8 @@ impl Snapshot {
             .filter(move |entry| prefix.is_none_or(|prefix| entry.path.is_under(prefix)))
     }
 
-    /// Opens a value; config is merged with its inherited layers, and has the defaults of its schema.
+    /// Opens a value; config is merged with its inherited layers and what this machine says, and has the
+    /// defaults of its schema. What it refers to stays referred to: see [`Self::resolved`].
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -130,76 +128,6 @@ impl Snapshot {
             layers: vec![entry.environment.clone()],
             entry: Arc::clone(entry),
         })
-    }
-
-    fn read_config(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-        nearest: &Arc<Entry>,
-    ) -> Result<Reading, ReadError> {
-        let opened = self.config_layers(environment, path)?;
-        let value = with_documents(&opened, config::merge).map_err(|problem| ReadError::Document {
-            environment: environment.clone(),
-            path: path.clone(),
-            problem,
-        })?;
-        let value = self.filled(environment, path, (nearest.format, value))?;
-        let environment = |(entry, _): &(Arc<Entry>, _)| entry.environment.clone();
-        Ok(Reading {
-            entry: Arc::clone(nearest),
-            value: Secret::new(value),
-            layers: opened.iter().map(environment).collect(),
-        })
-    }
-
-    /// The documents that make up the config at `path`, nearest first, each with its own bytes.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn config_layers(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-    ) -> Result<Vec<(Arc<Entry>, Secret)>, ReadError> {
-        let nearest = self.nearest(environment, path)?;
-        if nearest.kind != Kind::Config {
-            return Err(ReadError::Kind {
-                environment: environment.clone(),
-                path: path.clone(),
-                found: nearest.kind,
-                wanted: Kind::Config,
-            });
-        }
-        let mut entries: Vec<_> = self
-            .layers(environment)?
-            .iter()
-            .filter_map(|layer| self.space(layer)?.entries.get(path))
-            .filter(|entry| entry.kind == Kind::Config)
-            .collect();
-        entries.truncate(config::merged_layers(entries.iter().map(|entry| entry.format)));
-        let open = |entry: &Arc<Entry>| Ok((Arc::clone(entry), self.own_value(entry)?));
-        entries.into_iter().map(open).collect()
-    }
-
-    /// The same as JSON has them; text has no such form.
-    pub(crate) fn config_values(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-    ) -> Result<Vec<(Arc<Entry>, serde_json::Value)>, ReadError> {
-        let opened = self.config_layers(environment, path)?.into_iter();
-        opened
-            .map(|(entry, value)| {
-                let document = value.expose(|bytes| config::layer(entry.format, bytes));
-                let document = document.map_err(|problem| ReadError::Document {
-                    environment: entry.environment.clone(),
-                    path: path.clone(),
-                    problem,
-                })?;
-                Ok((entry, document))
-            })
-            .collect()
     }
 
     /// Opens a secret; refuses entries of another kind.
@@ -217,35 +145,6 @@ impl Snapshot {
             });
         }
         self.own_value(entry)
-    }
-
-    /// A config document, merged and deserialised.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn config<T: serde::de::DeserializeOwned>(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-    ) -> Result<T, ReadError> {
-        let reading = self.read(environment, path)?;
-        let document = |problem| ReadError::Document {
-            environment: environment.clone(),
-            path: path.clone(),
-            problem,
-        };
-        if reading.entry.kind != Kind::Config {
-            return Err(ReadError::Kind {
-                environment: environment.clone(),
-                path: path.clone(),
-                found: reading.entry.kind,
-                wanted: Kind::Config,
-            });
-        }
-        reading
-            .value
-            .expose(|bytes| config::read(reading.entry.format, bytes))
-            .map_err(document)
     }
 
     /// Opens exactly this entry's own value, without layers, and lends it to `f`. An entry of an
@@ -288,23 +187,6 @@ impl Snapshot {
                 path: entry.path.clone(),
             })
     }
-}
-
-/// Lends all documents at once.
-pub(super) fn with_documents<R>(
-    layers: &[(Arc<Entry>, Secret)],
-    f: impl FnOnce(&[(config::Format, &[u8])]) -> R,
-) -> R {
-    let copy = |(entry, value): &(Arc<Entry>, Secret)| {
-        let bytes = value.expose(|bytes| Zeroizing::new(bytes.to_vec()));
-        (entry.format, bytes)
-    };
-    let opened: Vec<_> = layers.iter().map(copy).collect();
-    let documents: Vec<_> = opened
-        .iter()
-        .map(|(format, bytes)| (*format, bytes.as_slice()))
-        .collect();
-    f(&documents)
 }
 
 fn no_environment(environment: &EnvironmentName) -> ReadError {

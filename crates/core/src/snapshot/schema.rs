@@ -1,15 +1,34 @@
 //! Which schema governs which config document, and what is wrong with documents by it. It must not
 //! know who asks: a commit, a sidecar before it serves, or somebody who checks.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::{Entry, ReadError, Snapshot};
-use crate::config::{self, Fault, Format, Key, Schema, SchemaError};
+use super::{Changed, Entry, ReadError, Snapshot};
+use crate::config::{self, DocumentError, Fault, Format, Key, Reference, Schema, SchemaError};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
 /// The schema of the config at `web` lies at `schema/web`.
 const SCHEMAS: &str = "schema";
+
+/// Whose document says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// An environment's.
+    Environment(EnvironmentName),
+    /// That of this machine.
+    Machine,
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Environment(name) => name.fmt(f),
+            Self::Machine => f.write_str("this machine"),
+        }
+    }
+}
 
 /// One thing that is wrong with a document, or with the schema itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +39,8 @@ pub struct Unfit {
     pub path: EntryPath,
     /// The key; the document itself where it has no names.
     pub key: Key,
-    /// The environment whose document says so; `None` where none says anything of the key.
-    pub layer: Option<EnvironmentName>,
+    /// Whose document says so; `None` where none says anything of the key.
+    pub layer: Option<Layer>,
     /// What is wrong, as in "must be an integer"; never with a value.
     pub rule: String,
     /// How to mend it.
@@ -40,7 +59,8 @@ impl std::fmt::Display for Unfit {
         } = self;
         write!(f, "{path} in {environment}: `{key}` {rule}")?;
         match layer {
-            Some(layer) if layer != environment => write!(f, " (set in {layer})")?,
+            Some(Layer::Environment(layer)) if layer != environment => write!(f, " (set in {layer})")?,
+            Some(Layer::Machine) => f.write_str(" (set on this machine)")?,
             Some(_) | None => {}
         }
         write!(f, ": {mend}")
@@ -104,19 +124,19 @@ impl Snapshot {
         let Ok(schema) = EntryPath::new(&format!("{SCHEMAS}/{path}")) else {
             return Ok(false);
         };
-        let closed = |layer: &EnvironmentName, path: &EntryPath| {
-            let info = self.directory.environments.get(layer);
-            let id = info.map(|info| self.directory.entry_id(info.id, path));
-            id.is_some_and(|id| self.state.entry(id).is_some()) && self.own(layer, path).is_none()
-        };
-        let layers = self.layers(environment)?;
-        Ok(layers
-            .iter()
-            .any(|layer| closed(layer, path) || closed(layer, &schema)))
+        let closed = |layer| self.is_closed(layer, path) || self.is_closed(layer, &schema);
+        Ok(self.layers(environment)?.iter().any(closed))
     }
 
-    /// What is wrong with the config at `path`; nothing where no schema governs it, and where this identity
-    /// does not open all of it.
+    /// Whether the environment itself has an entry there that this identity does not open.
+    pub(super) fn is_closed(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
+        let info = self.directory.environments.get(environment);
+        let id = info.map(|info| self.directory.entry_id(info.id, path));
+        id.is_some_and(|id| self.state.entry(id).is_some()) && self.own(environment, path).is_none()
+    }
+
+    /// What is wrong with the config at `path`, by its schema and for what it refers to; nothing where this
+    /// identity does not open all of it.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -125,23 +145,70 @@ impl Snapshot {
         environment: &EnvironmentName,
         path: &EntryPath,
     ) -> Result<Vec<Unfit>, ReadError> {
+        let mut unfit = self.check_by_schema(environment, path)?;
+        if unfit.is_empty() {
+            unfit = self.check_references(environment, path)?;
+        }
+        Ok(unfit)
+    }
+
+    fn is_judged(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<bool, ReadError> {
         let config = self.find(environment, path.as_str())?;
-        let config = config.filter(|entry| entry.kind == Kind::Config);
-        let schema = self.schema_entry(environment, path);
-        let (Some(_), Some(entry)) = (config, schema) else {
-            return Ok(Vec::new());
-        };
-        if self.has_closed_part(environment, path)? {
+        Ok(config.is_some_and(|entry| entry.kind == Kind::Config)
+            && !self.has_closed_part(environment, path)?)
+    }
+
+    /// What the config at `path` refers to and is not there. An environment that others inherit from may be
+    /// their base alone, and lacks what they have.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub(crate) fn check_references(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Vec<Unfit>, ReadError> {
+        let mut parents = self
+            .directory
+            .environments
+            .values()
+            .map(|info| info.parent.as_ref());
+        if parents.any(|parent| parent == Some(environment)) || !self.is_judged(environment, path)? {
             return Ok(Vec::new());
         }
-        let unfit = |path: &EntryPath, layer: Option<&EnvironmentName>, fault: Fault| Unfit {
-            environment: environment.clone(),
-            path: path.clone(),
-            key: fault.key,
-            layer: layer.cloned(),
-            rule: fault.rule,
-            mend: fault.mend,
+        let references = match self.references(environment, path) {
+            Ok(references) => references,
+            Err(ReadError::Document { problem, .. }) => {
+                let fault = undeliverable(&problem);
+                return Ok(vec![unfit(environment, path, None, fault)]);
+            }
+            Err(error) => return Err(error),
         };
+        let missing = references
+            .into_iter()
+            .filter(|reference| !self.may_have_secret(environment, &reference.secret));
+        let fault = |reference: Reference| Fault {
+            key: reference.key,
+            rule: format!("refers to the secret {}, which is not there", reference.secret),
+            mend: format!("put the secret into {environment} first, or set or unset the key"),
+        };
+        Ok(missing
+            .map(|reference| unfit(environment, path, None, fault(reference)))
+            .collect())
+    }
+
+    fn check_by_schema(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<Vec<Unfit>, ReadError> {
+        let Some(entry) = self.schema_entry(environment, path) else {
+            return Ok(Vec::new());
+        };
+        if !self.is_judged(environment, path)? {
+            return Ok(Vec::new());
+        }
+        let whole = |fault| Ok(vec![unfit(environment, path, Some(environment), fault)]);
         let schema = match self.own_value(entry)?.expose(Schema::parse) {
             Ok(schema) => schema,
             Err(error) => {
@@ -150,7 +217,10 @@ impl Snapshot {
                     rule: error.to_string(),
                     mend: "put a schema that is valid".to_owned(),
                 };
-                return Ok(vec![unfit(&entry.path, Some(&entry.environment), fault)]);
+                let at = &entry.environment;
+                let mut unfit = unfit(environment, &entry.path, Some(at), fault);
+                unfit.environment = at.clone();
+                return Ok(vec![unfit]);
             }
         };
         let layers = self.config_layers(environment, path)?;
@@ -158,21 +228,15 @@ impl Snapshot {
             .first()
             .is_some_and(|(entry, _)| entry.format == Format::Text)
         {
-            let fault = Fault {
+            return whole(Fault {
                 key: Key::default(),
                 rule: "is text, and a schema governs it".to_owned(),
                 mend: "put it as toml or json".to_owned(),
-            };
-            return Ok(vec![unfit(path, Some(environment), fault)]);
+            });
         }
         // As it is delivered, with all that may be wrong on the way.
         if let Err(ReadError::Document { problem, .. }) = self.read(environment, path) {
-            let fault = Fault {
-                key: Key::default(),
-                rule: format!("cannot be delivered: {problem}"),
-                mend: "mend the layers".to_owned(),
-            };
-            return Ok(vec![unfit(path, Some(environment), fault)]);
+            return whole(undeliverable(&problem));
         }
         let format = layers.first().map_or(Format::Json, |(entry, _)| entry.format);
         let mut merged = self.merged_values(environment, path)?;
@@ -181,38 +245,89 @@ impl Snapshot {
             return Ok(Vec::new());
         }
         let documents = self.config_values(environment, path)?;
+        let local = self.local(environment, path);
+        let local = local.and_then(|local| config::layer(local.format(), local.bytes()).ok());
         let of = |fault: Fault| {
+            if local
+                .as_ref()
+                .is_some_and(|local| fault.key.find(local).is_some())
+            {
+                let mut unfit = unfit(environment, path, None, fault);
+                unfit.layer = Some(Layer::Machine);
+                return unfit;
+            }
             let says = |(_, document): &&(Arc<Entry>, serde_json::Value)| fault.key.find(document).is_some();
-            let layer = documents
-                .iter()
-                .find(says)
-                .map(|(entry, _)| entry.environment.clone());
-            unfit(path, layer.as_ref(), fault)
+            let layer = documents.iter().find(says).map(|(entry, _)| &entry.environment);
+            unfit(environment, path, layer, fault)
         };
         Ok(faults.into_iter().map(of).collect())
     }
 
-    /// What is wrong with the documents of `environment` that have a schema, without those that are
-    /// as `before` had them with all their layers and the schema.
+    /// What is wrong with the documents of `environment`.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn unfit(
-        &self,
-        environment: &EnvironmentName,
-        before: Option<&Self>,
-    ) -> Result<Vec<Unfit>, ReadError> {
+    pub fn unfit(&self, environment: &EnvironmentName) -> Result<Vec<Unfit>, ReadError> {
         let mut unfit = Vec::new();
-        for path in self.governed(environment)? {
-            let same = before.is_some_and(|before| {
-                let parts = self.parts(environment, &path);
-                parts == before.parts(environment, &path)
-            });
-            if !same {
-                unfit.extend(self.check_config(environment, &path)?);
-            }
+        for path in self.documents(environment)? {
+            unfit.extend(self.check_config(environment, &path)?);
         }
         Ok(unfit)
+    }
+
+    /// What is wrong with those documents of `environment` that `changes` made, of which this is the
+    /// outcome.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn unfit_after(
+        &self,
+        environment: &EnvironmentName,
+        changes: &[Changed],
+    ) -> Result<Vec<Unfit>, ReadError> {
+        let mut unfit = Vec::new();
+        for path in self.touched(environment, changes)? {
+            unfit.extend(self.check_config(environment, &path)?);
+        }
+        Ok(unfit)
+    }
+
+    /// The documents of `environment` that `changes` made other ones, or may have made unfit.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub(crate) fn touched(
+        &self,
+        environment: &EnvironmentName,
+        changes: &[Changed],
+    ) -> Result<BTreeSet<EntryPath>, ReadError> {
+        let layers = self.layers(environment)?;
+        let seen = changes
+            .iter()
+            .filter(|change| layers.contains(&change.environment));
+        let mut touched: BTreeSet<_> = seen
+            .filter_map(|change| governed_by(change.kind, &change.path))
+            .collect();
+        let lost: HashSet<_> = changes
+            .iter()
+            .filter(|change| change.kind == Kind::Secret && change.environment == *environment)
+            .filter(|change| !self.has_secret(environment, &change.path))
+            .map(|change| &change.path)
+            .collect();
+        if lost.is_empty() {
+            return Ok(touched);
+        }
+        for path in self.documents(environment)? {
+            // What cannot be read is found where it is checked.
+            let references = self.references(environment, &path).unwrap_or_default();
+            if references
+                .iter()
+                .any(|reference| lost.contains(&reference.secret))
+            {
+                touched.insert(path);
+            }
+        }
+        Ok(touched)
     }
 
     /// The paths of the documents of `environment` that have a schema, in order.
@@ -238,49 +353,28 @@ impl Snapshot {
         }
         Ok(governed.into_iter().collect())
     }
+}
 
-    /// What a document is made of: schema and layers, each by the revision that made it.
-    fn parts(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-    ) -> Option<Vec<(crate::id::EntryId, crate::id::Revision)>> {
-        let layers = self.layers(environment).ok()?;
-        let own = layers
-            .iter()
-            .filter_map(|layer| self.spaces.get(layer)?.entries.get(path));
-        let schema = self.schema_entry(environment, path);
-        let of = |entry: &Arc<Entry>| (entry.id, entry.revision);
-        Some(schema.into_iter().chain(own).map(of).collect())
+fn unfit(
+    environment: &EnvironmentName,
+    path: &EntryPath,
+    layer: Option<&EnvironmentName>,
+    fault: Fault,
+) -> Unfit {
+    Unfit {
+        environment: environment.clone(),
+        path: path.clone(),
+        key: fault.key,
+        layer: layer.cloned().map(Layer::Environment),
+        rule: fault.rule,
+        mend: fault.mend,
     }
+}
 
-    /// The merged document with the defaults of its schema. What cannot be filled is delivered as it is: who
-    /// serves it has checked it by the same schema.
-    pub(super) fn filled(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-        (format, document): (Format, Vec<u8>),
-    ) -> Result<Vec<u8>, ReadError> {
-        let Some(entry) = self.schema_entry(environment, path) else {
-            return Ok(document);
-        };
-        let schema = self.own_value(entry)?;
-        let filled = schema.expose(|schema| config::with_defaults(format, &document, schema));
-        Ok(filled.ok().flatten().unwrap_or(document))
-    }
-
-    /// The merged document as JSON has it.
-    fn merged_values(
-        &self,
-        environment: &EnvironmentName,
-        path: &EntryPath,
-    ) -> Result<serde_json::Value, ReadError> {
-        let layers = self.config_layers(environment, path)?;
-        super::read::with_documents(&layers, config::merge_values).map_err(|problem| ReadError::Document {
-            environment: environment.clone(),
-            path: path.clone(),
-            problem,
-        })
+fn undeliverable(problem: &DocumentError) -> Fault {
+    Fault {
+        key: Key::default(),
+        rule: format!("cannot be delivered: {problem}"),
+        mend: "mend the layers".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use super::error::{CommitError, OpenError};
 use super::load::{self, Next, Objects, Walk};
 use super::{Turn, Vault, fit, lock};
 use crate::commit::Role;
-use crate::snapshot::{Entry, Snapshot, governed_by};
+use crate::snapshot::{Entry, Snapshot};
 use crate::store::{AppendError, Head, StoreError};
 
 /// How often a commit is tried when other writers are first.
@@ -37,8 +37,7 @@ impl Vault {
         let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
         let planned = draft.planned();
         // What a document comes to with its layers is seen in the snapshot that would follow.
-        let governed = |planned: &Planned| governed_by(planned.change.kind, &planned.change.path).is_some();
-        if !draft.is_empty() && planned.iter().any(governed) {
+        if !draft.is_empty() && planned.iter().any(|planned| fit::matters(&planned.change)) {
             let (ready, _) = draft.finish(&change.message, &self.identity)?;
             let next = self.foresee(&base, &ready)?;
             fit::check(&next.snapshot, &next.changes)?;

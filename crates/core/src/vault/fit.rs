@@ -1,45 +1,41 @@
 //! Whether a commit leaves documents behind that their schemas do not allow: owns asking for every
 //! environment that sees the change. It must not know schemas.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::error::CommitError;
-use crate::name::{EntryPath, EnvironmentName};
-use crate::snapshot::{Changed, Snapshot, governed_by};
+use crate::kind::Kind;
+use crate::snapshot::{Action, Changed, Snapshot, governed_by};
 
 /// Most faults that an error lists.
 const MAX_LISTED: usize = 50;
 
-/// Refuses `next` when something that `changes` made is not as its schema says. What this identity
-/// does not open is not asked.
+/// Whether the change of an entry can leave a document behind that is not as it must be.
+pub(super) fn matters(change: &Changed) -> bool {
+    governed_by(change.kind, &change.path).is_some()
+        || change.kind == Kind::Secret && change.action == Action::Deleted
+}
+
+/// Refuses `next` when something that `changes` made is not as its schema says, or refers to a secret that
+/// is not there. What this identity does not open is not asked.
 pub(super) fn check(next: &Snapshot, changes: &[Changed]) -> Result<(), CommitError> {
-    let mut paths: BTreeMap<&EnvironmentName, BTreeSet<EntryPath>> = BTreeMap::new();
-    for change in changes {
-        if let Some(path) = governed_by(change.kind, &change.path) {
-            paths.entry(&change.environment).or_default().insert(path);
-        }
-    }
-    if paths.is_empty() {
+    if !changes.iter().any(matters) {
         return Ok(());
     }
     let mut unfit = Vec::new();
     for environment in next.environments() {
-        let layers = next.layers(&environment.name)?;
-        let seen: BTreeSet<_> = layers
-            .iter()
-            .filter_map(|layer| paths.get(layer))
-            .flatten()
-            .collect();
-        for path in seen {
+        let name = &environment.name;
+        for path in next.touched(name, changes)? {
             if unfit.len() >= MAX_LISTED {
                 break;
             }
-            let changed = paths.get(&environment.name).is_some_and(|own| own.contains(path));
-            if !changed && !next.says_of_config(&environment.name, path) {
-                // The same as its parent's, which is asked.
-                continue;
+            let own = |change: &Changed| {
+                change.environment == *name && governed_by(change.kind, &change.path).as_ref() == Some(&path)
+            };
+            if changes.iter().any(own) || next.says_of_config(name, &path) {
+                unfit.extend(next.check_config(name, &path)?);
+            } else {
+                // The same document as its parent's, which is asked; the secrets are its own.
+                unfit.extend(next.check_references(name, &path)?);
             }
-            unfit.extend(next.check_config(&environment.name, path)?);
         }
     }
     unfit.truncate(MAX_LISTED);

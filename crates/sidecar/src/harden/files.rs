@@ -67,6 +67,8 @@ pub fn paths(settings: &Settings, around: &Surroundings) -> Vec<(PathBuf, Access
         // whether a peer still lives; the kernel's own limits apply
         ("/proc".into(), Access::Read),
     ];
+    let overrides = settings.overrides.files.iter();
+    paths.extend(overrides.map(|file| (directory(file), Access::Read)));
     if let Some(store) = settings.store.strip_prefix("sqlite:") {
         paths.push((directory(Path::new(store)), Access::Write));
     }

@@ -103,6 +103,10 @@ impl super::Target for Target {
         Ok(())
     }
 
+    fn again(&mut self) {
+        self.revision = None;
+    }
+
     fn wanted(&self) -> &Wanted {
         &self.wanted
     }

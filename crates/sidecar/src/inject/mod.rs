@@ -47,6 +47,7 @@ impl Plan {
 #[derive(Debug)]
 enum Order {
     Plan(Plan),
+    Again,
     Stop(std::sync::mpsc::Sender<()>),
 }
 
@@ -92,6 +93,11 @@ impl Injector {
         self.bell.send(Order::Plan(Plan::of(settings)));
     }
 
+    /// Says that the revision that is served has other values than before.
+    pub fn again(&self) {
+        self.bell.send(Order::Again);
+    }
+
     /// Stops the process and ends the thread; waits for it at most `patience`.
     pub fn stop(&self, patience: Duration) {
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -114,6 +120,9 @@ trait Target {
     /// # Errors
     /// Why not, for people; it is tried again.
     fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String>;
+
+    /// Has the next revision delivered even if it is the one that is there.
+    fn again(&mut self);
 
     /// What it is to have.
     fn wanted(&self) -> &Wanted;
@@ -256,6 +265,10 @@ impl Inside {
             match self.bell.wait(wait) {
                 None => {}
                 Some(Order::Plan(plan)) => self.plan(plan),
+                Some(Order::Again) => {
+                    self.files.iter_mut().for_each(|one| one.target.again());
+                    self.process.iter_mut().for_each(|one| one.target.again());
+                }
                 Some(Order::Stop(done)) => {
                     if let Some(process) = &mut self.process {
                         process.target.stop();

@@ -162,6 +162,10 @@ impl super::Target for Target {
         Ok(())
     }
 
+    fn again(&mut self) {
+        self.handed = None;
+    }
+
     fn carried(&self) -> Carried {
         let mut carried = self.carried.clone();
         let heard = self.heard();

@@ -174,9 +174,10 @@ impl From<ReadError> for Refusal {
             | ReadError::NoEntry { .. }
             | ReadError::NoLabel { .. }
             | ReadError::Kind { .. } => Self::not_found(message),
-            ReadError::Damaged { .. } | ReadError::Rotation { .. } | ReadError::Document { .. } => {
-                Self::internal(message)
-            }
+            ReadError::Damaged { .. }
+            | ReadError::Rotation { .. }
+            | ReadError::Document { .. }
+            | ReadError::NoSecret { .. } => Self::internal(message),
         }
     }
 }

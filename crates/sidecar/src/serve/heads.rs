@@ -74,7 +74,7 @@ impl Told {
 }
 
 /// The version and its revision, which another life of its path has not, and, where a document is
-/// merged, the revisions of every layer; then the form, because JSON and bytes are two
+/// merged, what else it is made of; then the form, because JSON and bytes are two
 /// representations.
 fn etag(environment: &EnvironmentName, snapshot: &Snapshot, entry: &Entry, raw: bool) -> HeaderValue {
     let form = if raw { "r\"" } else { "j\"" };
@@ -88,7 +88,7 @@ fn etag(environment: &EnvironmentName, snapshot: &Snapshot, entry: &Entry, raw: 
         return text.header();
     }
     let mut out = format!("\"{}-{}", entry.version.0, entry.revision.0);
-    let layers = change::layer_revisions(snapshot, environment, &entry.path);
+    let layers = change::parts(snapshot, environment, &entry.path);
     // the nearest is the entry itself; a farther one may be of the same revision, and counts
     for layer in layers.into_iter().skip(1) {
         let _ = write!(out, ".{layer}");

@@ -15,7 +15,7 @@ use super::identity::Unknown;
 use super::reply::Reply;
 use super::said::Said;
 use super::service::{Service, ended};
-use super::{value, whoami};
+use super::whoami;
 use crate::asker::Asker;
 use crate::grant::{Grant, Waiting};
 use crate::past::Then;
@@ -141,12 +141,7 @@ impl Service {
             Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;
                 self.still_there()?;
-                let entry = Arc::clone(grant.entry());
-                let response = value::answer(&asked, &snapshot, grant)?;
-                if is_taken {
-                    self.took(&snapshot, &entry);
-                }
-                Ok(response)
+                self.one(&asked, &snapshot, grant, is_taken)
             }
             Wanted::Many(waiting) => {
                 let grants = waiting.granted().await?;

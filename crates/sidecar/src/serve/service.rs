@@ -253,22 +253,27 @@ impl Service {
                     labelled = self.labelled(&question, snapshot, entry, label)?;
                     entry = &labelled;
                 }
-                let verdict = gate.ask(&question, entry);
+                let item = read::item(snapshot, asked.environment, entry);
+                // that something is missing is told to those alone who may read the document
+                let item =
+                    item.map_err(
+                        |error| match gate.permit(&question, Action::read_of(kind), entry) {
+                            Ok(_) => Refusal::from(error),
+                            Err(refused) => hidden(refused, &question, entry),
+                        },
+                    )?;
+                let verdict = gate.ask(&question, item);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
-                        let response = value::answer(asked, snapshot, grant)?;
-                        if is_taken {
-                            self.took(snapshot, entry);
-                        }
-                        return Ok(Answered::Now(response));
+                        return self.one(asked, snapshot, grant, is_taken).map(Answered::Now);
                     }
                     Verdict::Waiting(waiting) => Wanted::One(waiting),
                 }
             }
             Route::Values => {
-                let entries = list::matching(asked, snapshot, query)?.into_iter();
-                let injected = entries.filter(|entry| read::is_injected(entry.kind));
-                match gate.ask_all(&question, injected)? {
+                let entries = list::matching(asked, snapshot, query)?;
+                let items = read::items(snapshot, asked.environment, entries)?;
+                match gate.ask_all(&question, items.into_iter())? {
                     Verdict::Granted(grants) => {
                         return self.values(asked, snapshot, grants, is_taken).map(Answered::Now);
                     }

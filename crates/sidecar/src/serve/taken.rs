@@ -10,8 +10,8 @@ use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::Refusal;
 use super::body::Body;
-use super::list;
 use super::service::{Asked, Service};
+use super::{list, value};
 use crate::grant::Grant;
 use crate::uptake::{Client, Noted, Took};
 
@@ -23,8 +23,28 @@ pub(super) struct Taken {
 }
 
 impl Service {
+    /// Answers with one entry that was granted.
+    pub(super) fn one(
+        &self,
+        asked: &Asked<'_>,
+        snapshot: &Snapshot,
+        grant: Grant,
+        is_taken: bool,
+    ) -> Result<Response<Body>, Refusal> {
+        let entry = Arc::clone(grant.entry());
+        let secrets = grant.secrets().to_vec();
+        let response = value::answer(asked, snapshot, grant)?;
+        if is_taken {
+            self.took(snapshot, &entry);
+            for secret in &secrets {
+                self.took(snapshot, secret);
+            }
+        }
+        Ok(response)
+    }
+
     /// Notes that `entry` was given out as it is served now.
-    pub(super) fn took(&self, snapshot: &Snapshot, entry: &Entry) {
+    fn took(&self, snapshot: &Snapshot, entry: &Entry) {
         let epoch = self.state.uptake().epoch();
         if !self.own.taken.noted.knows(entry.id, entry.revision, epoch)
             && let Some(client) = self.client()
@@ -54,7 +74,13 @@ impl Service {
         if !is_taken || is_known() {
             return list::values(asked, snapshot, grants);
         }
-        let entries: Vec<_> = grants.iter().map(|grant| Arc::clone(grant.entry())).collect();
+        let parts = |grant: &Grant| {
+            std::iter::once(grant.entry())
+                .chain(grant.secrets())
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let entries: Vec<_> = grants.iter().flat_map(parts).collect();
         let response = list::values(asked, snapshot, grants)?;
         if let Some(client) = self.client() {
             let mut is_news = false;

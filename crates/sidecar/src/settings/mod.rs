@@ -1,5 +1,6 @@
 //! The settings file: owns its shape and its checks. Every problem is
-//! reported at once, by key and never with a value. It must not open what it names.
+//! reported at once, by key and never with a value. It must not open what it names, but for the
+//! overrides, which are part of it.
 
 mod accounts;
 mod attestation;
@@ -8,6 +9,7 @@ mod changed;
 mod inject;
 pub mod keys;
 mod limits;
+mod overrides;
 mod reload;
 mod sandbox;
 mod shown;
@@ -25,6 +27,7 @@ use crate::error::StartError;
 pub use attestation::Attestation;
 pub use inject::{Files, OnChange, OnFiles, Process, Selection};
 pub use limits::Limits;
+pub use overrides::Overrides;
 pub use sandbox::{Sandbox, Syscalls};
 pub use surroundings::Surroundings;
 pub use table::{Problem, Problems};
@@ -63,6 +66,8 @@ pub struct Settings {
     pub audit: Option<crate::audit::Options>,
     /// What threads that read foreign bytes may not do.
     pub sandbox: Sandbox,
+    /// What this machine says of config, as it was read.
+    pub overrides: Overrides,
     /// Directories of files.
     pub files: Vec<Files>,
     /// The supervised process.
@@ -164,6 +169,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         .or_else(|| around.state.clone())
         .unwrap_or_else(|| around.file.with_extension("state"));
     let offline_copy = top.boolean("offline_copy", true);
+    let overrides = overrides::overrides(top, around);
     let socket = socket(&top.table("socket"), around);
     let limits = limits::limits(&top.table("limits"));
     let attestation = attestation::attestation(&top.table("attestation"));
@@ -191,6 +197,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         log,
         audit: audit.flatten(),
         sandbox,
+        overrides,
         files,
         process,
     })

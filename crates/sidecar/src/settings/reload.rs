@@ -20,6 +20,7 @@ impl Settings {
                 json: self.log.json,
                 ..new.log
             },
+            overrides: new.overrides,
             files: new.files,
             process: new.process,
             ..self.clone()
@@ -71,8 +72,11 @@ impl Settings {
     #[must_use]
     pub fn takes_effect(&self, other: &Self) -> Vec<String> {
         let (socket, limits) = (self.socket(&other.socket), self.limits(&other.limits));
-        let level = [("log.level", self.log.level != other.log.level)];
-        let simple = socket.into_iter().chain(limits).chain(level);
+        let own = [
+            ("log.level", self.log.level != other.log.level),
+            ("overrides", self.overrides != other.overrides),
+        ];
+        let simple = socket.into_iter().chain(limits).chain(own);
         let mut keys: Vec<String> = simple
             .filter(|(_, changed)| *changed)
             .map(|(key, _)| key.to_owned())

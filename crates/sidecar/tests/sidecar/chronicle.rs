@@ -126,6 +126,7 @@ fn commits_whose_history_could_not_be_read_are_recorded_later_and_once() {
         State::new(
             Arc::clone(&vault),
             settings.environment.clone(),
+            Arc::default(),
             Rules::of(&settings),
             Gate::new(Some(Arc::new(sink))),
             Ambient::system(),
@@ -136,7 +137,7 @@ fn commits_whose_history_could_not_be_read_are_recorded_later_and_once() {
     let mut record = |is_away: bool| {
         store.between.0.store(is_away, Ordering::SeqCst);
         let now = vault.snapshot();
-        let next = Current::first(Arc::clone(&now), &settings.environment, None, None);
+        let next = Current::first(&now, &settings.environment, Arc::default(), None, None);
         state.serve(next.unwrap());
         chronicle.record(&vault, &now);
         store.between.0.store(false, Ordering::SeqCst);

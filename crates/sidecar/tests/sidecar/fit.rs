@@ -81,7 +81,7 @@ fn a_document_that_does_not_fit_is_not_served_and_what_was_served_stays() {
         .filter(|record| record["action"] == "verify")
         .map(|record| record["reason"].clone())
         .collect();
-    let reason = json!("documents of the store's newest revision are not as their schemas say");
+    let reason = json!("documents of the store's newest revision are not fit to be served");
     assert_eq!(refusals, [reason]);
     sidecar.terminate();
 }

@@ -344,9 +344,25 @@ fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back(
     let rules = Rules::of(&settings);
     let environment = settings.environment;
     let ambient = source.ambient.clone();
-    let state = State::new(vault, environment.clone(), rules, Gate::default(), ambient);
+    let state = State::new(
+        vault,
+        environment.clone(),
+        Arc::default(),
+        rules,
+        Gate::default(),
+        ambient,
+    );
     let state = Arc::new(state.unwrap());
-    let current = |stale| Current::first(state.vault().snapshot(), &environment, stale, None).unwrap();
+    let current = |stale| {
+        Current::first(
+            &state.vault().snapshot(),
+            &environment,
+            Arc::default(),
+            stale,
+            None,
+        )
+        .unwrap()
+    };
     state.serve(current(Some(now)));
     let keeper = Keeper {
         state: Arc::clone(&state),

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let environment = &args.environment;
     let paths = match &args.path {
         Some(path) => vec![path.clone()],
-        None => snapshot.governed(environment)?,
+        None => snapshot.documents(environment)?,
     };
     let (mut unfit, mut warnings) = (Vec::new(), Vec::new());
     for path in &paths {

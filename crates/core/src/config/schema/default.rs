@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::Format;
 use super::super::key::Key;
-use super::super::unset;
+use super::super::unset::{self, Tree as _};
 use super::field::faces;
 
 /// Most values that are filled in, and how deep: a default may be a table whose keys have defaults.
@@ -60,7 +60,8 @@ struct Filling<'a> {
 impl<'a> Filling<'a> {
     /// `tells` is false within a default: what is filled into it is part of it.
     fn table(&mut self, table: &[&'a Value], document: &mut Value, tells: bool) -> Result<(), TooMuch> {
-        let Some(fields) = document.as_object_mut().filter(|_| self.names.len() < MAX_DEPTH) else {
+        let is_table = document.is_table() && self.names.len() < MAX_DEPTH;
+        let Some(fields) = document.as_object_mut().filter(|_| is_table) else {
             return Ok(());
         };
         let mut named: Map<String, Value> = Map::new();

@@ -130,7 +130,7 @@ pub(super) fn faces<'a>(root: &'a Value, of: impl IntoIterator<Item = &'a Value>
     faces
 }
 
-fn types(faces: &[&Value]) -> Vec<String> {
+pub(super) fn types(faces: &[&Value]) -> Vec<String> {
     let stated = faces.iter().find_map(|face| face.get("type"));
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match stated {
@@ -145,7 +145,7 @@ fn requires(face: &Value, name: &str) -> bool {
     required.is_some_and(|required| required.iter().any(|each| each == name))
 }
 
-fn marked(faces: &[&Value], word: &str) -> bool {
+pub(super) fn marked(faces: &[&Value], word: &str) -> bool {
     faces
         .iter()
         .any(|face| face.get(word) == Some(&Value::Bool(true)))

@@ -17,7 +17,7 @@ pub(super) const FOREIGN: [&str; 6] = [
     "$recursiveAnchor",
 ];
 /// Under these stand names, and no keywords.
-const NAMED: [&str; 5] = [
+pub(super) const NAMED: [&str; 5] = [
     "/properties",
     "/patternProperties",
     "/dependentSchemas",
@@ -25,7 +25,7 @@ const NAMED: [&str; 5] = [
     "/definitions",
 ];
 /// What stands there is data.
-const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
+pub(super) const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
 
 /// Checks a whole schema.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
@@ -52,7 +52,7 @@ fn walk(root: &Value, value: &Value, at: &mut String) -> Result<(), SchemaError>
                 if name == "default" && !names_keys && !default::may_stand(field) {
                     return Err(refused(
                         at,
-                        "a table whose only key is `strongroom`, with a text under it, is reserved",
+                        "a table whose only key is `strongroom` or `secret`, with a text under it, is reserved",
                     ));
                 }
                 if names_keys || !DATA.contains(&name.as_str()) {

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::unset::Tree as _;
+
 /// The strictest simple schema that all of `documents` fit: their keys and types, required what all
 /// have, and no other keys.
 #[must_use]
@@ -32,7 +34,11 @@ fn of(values: &[&Value]) -> Value {
         [one] => drop(schema.insert("type".into(), json!(one))),
         many => drop(schema.insert("type".into(), json!(many))),
     }
-    let tables: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
+    if values.iter().any(|value| value.refers_to().is_some()) {
+        schema.insert("secret".into(), true.into());
+    }
+    let tables = values.iter().filter(|value| value.is_table());
+    let tables: Vec<_> = tables.filter_map(|value| value.as_object()).collect();
     if !tables.is_empty() {
         let mut properties = Map::new();
         for name in tables.iter().flat_map(|table| table.keys()) {
@@ -68,6 +74,8 @@ fn type_of(value: &Value) -> &'static str {
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
+        // what it stands for is a text
+        Value::Object(_) if value.refers_to().is_some() => "string",
         Value::Object(_) => "object",
     }
 }

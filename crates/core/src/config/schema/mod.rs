@@ -9,6 +9,7 @@ mod fault;
 mod field;
 mod form;
 mod infer;
+mod secret;
 
 use std::fmt;
 
@@ -75,7 +76,8 @@ impl Schema {
     pub fn parse(bytes: &[u8]) -> Result<Self, SchemaError> {
         let document = json(bytes)?;
         form::check(&document)?;
-        let cost = Cost::of(&document)?;
+        let accepting = secret::accepting(&document);
+        let cost = Cost::of(&accepting)?;
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(
@@ -84,11 +86,12 @@ impl Schema {
                     .dfa_size_limit(PATTERN),
             )
             .should_validate_formats(true)
-            .build(&document)
+            .build(&accepting)
             .map_err(|error| SchemaError::Form {
                 at: error.instance_path().to_string(),
                 problem: fault::rule(error.kind()).0,
             })?;
+        drop(accepting);
         Ok(Self {
             document,
             validator,
@@ -125,6 +128,10 @@ impl Schema {
     pub fn check(&self, document: &Value) -> Vec<Fault> {
         if let Some(fault) = self.cost.exceeded_by(document) {
             return vec![fault];
+        }
+        let misplaced = self.misplaced(document);
+        if !misplaced.is_empty() {
+            return misplaced;
         }
         if self.validator.is_valid(document) {
             return Vec::new();

@@ -56,6 +56,13 @@ pub(super) const KEYS: &[Key] = &[
         "true",
         "Keep a sealed copy of the store in the state directory, so that the sidecar can start while the store is out of reach.",
     ),
+    key(
+        "",
+        "overrides",
+        Words("none"),
+        "{ web = \"web.local.toml\" }",
+        "What this machine says of config, nearer than any environment: a `.toml` or `.json` document for each path. They are read again with these settings.",
+    ),
     fixed(
         "socket",
         "path",
