@@ -140,7 +140,7 @@ pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, Commit
 }
 
 /// Whoever commits should know that it does not arrive: a sidecar serves nothing newer than a document that
-/// is not as its schema says, whoever put it there.
+/// is not fit to be served, whoever put it there.
 fn warn_of_unfit(snapshot: &Snapshot) {
     for environment in snapshot.environments() {
         let name = environment.name;
@@ -148,7 +148,7 @@ fn warn_of_unfit(snapshot: &Snapshot) {
         let check = |path| snapshot.check_config(&name, path).unwrap_or_default();
         if let Some(first) = governed.iter().find_map(|path| check(path).into_iter().next()) {
             output::note(&format!(
-                "warning: sidecars of {name} hold back every revision since {} is not as its schema says: \
+                "warning: sidecars of {name} hold back every revision since {} is not fit to be served: \
                  `strongroom config check {name}`",
                 first.path
             ));

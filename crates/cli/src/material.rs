@@ -11,6 +11,15 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::open::{self, Opened};
 
+/// What becomes of secrets that documents refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// They take the place of the references.
+    Delivered,
+    /// References stay, as they were put.
+    Written,
+}
+
 /// Which values of a store are written out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Scope {
@@ -28,23 +37,25 @@ impl Scope {
         &self,
         context: &Context,
         command: &'static str,
+        form: Form,
     ) -> Result<(EnvironmentName, Material), CliError> {
         let environment = context.environment(self.environment.as_ref())?;
         let opened = open::reader(&context.settings)?;
         let wanted = under(self.prefix.as_ref());
-        let material = self::open(&opened, &environment, &wanted, command)?;
+        let (material, _) = self::open(&opened, &environment, &wanted, command, form)?;
         Ok((environment, material))
     }
 }
 
 /// Opens the wanted values of `environment` for `command`, once that is recorded. A flag without a default, or disabled, has no text
-/// and is left out.
+/// and is left out. With the paths of the secrets that documents refer to, which became part of them.
 pub(crate) fn open(
     opened: &Opened,
     environment: &EnvironmentName,
     wanted: &Wanted,
     command: &'static str,
-) -> Result<Material, CliError> {
+    form: Form,
+) -> Result<(Material, Vec<EntryPath>), CliError> {
     let snapshot = opened.vault.snapshot();
     let mut entries = Vec::new();
     match wanted.prefixes() {
@@ -58,11 +69,18 @@ pub(crate) fn open(
     }
     entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut secrets = Vec::new();
+    if form == Form::Delivered {
+        for entry in &entries {
+            secrets.extend(snapshot.secrets_in(environment, entry)?);
+        }
+    }
     let read = (environment, snapshot.revision());
-    opened.record(read, entries.iter().map(|entry| &**entry), command)?;
+    let all = entries.iter().chain(&secrets);
+    opened.record(read, all.map(|entry| &**entry), command)?;
     let mut values = Vec::with_capacity(entries.len());
     for entry in entries {
-        if let Some(bytes) = bytes(&snapshot, environment, &entry)? {
+        if let Some(bytes) = bytes(&snapshot, environment, &entry, form)? {
             values.push(Value {
                 path: entry.path.clone(),
                 kind: entry.kind,
@@ -70,19 +88,26 @@ pub(crate) fn open(
             });
         }
     }
-    Ok(Material {
+    let material = Material {
         revision: snapshot.revision().0,
         values,
-    })
+    };
+    let secrets = secrets.iter().map(|secret| secret.path.clone()).collect();
+    Ok((material, secrets))
 }
 
 fn bytes(
     snapshot: &Snapshot,
     environment: &EnvironmentName,
     entry: &Entry,
+    form: Form,
 ) -> Result<Option<Secret>, CliError> {
     let reading = snapshot.read(environment, &entry.path)?;
-    let opened = snapshot.resolved(environment, reading)?.value;
+    let reading = match form {
+        Form::Delivered => snapshot.resolved(environment, reading)?,
+        Form::Written => reading,
+    };
+    let opened = reading.value;
     if entry.kind != Kind::Flag {
         return Ok(Some(opened));
     }

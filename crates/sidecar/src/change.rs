@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use strongroom_core::config::Format;
+use strongroom_core::config::{Format, Key};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::{Action, Changed, Entry, Local, Snapshot, governed_by};
@@ -23,6 +23,21 @@ pub struct Change {
     pub version: u32,
     /// The entry, as it is now or was last.
     pub entry: Arc<Entry>,
+    /// The keys of a document that deliver something else; `None` where that is not known.
+    pub keys: Option<Vec<Key>>,
+}
+
+/// Most documents of one step whose keys are named: each is read twice for it.
+const MOST_NAMED: usize = 16;
+
+/// Names the keys of documents that changed.
+pub fn name_keys(changes: &mut [Change], old: &Snapshot, new: &Snapshot, environment: &EnvironmentName) {
+    let documents = changes
+        .iter_mut()
+        .filter(|change| change.kind == Kind::Config && change.action == Action::Updated);
+    for change in documents.take(MOST_NAMED) {
+        change.keys = new.changed_keys(old, environment, &change.path);
+    }
 }
 
 /// What `environment` sees differently in `new`, given what changed between the two anywhere.
@@ -160,5 +175,6 @@ fn compare(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>, layer_change
         action,
         version: entry.version.0,
         entry: Arc::clone(entry),
+        keys: None,
     })
 }

@@ -2,6 +2,7 @@
 //! then watchers are told, then slow work is rung for (injections, the sealed copy).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use strongroom_core::Vault;
@@ -182,7 +183,7 @@ impl Follower {
             return;
         }
         let environment = self.state.environment();
-        let changes = match &changed {
+        let mut changes = match &changed {
             Some(changed) => change::of_changes(&before, &next.snapshot, environment, changed),
             None => change::of_everything(&before, &next.snapshot, environment),
         };
@@ -191,6 +192,9 @@ impl Follower {
             changes = changes.len(),
             "serving a new revision"
         );
+        if self.state.watchers.load(Ordering::Relaxed) > 0 {
+            change::name_keys(&mut changes, &before, &next.snapshot, environment);
+        }
         tell(&self.state, &self.workers, &before, next, changes);
         drop(turn);
         self.injector.ring();
@@ -241,7 +245,9 @@ pub fn overridden(
     let _turn = state.turn();
     let current = Arc::clone(&state.current());
     let next = current.with_locals(locals)?;
-    let changes = change::of_everything(&current.snapshot, &next.snapshot, state.environment());
+    let environment = state.environment();
+    let mut changes = change::of_everything(&current.snapshot, &next.snapshot, environment);
+    change::name_keys(&mut changes, &current.snapshot, &next.snapshot, environment);
     tell(state, workers, &current.snapshot, next, changes);
     injector.again();
     Ok(())

@@ -78,7 +78,12 @@ fn concerns(inotify: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
             return Err(Errno::NOENT);
         }
         let of = event.file_name().map(CStr::to_bytes).unwrap_or_default();
-        ours |= of == name || of.starts_with(b"..") || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+        // whatever is TOML or JSON may be one of the overrides
+        let is_document = of.ends_with(b".toml") || of.ends_with(b".json");
+        ours |= of == name
+            || is_document
+            || of.starts_with(b"..")
+            || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
         if reader.is_buffer_empty() {
             return Ok(ours);
         }

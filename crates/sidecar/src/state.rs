@@ -328,7 +328,6 @@ impl State {
     }
 
     /// To be held from a look at what is served until something else is.
-    #[must_use]
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }

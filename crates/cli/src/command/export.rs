@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::import::FileFormat;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::material::Scope;
+use crate::material::{Form, Scope};
 use crate::tree::Node;
 use crate::wiped::Wiped;
 use crate::{dotenv, material, output};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let format = args
         .format
         .unwrap_or_else(|| FileFormat::of_file(args.to.as_deref()));
-    let (environment, mut material) = args.scope.open(context, "export")?;
+    let (environment, mut material) = args.scope.open(context, "export", Form::Written)?;
     material
         .values
         .retain(|value| args.kind.is_none_or(|kind| kind == value.kind));

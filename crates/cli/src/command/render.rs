@@ -8,7 +8,7 @@ use strongroom_core::inject::files::{Applied, Directory, FilesSettings};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::material::Scope;
+use crate::material::{Form, Scope};
 use crate::output;
 
 const EXAMPLES: &str = "\
@@ -42,7 +42,7 @@ struct Rendered {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let (environment, material) = args.scope.open(context, "render")?;
+    let (environment, material) = args.scope.open(context, "render", Form::Delivered)?;
     let settings = FilesSettings {
         prefix: args.scope.prefix.clone(),
         mode: args.mode,

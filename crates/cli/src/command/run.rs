@@ -16,8 +16,9 @@ use strongroom_core::vault::{Event, Watch};
 
 use crate::context::Context;
 use crate::error::{CliError, Exit};
+use crate::material::{self, Form};
 use crate::open::{self, Opened};
-use crate::{material, prompt};
+use crate::prompt;
 
 const EXAMPLES: &str = "\
 A variable is named after its path: with --prefix web, web/database/password is DATABASE_PASSWORD.
@@ -115,7 +116,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CliError> {
     } else {
         None
     };
-    let first = material::open(&opened, &environment, &wanted, RUN)?;
+    let (first, secrets) = open_now(&opened, &environment, &wanted)?;
     let told = first.revision;
     // From here on signals are for the command.
     prompt::release_interrupt();
@@ -123,6 +124,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<u8, CliError> {
         opened,
         environment,
         wanted,
+        secrets,
         watch,
         first: Some(first),
         told,
@@ -168,6 +170,8 @@ struct Store {
     opened: Opened,
     environment: EnvironmentName,
     wanted: Wanted,
+    /// Secrets that became part of documents.
+    secrets: Vec<EntryPath>,
     /// `None` when changes are of no use to the command.
     watch: Option<Watch>,
     first: Option<Material>,
@@ -192,7 +196,8 @@ impl Source for Store {
                     let concerns = revised
                         .changes
                         .iter()
-                        .any(|changed| self.wanted.contains(&changed.path));
+                        .map(|changed| &changed.path)
+                        .any(|path| self.wanted.contains(path) || self.secrets.contains(path));
                     if concerns {
                         self.behind = true;
                     } else if revised.revision.0 > self.told {
@@ -216,12 +221,21 @@ impl Source for Store {
                 Event::StoreBack => return Ok(Some(Update::Revision(self.told))),
             }
         }
-        let material = material::open(&self.opened, &self.environment, &self.wanted, RUN)
-            .map_err(|error| trouble(error.exit, error.message))?;
+        let opened = open_now(&self.opened, &self.environment, &self.wanted);
+        let (material, secrets) = opened.map_err(|error| trouble(error.exit, error.message))?;
+        self.secrets = secrets;
         self.behind = false;
         self.told = material.revision;
         Ok(Some(Update::Values(material)))
     }
+}
+
+fn open_now(
+    opened: &Opened,
+    environment: &EnvironmentName,
+    wanted: &Wanted,
+) -> Result<(Material, Vec<EntryPath>), CliError> {
+    material::open(opened, environment, wanted, RUN, Form::Delivered)
 }
 
 fn trouble(exit: Exit, message: String) -> SourceError {

@@ -183,10 +183,10 @@ fn files_switch_under_a_running_command() {
 fn what_stays_wrong_is_told_once_and_so_is_its_end() {
     let desk = desk();
     desk.ok(["environment", "add", "dev", "--parent", "prod"]);
-    let json = ["put", "prod", "web/both", "--kind", "config", "--format", "json"];
-    desk.feed(json, r#"{"b":1}"#).ok();
-    let toml = ["put", "dev", "web/both", "--kind", "config", "--format", "toml"];
-    desk.feed(toml, "a = 1").ok();
+    let secret = ["put", "dev", "web/b"];
+    desk.feed(secret, "1").ok();
+    let toml = ["put", "prod", "web/both", "--kind", "config", "--format", "toml"];
+    desk.feed(toml, "b = { secret = 'web/b' }").ok();
     let script = "echo \"$BOTH\" | grep b; exec sleep 60";
     let mut child = desk
         .command([
@@ -206,17 +206,17 @@ fn what_stays_wrong_is_told_once_and_so_is_its_end() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "b = 1");
-    // toml cannot say this; it is tried every second
-    desk.feed(json, r#"{"b":null}"#).ok();
+    assert_eq!(lines.next().unwrap().unwrap(), "b = \"1\"");
+    // no document can say this; it is tried every second
+    desk.feed(secret, b"\xff").ok();
     std::thread::sleep(Duration::from_millis(2500));
-    desk.feed(json, r#"{"b":2}"#).ok();
-    assert_eq!(lines.next().unwrap().unwrap(), "b = 2");
+    desk.feed(secret, "2").ok();
+    assert_eq!(lines.next().unwrap().unwrap(), "b = \"2\"");
     let kill = Command::new("kill").arg(child.id().to_string()).status();
     assert!(kill.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    for words in ["null", "changes are followed again"] {
+    for words in ["no UTF-8 text", "changes are followed again"] {
         assert_eq!(told.matches(words).count(), 1, "{words}: {told}");
     }
 }

@@ -173,6 +173,9 @@ pub struct EntryValue {
     pub revision: u64,
     /// The format of a config document.
     pub format: Format,
+    /// The key whose value alone this is, which is JSON then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The value when it is UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Plain>,
@@ -401,6 +404,10 @@ pub struct Change {
     pub action: Action,
     /// The new version, or the last one of a deleted entry.
     pub version: u32,
+    /// The keys of a document that deliver something else now, as in `pool.size`; absent for other kinds,
+    /// for who may not read the document, and where they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
 }
 
 /// The data of a `lagged` event of `watch`: events were dropped for a slow client. A `revision`

@@ -31,11 +31,12 @@ mod tests {
     use super::*;
 
     fn merged(layers: &[(Format, &str)]) -> String {
+        let nearest = layers.first().unwrap().0;
         let layers: Vec<_> = layers
             .iter()
             .map(|(format, text)| (*format, text.as_bytes()))
             .collect();
-        String::from_utf8(merge(layers[0].0, &layers).unwrap()).unwrap()
+        String::from_utf8(merge(nearest, &layers).unwrap()).unwrap()
     }
 
     #[test]

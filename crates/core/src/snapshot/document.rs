@@ -221,6 +221,24 @@ impl Snapshot {
         self.has_secret(environment, path) || self.is_closed(environment, path)
     }
 
+    /// A config document with its defaults, as JSON has it; what it refers to stays referred to.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn config_value(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<serde_json::Value, ReadError> {
+        let reading = self.read(environment, path)?;
+        if reading.entry.kind != Kind::Config {
+            return Err(no_config(environment, path, reading.entry.kind));
+        }
+        let format = reading.entry.format;
+        let document = reading.value.expose(|bytes| config::layer(format, bytes));
+        document.map_err(|problem| undeliverable(environment, path, problem))
+    }
+
     /// A config document as consumers get it, deserialised.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Changed, Entry, Local, Locals, ReadError, Snapshot};
+use crate::config::{self, Key};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
@@ -140,6 +141,36 @@ impl Snapshot {
             })
         };
         secrets.iter().map(found).collect()
+    }
+
+    /// The keys under which the config at `path` delivers something else than `before` did, without what
+    /// that is; `None` where it has no keys, or cannot be read.
+    #[must_use]
+    pub fn changed_keys(
+        &self,
+        before: &Self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Option<Vec<Key>> {
+        let (old, new) = (
+            before.config_value(environment, path).ok()?,
+            self.config_value(environment, path).ok()?,
+        );
+        let mut keys: Vec<_> = config::differing(&old, &new)
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+        let made = |snapshot: &Self, secret: &EntryPath| {
+            let found = snapshot.find(environment, secret.as_str()).ok().flatten();
+            found.map(|entry| (entry.id, entry.revision))
+        };
+        for reference in config::references(&new).ok()? {
+            let is_news = made(before, &reference.secret) != made(self, &reference.secret);
+            if is_news && !keys.iter().any(|key| key.holds(&reference.key)) {
+                keys.push(reference.key);
+            }
+        }
+        Some(keys)
     }
 
     /// The documents that refer to a secret, where this serves `environment`.

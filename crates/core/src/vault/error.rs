@@ -123,7 +123,7 @@ pub enum CommitError {
 fn listed(unfit: &[Unfit]) -> String {
     let lines = unfit.iter().map(|each| format!("\n  {each}"));
     format!(
-        "by their schemas these would not hold:{}",
+        "these documents would not be fit to be delivered:{}",
         lines.collect::<String>()
     )
 }

@@ -52,8 +52,12 @@ impl Event {
     }
 }
 
-/// A step, with the changes that `sees` holds for.
-pub(super) fn step(update: &Update, sees: impl Fn(&Change) -> bool) -> Event {
+/// A step, with the changes that `sees` holds for, and the keys of those that `reads` holds for.
+pub(super) fn step(
+    update: &Update,
+    sees: impl Fn(&Change) -> bool,
+    reads: impl Fn(&Change) -> bool,
+) -> Event {
     let Some(changes) = &update.changes else {
         return resync(update.revision);
     };
@@ -68,6 +72,10 @@ pub(super) fn step(update: &Update, sees: impl Fn(&Change) -> bool) -> Event {
                 kind: change.kind.into(),
                 action: change.action.into(),
                 version: change.version,
+                keys: match &change.keys {
+                    Some(keys) if reads(change) => Some(keys.iter().map(ToString::to_string).collect()),
+                    _ => None,
+                },
             })
             .collect(),
     })

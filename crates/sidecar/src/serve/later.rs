@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
 use strongroom_core::audit::RequestId;
+use strongroom_core::config::Key;
 use strongroom_core::id::Revision;
 use strongroom_core::snapshot::Snapshot;
 
@@ -68,6 +69,8 @@ pub(super) struct Recording {
     pub(super) current: Arc<Current>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) wanted: Wanted,
+    /// The key of the document that is wanted alone.
+    pub(super) key: Option<Key>,
     /// Whether whoever gets it has what is current.
     pub(super) is_taken: bool,
 }
@@ -134,6 +137,7 @@ impl Service {
             current,
             snapshot,
             wanted,
+            key,
             is_taken,
         } = recording;
         let asked = self.asked(&current, request, Said::of(request));
@@ -141,7 +145,7 @@ impl Service {
             Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;
                 self.still_there()?;
-                self.one(&asked, &snapshot, grant, is_taken)
+                self.one(&asked, &snapshot, grant, key.as_ref(), is_taken)
             }
             Wanted::Many(waiting) => {
                 let grants = waiting.granted().await?;

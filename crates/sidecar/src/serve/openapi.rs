@@ -66,11 +66,13 @@ described! {
 
     /// Read a config document
     ///
-    /// Merged with the documents of the environments it inherits from.
+    /// Merged with the documents of the environments it inherits from, with secrets in the place of references
+    /// to them: who reads it must be allowed to read those too.
     #[utoipa::path(get, path = "/api/v1/configs/{path}", tag = "read",
         params(
             ("path" = String, Path, description = "The entry's path"),
             ("at" = Option<u64>, Query, description = "Read at this revision"),
+            ("key" = Option<String>, Query, description = "Only what stands under this key, as JSON; a text comes bare as octet-stream"),
             ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the document is still that one"),
         ),
         responses(
@@ -78,9 +80,9 @@ described! {
             (status = 304, description = "It has not changed"),
             (status = 400, description = "The path or query does not parse", body = wire::Failure),
             (status = 403, description = "This peer may not", body = wire::Failure),
-            (status = 404, description = "There is no such entry of this kind", body = wire::Failure),
+            (status = 404, description = "There is no such entry of this kind, or no such key in it", body = wire::Failure),
             (status = 410, description = "The revision is not available any more", body = wire::Failure),
-            (status = 500, description = "A layer of the document does not parse", body = wire::Failure),
+            (status = 500, description = "A layer of the document does not parse, or it refers to a secret that is not there", body = wire::Failure),
         )
     )]
     config;

@@ -71,23 +71,22 @@ impl Update {
 
     fn event(&self, view: &View) -> Event {
         let viewer = self.viewer(view);
+        let may = |action, change: &Change| {
+            viewer.is_none_or(|viewer| {
+                let decided = self.decisions.decide(viewer, action, &change.entry, self.at);
+                decided.allowed
+            })
+        };
         let sees = |change: &Change| {
-            view.prefix
-                .as_ref()
-                .is_none_or(|prefix| change.path.is_under(prefix))
-                && viewer.is_none_or(|viewer| {
-                    let decided = self
-                        .decisions
-                        .decide(viewer, Action::Watch, &change.entry, self.at);
-                    decided.allowed
-                })
+            let prefix = view.prefix.as_ref();
+            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(Action::Watch, change)
         };
         let part = (view.prefix.clone(), viewer.map(Prepared::identity));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = parts.get(&part) {
             return made.clone();
         }
-        let made = event::step(self, sees);
+        let made = event::step(self, sees, |change| may(Action::read_of(change.kind), change));
         if parts.len() < MOST_PARTS {
             parts.insert(part, made.clone());
         }
@@ -117,7 +116,9 @@ impl Kept {
         if view.prefix.is_some() || self.update.viewer(view).is_some() {
             return self.update.event(view);
         }
-        let whole = self.whole.get_or_init(|| event::step(&self.update, |_| true));
+        let whole = self
+            .whole
+            .get_or_init(|| event::step(&self.update, |_| true, |_| true));
         whole.clone()
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use strongroom_core::api::{PREFIX, uri};
+use strongroom_core::config::Key;
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
@@ -134,6 +135,7 @@ impl<'a> Route<'a> {
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Entry(Kind::Secret, _) => &["at", "label"],
+            Self::Entry(Kind::Config, _) => &["at", "key"],
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
@@ -170,6 +172,12 @@ impl<'a> Route<'a> {
                         .parse()
                         .map_err(|error| Refusal::bad(format!("label: {error}")))?;
                     out.label = Some(label);
+                }
+                "key" => {
+                    let key = value
+                        .parse()
+                        .map_err(|error| Refusal::bad(format!("key: {error}")))?;
+                    out.key = Some(key);
                 }
                 "prefix" => {
                     let prefix =
@@ -219,6 +227,8 @@ pub struct Query {
     pub kind: Option<Kind>,
     /// The version that this label points at.
     pub label: Option<Label>,
+    /// Only the value of this key of the document.
+    pub key: Option<Key>,
 }
 
 #[cfg(test)]

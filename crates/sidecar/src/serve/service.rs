@@ -265,7 +265,8 @@ impl Service {
                 let verdict = gate.ask(&question, item);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
-                        return self.one(asked, snapshot, grant, is_taken).map(Answered::Now);
+                        let key = query.key.as_ref();
+                        return self.one(asked, snapshot, grant, key, is_taken).map(Answered::Now);
                     }
                     Verdict::Waiting(waiting) => Wanted::One(waiting),
                 }
@@ -289,6 +290,7 @@ impl Service {
             current: Arc::clone(current),
             snapshot: Arc::clone(snapshot),
             wanted,
+            key: query.key.clone(),
             is_taken,
         }))
     }

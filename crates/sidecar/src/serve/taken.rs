@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use hyper::Response;
+use strongroom_core::config::Key;
 use strongroom_core::id::EntryId;
 use strongroom_core::snapshot::{Entry, Snapshot};
 
@@ -29,11 +30,12 @@ impl Service {
         asked: &Asked<'_>,
         snapshot: &Snapshot,
         grant: Grant,
+        key: Option<&Key>,
         is_taken: bool,
     ) -> Result<Response<Body>, Refusal> {
         let entry = Arc::clone(grant.entry());
         let secrets = grant.secrets().to_vec();
-        let response = value::answer(asked, snapshot, grant)?;
+        let response = value::answer(asked, snapshot, grant, key)?;
         if is_taken {
             self.took(snapshot, &entry);
             for secret in &secrets {

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use hyper::header::{ETAG, HeaderValue};
 use hyper::{Response, StatusCode};
+use serde_json::Value;
+use strongroom_core::config::{self, Format, Key};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::snapshot::{Entry, Snapshot};
+
+use zeroize::Zeroizing;
 
 use super::answer::{self, Refusal, VERSION};
 use super::body::Body;
@@ -43,11 +47,12 @@ pub(super) fn named<'a>(
     Err(answer::no_entry(environment, path))
 }
 
-/// Answers with one entry of `snapshot`, as granted.
+/// Answers with one entry of `snapshot`, as granted; of a document with `key` alone where there is one.
 pub(super) fn answer(
     asked: &Asked<'_>,
     snapshot: &Snapshot,
     grant: Grant,
+    key: Option<&Key>,
 ) -> Result<Response<Body>, Refusal> {
     let raw = wants_octets(asked.said.accept);
     let entry = grant.entry();
@@ -58,15 +63,24 @@ pub(super) fn answer(
         name(&mut response, heads, asked);
         return Ok(response);
     }
-    let body = read::open(grant, snapshot, asked.environment, Form::Whole, |entry, bytes| {
-        if raw {
-            copied(bytes)
-        } else {
-            described(asked, snapshot.revision(), entry, bytes)
-        }
-    })?;
+    let write = |entry: &Entry, bytes: &[u8]| -> Result<Wiped, Refusal> {
+        let Some(key) = key else {
+            return Ok(match raw {
+                true => copied(bytes),
+                false => described(asked, snapshot.revision(), entry, None, bytes),
+            });
+        };
+        let value = found_in(entry, bytes, key)?;
+        let text = Zeroizing::new(value.to_string());
+        Ok(match (raw, &value) {
+            (true, Value::String(text)) => copied(text.as_bytes()),
+            (true, _) => copied(text.as_bytes()),
+            (false, _) => described(asked, snapshot.revision(), entry, Some(key), text.as_bytes()),
+        })
+    };
+    let body = read::open(grant, snapshot, asked.environment, Form::Whole, write)?;
     // only an injected flag can have nothing to deliver
-    let body = body.unwrap_or_default();
+    let body = body.unwrap_or_else(|| Ok(Wiped::default()))?;
     let content_type = if raw { answer::OCTETS } else { answer::JSON };
     let mut response = answer::ok(content_type, body.into_bytes());
     name(&mut response, heads, asked);
@@ -80,8 +94,16 @@ fn name(response: &mut Response<Body>, heads: Heads, asked: &Asked<'_>) {
     answer::name_revision_as(response, heads.revision, asked.current);
 }
 
-/// What the bytes are, then the bytes, in memory that is wiped.
-fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, bytes: &[u8]) -> Wiped {
+/// What a document has under `key`.
+fn found_in(entry: &Entry, document: &[u8], key: &Key) -> Result<Value, Refusal> {
+    let document =
+        config::layer(entry.format, document).map_err(|problem| Refusal::bad(problem.to_string()))?;
+    let found = key.find(&document).cloned();
+    found.ok_or_else(|| Refusal::not_found(format!("{:?} has no key `{key}`", entry.path)))
+}
+
+/// What the bytes are, then the bytes, in memory that is wiped. What stands under one key is JSON.
+fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, key: Option<&Key>, bytes: &[u8]) -> Wiped {
     let names = asked
         .environment
         .as_str()
@@ -99,8 +121,15 @@ fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, bytes: &[u8])
     out.raw(b",\"revision\":");
     out.number(revision.0);
     out.raw(b",\"format\":\"");
-    out.raw(entry.format.as_str().as_bytes());
-    out.raw(b"\",");
+    let format = key.map_or(entry.format, |_| Format::Json);
+    out.raw(format.as_str().as_bytes());
+    if let Some(key) = key {
+        out.raw(b"\",\"key\":");
+        out.text(&key.to_string());
+        out.raw(b",");
+    } else {
+        out.raw(b"\",");
+    }
     out.value(bytes);
     out.raw(b"}");
     out

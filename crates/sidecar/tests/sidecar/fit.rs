@@ -1,16 +1,10 @@
 //! Documents that are not as their schemas say, as a member commits them who does not open the
 //! schema: they are not served, and what was served before stays.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use strongroom_core::Vault;
-use strongroom_core::ambient::Ambient;
-use strongroom_core::crypto::identity::Identity;
 use strongroom_core::kind::Kind;
-use strongroom_core::name::{CompartmentName, MemberName};
-use strongroom_core::snapshot::Role;
-use strongroom_core::vault::{Change, Edit, OpenOptions};
+use strongroom_core::vault::Change;
 
 use crate::grant::{audit_of, decisions};
 use crate::http::Events;
@@ -23,18 +17,11 @@ const SCHEMA: &str = r#"{"properties": {"size": {"type": "integer"}}, "required"
 /// `web` in `prod`, whose schema lies in `base`; bob opens `prod` alone.
 fn scene() -> (Scene, Vault) {
     let scene = Scene::with_token();
-    let bob = Arc::new(Identity::generate(&Ambient::system()).unwrap());
-    scene.commit(vec![Edit::AddMember {
-        name: MemberName::new("bob").unwrap(),
-        public: bob.public(),
-        role: Role::Writer,
-        compartments: vec![CompartmentName::new("prod").unwrap()],
-    }]);
     scene.commit(vec![
         put("base", "schema/web", Kind::Schema, SCHEMA.as_bytes()),
         put("prod", "web", Kind::Config, br#"{"size":1}"#),
     ]);
-    let bob = Vault::open(Arc::new(scene.store()), bob, OpenOptions::default()).unwrap();
+    let bob = scene.writer("bob", &["prod"]);
     (scene, bob)
 }
 

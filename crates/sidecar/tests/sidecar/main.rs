@@ -27,6 +27,7 @@ mod scene;
 mod attest;
 mod audit;
 mod chronicle;
+mod config;
 mod connections;
 mod engine;
 mod exposition;

@@ -128,6 +128,21 @@ impl Scene {
         }])
     }
 
+    /// Adds a writer of `compartments`; the store as it opens it.
+    pub fn writer(&self, name: &str, compartments: &[&str]) -> Vault {
+        let identity = Arc::new(Identity::generate(&Ambient::system()).unwrap());
+        self.commit(vec![Edit::AddMember {
+            name: MemberName::new(name).unwrap(),
+            public: identity.public(),
+            role: Role::Writer,
+            compartments: compartments
+                .iter()
+                .map(|name| CompartmentName::new(name).unwrap())
+                .collect(),
+        }]);
+        Vault::open(Arc::new(self.store()), identity, OpenOptions::default()).unwrap()
+    }
+
     /// The store as somebody else opens it, who may write to it.
     pub fn store(&self) -> SqliteStore {
         SqliteStore::open(&self.file("store.db"), true).unwrap()
@@ -153,8 +168,13 @@ impl Scene {
 
     /// The same under another name.
     pub fn settings_named(&self, name: &str, more: &str) -> PathBuf {
+        self.settings_with(name, "", more)
+    }
+
+    /// The same, with `top` among the keys that are in no table.
+    pub fn settings_with(&self, name: &str, top: &str, more: &str) -> PathBuf {
         let text = format!(
-            "sandbox.syscalls = \"kill\"\nstore = \"sqlite:store.db\"\nidentity = \"web.identity\"\nenvironment = \"prod\"\n\
+            "{top}sandbox.syscalls = \"kill\"\nstore = \"sqlite:store.db\"\nidentity = \"web.identity\"\nenvironment = \"prod\"\n\
              [socket]\npath = \"{name}/s.sock\"\n{more}"
         );
         let file = self.file(format!("{name}.toml"));

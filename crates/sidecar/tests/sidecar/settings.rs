@@ -168,7 +168,10 @@ fn complete_example() -> String {
 
 #[test]
 fn the_example_is_valid_as_printed_and_with_every_comment_taken_away() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("web.local.toml"), "size = 1").unwrap();
     let around = Surroundings {
+        file: directory.path().join("web.toml"),
         credentials: Some("/run/credentials".into()),
         ..Surroundings::default()
     };
@@ -253,8 +256,11 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
 fn every_key_that_takes_effect_at_once_is_named_when_it_changes() {
     let injected = "[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n";
     let base = Settings::parse(&format!("{LEAST}{SOCKET}{injected}")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("o.json");
+    std::fs::write(&file, "{}").unwrap();
     let other = format!(
-        "{LEAST}{SOCKET}mode = \"0600\"\ngroup = \"4\"\nallow_uids = [4]\n\
+        "{LEAST}overrides = {{ web = {file:?} }}\n{SOCKET}mode = \"0600\"\ngroup = \"4\"\nallow_uids = [4]\n\
         [limits]\nconnections = 4\nconnections_per_uid = 4\nheader_bytes = 4096\nbody_bytes = 4\n\
         header_timeout = \"4s\"\nidle_timeout = \"4s\"\nwrite_timeout = \"4s\"\ndrain_timeout = \"4s\"\n\
         [log]\nlevel = \"warn\"\n\
@@ -270,6 +276,7 @@ fn every_key_that_takes_effect_at_once_is_named_when_it_changes() {
         keys::all().filter(|key| !key.restart && (key.table, key.name) != ("files", "directory"));
     let mut documented: Vec<String> = documented
         .map(|key| match key.table {
+            "" => key.name.to_owned(),
             "files" => format!("files[0].{}", key.name),
             table => format!("{table}.{}", key.name),
         })

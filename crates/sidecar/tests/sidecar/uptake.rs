@@ -20,7 +20,7 @@ use crate::process::{Sidecar, until};
 use crate::scene::{Scene, environment, path};
 
 /// The reported consumers of a kind.
-fn reported(scene: &Scene, kind: ConsumerKind) -> Vec<Consumer> {
+pub fn reported(scene: &Scene, kind: ConsumerKind) -> Vec<Consumer> {
     let all = scene.vault.uptake().unwrap().reported;
     let of_kind = all.into_iter().filter(|one| one.consumer.kind == kind);
     of_kind

@@ -320,6 +320,7 @@ impl Steps {
             kind: Kind::Secret,
             action: Action::Updated,
             version: 2,
+            keys: None,
             entry: Arc::clone(&self.entry),
         };
         let decisions = Arc::clone(&self.decisions);

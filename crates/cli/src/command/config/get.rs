@@ -47,12 +47,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             let reading = snapshot.read(environment, path)?;
             return reading.value.expose(output::raw);
         }
-        let document: Value = snapshot.config(environment, path)?;
+        let document = snapshot.config_value(environment, path)?;
         return context
             .output
             .json(&answer(&snapshot, environment, path, None, &document));
     };
-    let document: Value = snapshot.config(environment, path)?;
+    let document = snapshot.config_value(environment, path)?;
     let Some(value) = key.find(&document) else {
         return Err(
             CliError::failed(format!("{path} in {environment} has no `{key}`")).hint(format!(

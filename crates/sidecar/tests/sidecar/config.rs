@@ -1,0 +1,296 @@
+//! Config documents at the socket and in directories: secrets that they refer to, single keys, the keys of
+//! changes, and what this machine says.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use strongroom_core::kind::Kind;
+use strongroom_core::uptake::ConsumerKind;
+
+use crate::grant::{audit_of, decisions};
+use crate::http::Events;
+use crate::process::{Sidecar, command, ends, until};
+use crate::scene::{Scene, put};
+use crate::uptake::reported;
+
+const WEB: &str = r#"{"db":{"password":{"secret":"web/token"},"user":"web"},"size":1}"#;
+
+fn web(in_environment: &str, text: &str) -> strongroom_core::vault::Edit {
+    put(in_environment, "web", Kind::Config, text.as_bytes())
+}
+
+/// `web` in `base` refers to the token of `prod`.
+fn scene() -> Scene {
+    let scene = Scene::with_token();
+    scene.commit(vec![web("base", WEB)]);
+    scene
+}
+
+fn document(sidecar: &Sidecar) -> Value {
+    let answer = sidecar.get("/api/v1/configs/web");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    serde_json::from_str(answer.json()["value"].as_str().unwrap()).unwrap()
+}
+
+fn tag(sidecar: &Sidecar) -> String {
+    let answer = sidecar.get("/api/v1/configs/web");
+    answer.header("etag").unwrap().to_owned()
+}
+
+fn text_of(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
+}
+
+#[test]
+fn a_document_has_its_secrets_where_it_is_delivered_and_every_part_is_recorded() {
+    let scene = scene();
+    let (audit, log) = audit_of(&scene);
+    let directory = scene.file("files");
+    let files = format!(
+        "[[files]]\ndirectory = {directory:?}\nnames = {{ \"web.json\" = \"web\" }}\nderive = false\n"
+    );
+    let sidecar = Sidecar::start(&scene, &format!("{audit}{files}"));
+    let expected =
+        |password: &str, size: u8| json!({"db": {"password": password, "user": "web"}, "size": size});
+    assert_eq!(document(&sidecar), expected("one", 1));
+    let values = sidecar.get("/api/v1/values").json();
+    let value = |values: &Value| {
+        let all = values["values"].as_array().unwrap();
+        let web = all.iter().find(|value| value["path"] == "web").unwrap();
+        serde_json::from_str::<Value>(web["value"].as_str().unwrap()).unwrap()
+    };
+    assert_eq!(value(&values), expected("one", 1));
+    let file = directory.join("web.json");
+    until("the file is there", || {
+        (serde_json::from_str::<Value>(&text_of(&file)).ok()? == expected("one", 1)).then_some(())
+    });
+    let all = decisions(&log);
+    let read = |name: &str, action: &str| {
+        all.iter()
+            .filter(|one| one["name"] == name && one["action"] == action && one["decision"] == "allow")
+            .count()
+    };
+    // the socket twice and the directory; the list and the directory have the token besides
+    assert_eq!(
+        (
+            read("prod/web", "readConfig"),
+            read("prod/web/token", "readSecret")
+        ),
+        (3, 5),
+        "{all:?}"
+    );
+    let before = tag(&sidecar);
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    scene.secret("web/token", "two");
+    let event = events.next().unwrap();
+    let changes = event.data["changes"].as_array().unwrap();
+    let of_web = changes.iter().find(|change| change["path"] == "web").unwrap();
+    assert_eq!(
+        (&of_web["action"], &of_web["keys"]),
+        (&json!("updated"), &json!(["db.password"]))
+    );
+    assert_eq!(document(&sidecar), expected("two", 1));
+    assert_ne!(tag(&sidecar), before);
+    until("the file switched", || {
+        (serde_json::from_str::<Value>(&text_of(&file)).ok()? == expected("two", 1)).then_some(())
+    });
+    scene.commit(vec![web("prod", r#"{"size":2}"#)]);
+    let event = events.next().unwrap();
+    let changes = event.data["changes"].as_array().unwrap();
+    assert_eq!((changes.len(), &changes[0]["path"]), (1, &json!("web")));
+    sidecar.terminate();
+}
+
+#[test]
+fn keys_that_changed_are_named_to_who_may_read_them() {
+    let scene = scene();
+    let uid = rustix::process::geteuid().as_raw();
+    let policy = |more: &str| {
+        let text = format!(
+            "permit (principal is Member, action, resource);\n\
+             permit (principal is Workload, action in [Action::\"watch\", Action::\"describe\"], resource)\n\
+             when {{ principal.uid == {uid} }};\n{more}"
+        );
+        put("prod", "policy/test", Kind::Policy, text.as_bytes())
+    };
+    scene.commit(vec![policy("")]);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    scene.commit(vec![web(
+        "base",
+        &WEB.replace("\"user\":\"web\"", "\"user\":\"x\"")
+            .replace(":1", ":9"),
+    )]);
+    let change = &events.next().unwrap().data["changes"][0];
+    assert_eq!((&change["path"], &change["keys"]), (&json!("web"), &Value::Null));
+    scene.commit(vec![policy("permit (principal is Workload, action, resource);")]);
+    events.next().unwrap();
+    scene.commit(vec![web("base", WEB)]);
+    let change = &events.next().unwrap().data["changes"][0];
+    assert_eq!(change["keys"], json!(["db.user", "size"]));
+    sidecar.terminate();
+}
+
+#[test]
+fn who_may_not_read_the_secret_does_not_get_the_document() {
+    let scene = scene();
+    scene.commit(vec![put("prod", "other", Kind::Config, br#"{"a":1}"#)]);
+    let policy = br#"
+        permit (principal is Member, action, resource);
+        permit (principal is Workload, action in [Action::"describe", Action::"readConfig"], resource);
+    "#;
+    scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy)]);
+    let (audit, log) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let answer = sidecar.get("/api/v1/configs/web");
+    assert_eq!((answer.status, answer.code().as_str()), (403, "denied"));
+    assert!(answer.text().contains("web/token"), "{}", answer.text());
+    let key = sidecar.get("/api/v1/configs/web?key=size");
+    assert_eq!(key.status, 403);
+    assert_eq!(sidecar.get("/api/v1/configs/other").status, 200);
+    // as from a list, it is left out
+    let values = sidecar.get("/api/v1/values").json();
+    let paths: Vec<_> = values["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| &value["path"])
+        .collect();
+    assert_eq!(paths, ["other"]);
+    let denied = decisions(&log)
+        .into_iter()
+        .filter(|one| one["decision"] == "deny" && one["name"] == "prod/web/token")
+        .count();
+    assert_eq!(denied, 2);
+    sidecar.terminate();
+}
+
+#[test]
+fn one_key_is_read_alone() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "");
+    let key = |key: &str| sidecar.get(&format!("/api/v1/configs/web?key={key}"));
+    let answer = key("db.password").json();
+    let told = (&answer["key"], &answer["format"], &answer["value"]);
+    assert_eq!(told, (&json!("db.password"), &json!("json"), &json!("\"one\"")));
+    assert_eq!(key("size").json()["value"], "1");
+    let table: Value = serde_json::from_str(key("db").json()["value"].as_str().unwrap()).unwrap();
+    assert_eq!(table, json!({"password": "one", "user": "web"}));
+    let raw = |key: &str| {
+        let target = format!("/api/v1/configs/web?key={key}");
+        let accept = &["Accept: application/octet-stream"];
+        crate::http::request(&sidecar.socket, "GET", &target, accept)
+            .unwrap()
+            .text()
+    };
+    assert_eq!((raw("db.user"), raw("size")), ("web".to_owned(), "1".to_owned()));
+    let absent = key("db.none");
+    assert_eq!((absent.status, absent.code().as_str()), (404, "not_found"));
+    assert_eq!(key("a..b").status, 400);
+    assert_eq!(sidecar.get("/api/v1/secrets/web/token?key=a").status, 400);
+    sidecar.terminate();
+}
+
+#[test]
+fn who_reads_a_document_uses_its_secrets() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = crate::http::Client::connect(&sidecar.socket).unwrap();
+    client.request("GET", "/api/v1/configs/web", &[]).unwrap();
+    let token = scene.vault.snapshot().entry(
+        &crate::scene::environment("prod"),
+        &crate::scene::path("web/token"),
+    );
+    let token = token.unwrap().id;
+    until("it is reported", || {
+        let consumers = reported(&scene, ConsumerKind::Socket);
+        consumers
+            .iter()
+            .any(|consumer| consumer.of(token).is_some())
+            .then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
+fn a_reference_whose_secret_is_gone_is_not_served_and_what_was_served_stays() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "");
+    // a member that does not open the document takes the secret away
+    let bob = scene.writer("bob", &["prod"]);
+    let delete = strongroom_core::vault::Edit::Delete {
+        environment: crate::scene::environment("prod"),
+        path: crate::scene::path("web/token"),
+        expect: strongroom_core::vault::Expect::Any,
+    };
+    let change = strongroom_core::vault::Change {
+        message: String::new(),
+        edits: vec![delete],
+    };
+    bob.commit(&change).unwrap();
+    until("it is refused", || {
+        sidecar.status()["refused"].as_str().map(str::to_owned)
+    });
+    let refused = sidecar.status()["refused"].as_str().unwrap().to_owned();
+    assert!(
+        refused.contains("`db.password` refers to the secret web/token, which is not there"),
+        "{refused}"
+    );
+    assert_eq!(document(&sidecar)["db"]["password"], "one");
+    scene.vault.refresh().unwrap();
+    scene.secret("web/token", "again");
+    until("it is served again", || {
+        (document(&sidecar)["db"]["password"] == "again").then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
+fn what_this_machine_says_holds_and_is_changed_while_it_runs() {
+    let scene = scene();
+    let file = scene.file("web.local.json");
+    std::fs::write(&file, r#"{"size":7}"#).unwrap();
+    let directory = scene.file("files");
+    let files = format!(
+        "[[files]]\ndirectory = {directory:?}\nnames = {{ \"web.json\" = \"web\" }}\nderive = false\n"
+    );
+    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", &files);
+    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
+    assert_eq!(document(&sidecar)["size"], 7);
+    let first = tag(&sidecar);
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    let at = events.next().unwrap().id;
+    std::fs::write(&file, r#"{"size":8,"db":{"user":"local"}}"#).unwrap();
+    let event = events.next().unwrap();
+    assert_eq!(event.id, at);
+    assert_eq!(event.data["changes"][0]["keys"], json!(["db.user", "size"]));
+    assert_eq!(
+        document(&sidecar)["db"],
+        json!({"password": "one", "user": "local"})
+    );
+    assert_ne!(tag(&sidecar), first);
+    until("the file switched", || {
+        (serde_json::from_str::<Value>(&text_of(&directory.join("web.json"))).ok()?["size"] == 8)
+            .then_some(())
+    });
+    // what does not fit is not taken
+    let schema = br#"{"properties":{"size":{"maximum":9},"db":{"properties":{"password":{"secret":true}}}}}"#;
+    scene.commit(vec![put("prod", "schema/web", Kind::Schema, schema)]);
+    std::fs::write(&file, r#"{"size":10}"#).unwrap();
+    sidecar.logs("their overrides do not fit");
+    assert_eq!(document(&sidecar)["size"], 8);
+    std::fs::write(&file, "{\"size\":\"canary").unwrap();
+    sidecar.logs("overrides, item 1: the document is not valid json");
+    assert!(!sidecar.log().contains("canary"));
+    sidecar.terminate();
+    let settings = scene.settings_with("other", "overrides = { web = \"none.toml\" }\n", "");
+    let (code, said) = ends(&settings, &["--check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("overrides, item 1: the file cannot be read"),
+        "{said}"
+    );
+}
