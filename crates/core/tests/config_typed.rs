@@ -130,3 +130,50 @@ fn only_what_is_valid_and_new_is_told() {
     drop(reader);
     assert_eq!(watch.next_blocking(), None);
 }
+
+/// The derived schema, which lets the name be a secret.
+fn marked_schema() -> Edit {
+    let mut derived = schemars::schema_for!(WebConfig).to_value();
+    derived["properties"]["name"]["secret"] = true.into();
+    put(
+        "prod",
+        "schema/web",
+        Kind::Schema,
+        Format::Text,
+        derived.to_string().as_bytes(),
+    )
+}
+
+#[test]
+fn what_is_at_hand_is_the_last_good_value_in_every_thread() {
+    let world = World::new();
+    world.put("prod", "web/name", b"secret one");
+    let referring = "name = { secret = 'web/name' }\n";
+    world.commit(vec![marked_schema(), config(referring)]).unwrap();
+    let reader = Arc::new(world.open(&world.identity).unwrap());
+    let live = reader
+        .live_config::<WebConfig>(&env("prod"), &path("web"))
+        .unwrap();
+    let name = |live: &strongroom_core::vault::LiveConfig<WebConfig>| live.load().name.clone();
+    assert_eq!(name(&live), "secret one");
+    let elsewhere = live.clone();
+    world.put("prod", "web/name", b"secret two");
+    reader.refresh().unwrap();
+    assert_eq!(
+        std::thread::spawn(move || name(&elsewhere)).join().unwrap(),
+        "secret two"
+    );
+    // what does not fit the type stays away, though nothing else is said against it
+    let bare = put("prod", "schema/web", Kind::Schema, Format::Text, b"{}");
+    world.commit(vec![bare, config("name = 5")]).unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(live.load().name, "secret two");
+    world.commit(vec![config("name = 'three'")]).unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(live.load().name, "three");
+    world.put("prod", "other", b"1");
+    reader.refresh().unwrap();
+    assert!(!format!("{live:?}").contains("three"));
+    drop(reader);
+    assert_eq!(live.load().name, "three");
+}

@@ -18,6 +18,7 @@ mod genesis;
 mod guard;
 mod known;
 mod label;
+mod live;
 mod load;
 mod origin;
 mod past;
@@ -32,7 +33,7 @@ mod verify;
 mod watched;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
@@ -41,6 +42,7 @@ pub use crate::commit::{Break, IntegrityError};
 pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel};
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
+pub use live::LiveConfig;
 pub use origin::{KeyOrigin, OriginError, PastValue};
 pub use past::{Past, PastLabels};
 pub use rewrap::{RewrapEdit, Rewrapped};
@@ -80,6 +82,7 @@ pub struct Vault {
     freshness: Mutex<Freshness>,
     events: broadcast::Sender<Event>,
     follower: Mutex<Option<follow::Follower>>,
+    lives: Mutex<Vec<Weak<dyn live::Live>>>,
 }
 
 /// What commits and refreshes share, one at a time.
@@ -140,6 +143,7 @@ impl Vault {
             freshness: Mutex::default(),
             events: broadcast::channel(event::BACKLOG).0,
             follower: Mutex::new(None),
+            lives: Mutex::default(),
         })
     }
 
@@ -229,6 +233,7 @@ impl Vault {
             from: old.revision(),
             changes: next.changes,
         };
+        self.tell_live(&snapshot, &revised.changes);
         turn.since_checkpoint += next.passed;
         let mut recent = lock(&self.recent);
         if next.has_rewraps {

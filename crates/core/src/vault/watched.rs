@@ -95,16 +95,21 @@ impl<T: DeserializeOwned + PartialEq> ConfigWatch<T> {
             return None;
         }
         self.seen = snapshot.revision();
-        let value = self.good(&snapshot).filter(|value| *value != *self.current)?;
+        let value = good(&snapshot, &self.environment, &self.path).filter(|value| *value != *self.current)?;
         self.current = Arc::new(value);
         Some(Arc::clone(&self.current))
     }
+}
 
-    fn good(&self, snapshot: &Snapshot) -> Option<T> {
-        let unfit = snapshot.check_config(&self.environment, &self.path).ok()?;
-        if !unfit.is_empty() {
-            return None;
-        }
-        snapshot.config(&self.environment, &self.path).ok()
+/// The document as a `T`, where it fits its schema and the type.
+pub(super) fn good<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+    path: &EntryPath,
+) -> Option<T> {
+    let unfit = snapshot.check_config(environment, path).ok()?;
+    if !unfit.is_empty() {
+        return None;
     }
+    snapshot.config(environment, path).ok()
 }
