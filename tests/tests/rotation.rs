@@ -119,8 +119,7 @@ fn a_service_that_cannot_reload_keeps_its_password_until_it_can_or_is_left_behin
     let plan = service.scene.ok(&["rotate", "prod", "web/password", "--plan"]);
     wait::until("the plan names who uses it", || {
         let plan = service.scene.ok(&["rotate", "prod", "web/password", "--plan"]);
-        plan.contains("is written anew, and its `on_change` runs")
-            .then_some(())
+        plan.contains("switches, and a program runs").then_some(())
     });
     assert!(plan.contains("the new value is delivered"), "{plan}");
     fs::write(service.scene.file("stuck"), "").unwrap();

@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Edit(command::edit::Args),
     History(command::history::Args),
     Diff(command::diff::Args),
+    Plan(command::plan::Args),
     Promote(command::promote::Args),
     Rollback(command::rollback::Args),
     Delete(command::delete::Args),

@@ -40,6 +40,30 @@ pub(crate) struct SettingOptions {
     pub(crate) settings: Option<PathBuf>,
 }
 
+impl SettingOptions {
+    /// These, and what they do not say as `other` says it.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        let Self {
+            store,
+            identity,
+            passphrase_file,
+            fingerprint,
+            trust_dir,
+            audit,
+            settings,
+        } = other.clone();
+        Self {
+            store: self.store.or(store),
+            identity: self.identity.or(identity),
+            passphrase_file: self.passphrase_file.or(passphrase_file),
+            fingerprint: self.fingerprint.or(fingerprint),
+            trust_dir: self.trust_dir.or(trust_dir),
+            audit: self.audit.or(audit),
+            settings: self.settings.or(settings),
+        }
+    }
+}
+
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {

@@ -24,7 +24,7 @@ use strongroom_core::rotator::{
 };
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Label, Role};
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Seen, Use};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reaction, Seen, Use};
 use strongroom_core::vault::{CommitError, Edit, Expect, Put, Rotate, Rotation, RotationEdit};
 use vault_kit::{World, env, expose, get, path};
 
@@ -377,6 +377,7 @@ impl Sidecar {
         let now = Ambient::system().now();
         let consumer = Consumer {
             kind: ConsumerKind::Socket,
+            reaction: Reaction::default(),
             presence: Presence::Present,
             host: "host1".into(),
             sidecar: "/run/strongroom.sock".into(),

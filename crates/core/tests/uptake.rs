@@ -12,7 +12,7 @@ use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::{Revision, Version};
 use strongroom_core::snapshot::Role;
 use strongroom_core::store::{Store, StoredReport};
-use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Seen, Use, slot};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Missing, Presence, Reaction, Seen, Use, slot};
 use strongroom_core::vault::{Edit, OpenOptions};
 use vault_kit::{World, env, name, path};
 
@@ -47,6 +47,7 @@ fn reader(vault: &Vault, name: &str, at: Timestamp) -> Consumer {
     let entry = snapshot.entry(&env("prod"), &path(AT)).unwrap();
     Consumer {
         kind: ConsumerKind::Socket,
+        reaction: Reaction::default(),
         presence: Presence::Present,
         host: "web-1".to_owned(),
         sidecar: "/run/sidecar.sock".to_owned(),
@@ -245,6 +246,7 @@ fn what_is_old_is_removed_and_what_is_not_stays() {
     };
     let sidecar = |of: &Vault| Consumer {
         kind: ConsumerKind::Sidecar,
+        reaction: Reaction::default(),
         uses: Vec::new(),
         ..reader(of, "", now)
     };

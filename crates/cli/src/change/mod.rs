@@ -1,6 +1,7 @@
 //! Changing the store: owns the order of plan, question, commit and report. Every changing command ends
 //! here.
 
+mod affected;
 mod describe;
 mod plan;
 mod report;
@@ -14,6 +15,7 @@ use crate::error::CliError;
 use crate::open::Opened;
 use crate::{output, prompt};
 
+pub(crate) use affected::does;
 pub(crate) use plan::{key_lines, plan_and, plan_text, report_plan, report_plan_of_keys};
 pub(crate) use report::{changed_line, receipt_and, report, report_text};
 

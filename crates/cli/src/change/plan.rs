@@ -6,6 +6,7 @@ use serde::Serialize;
 use strongroom_core::snapshot::{Action, Changed};
 use strongroom_core::vault::{Change, Planned};
 
+use super::affected::{self, Affected};
 use super::describe::describe;
 use super::{ChangedJson, and};
 use crate::context::Context;
@@ -49,6 +50,7 @@ pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -
             "  {style}{sign}{style:#} {environment} {path}  ({kind}) {what}"
         );
     }
+    text.push_str(&affected::lines(affected::affected(opened, planned).as_deref()));
     text
 }
 
@@ -66,6 +68,8 @@ struct PlanJson<'a> {
     changes: Vec<PlannedJson>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     keys: &'a [String],
+    /// Who uses it, as sidecars report; null where reports cannot be read.
+    consumers: Option<Vec<Affected>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +121,7 @@ fn plan_json<'a>(opened: &Opened, change: &Change, planned: &[Planned], keys: &'
     let snapshot = opened.vault.snapshot();
     PlanJson {
         keys,
+        consumers: affected::affected(opened, planned),
         revision: opened.vault.snapshot().revision().0,
         dry_run: true,
         edits: change

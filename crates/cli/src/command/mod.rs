@@ -19,6 +19,7 @@ pub(crate) mod label;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod member;
+pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod promote;
 pub(crate) mod put;
@@ -34,14 +35,24 @@ pub(crate) mod verify;
 pub(crate) mod watch;
 pub(crate) mod workload;
 
-use crate::args::{Cli, Color, Command};
+use crate::args::{self, Cli, Color, Command};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::usage;
+use plan::NotPlanned;
 
 /// Runs the command that was asked for; the exit code of a command that did what it should.
 pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
+    if let Command::Plan(args) = cli.command {
+        return match plan::planned(args, cli.json, cli.color, &cli.settings) {
+            // a plan of a plan is the plan
+            Ok(planned) => run(planned),
+            Err(NotPlanned::Grammar(error)) => Ok(usage::show(*error, args::asks_for_json())),
+            Err(NotPlanned::Unchanging(error)) => Err(error),
+        };
+    }
     match cli.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -65,7 +76,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Member(command) => return member::run(command, &context),
         Command::Status(args) => return status::run(&args, &context),
         Command::Doctor(args) => return doctor::run(&args, &context),
-        Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Completions(_) | Command::Man(_) | Command::Plan(_) => Ok(()),
         Command::Init(args) => init::run(args, &context),
         Command::Identity(command) => identity::run(&command, &context),
         Command::Compartment(command) => compartment::run(command, &context),

@@ -9,13 +9,24 @@ use strongroom_core::crypto::identity::Identity;
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::store::SqliteStore;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Seen, Use};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reaction, Seen, Use};
 use strongroom_core::vault::OpenOptions;
 
 use crate::desk::{CANARY, Desk};
 
 /// Reports, as a sidecar of `environment` would, that `name` has read what is current of `prod` `web/a`.
 fn report(desk: &Desk, environment: &str, name: &str, counter: u64) {
+    let kind = (ConsumerKind::Socket, Reaction::default());
+    report_as(desk, environment, name, counter, kind);
+}
+
+fn report_as(
+    desk: &Desk,
+    environment: &str,
+    name: &str,
+    counter: u64,
+    (kind, reaction): (ConsumerKind, Reaction),
+) {
     let store = SqliteStore::open(&desk.file("store.db"), true).unwrap();
     let identity = Identity::read_file(&desk.file("alice.identity"), || None).unwrap();
     let vault = Vault::open(Arc::new(store), Arc::new(identity), OpenOptions::default()).unwrap();
@@ -28,7 +39,8 @@ fn report(desk: &Desk, environment: &str, name: &str, counter: u64) {
         at: Ambient::system().now(),
     };
     let consumer = Consumer {
-        kind: ConsumerKind::Socket,
+        kind,
+        reaction,
         presence: Presence::Present,
         host: "web-1".to_owned(),
         sidecar: "/run/web/sidecar.sock".to_owned(),
@@ -102,4 +114,58 @@ fn watching_shows_each_change() {
     while next()["consumers"].as_array().unwrap().is_empty() {}
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_plan_names_whom_a_change_concerns_and_what_they_do() {
+    let desk = Desk::new();
+    desk.ok(["environment", "add", "eu", "--parent", "prod"]);
+    desk.feed(
+        ["put", "prod", "web/a", "--kind", "config", "--format", "toml"],
+        "a = 1",
+    )
+    .ok();
+    report(&desk, "prod", "a client", 1);
+    report_as(
+        &desk,
+        "eu",
+        "/run/web",
+        1,
+        (ConsumerKind::Files, Reaction::Signal),
+    );
+    let set = ["config", "set", "prod", "web/a", "a=2"];
+    let plan = desk.json(["plan"].iter().chain(&set).copied());
+    let told: Vec<_> = plan["consumers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["consumer"].as_str().unwrap(), one["does"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a client", "reads it, and confirms where it ever did"),
+            ("/run/web", "switches, and a process is signalled"),
+        ]
+    );
+    assert_eq!(plan["consumers"][0]["paths"], serde_json::json!(["web/a"]));
+    assert_eq!(plan["keys"], serde_json::json!(["~ a"]));
+    // the same as the option, and nothing happened
+    assert_eq!(plan, desk.json(set.iter().chain(&["--plan"]).copied()));
+    let text = desk.ok(["plan", "put", "prod", "other", "--value", "x", "--yes"]);
+    assert!(!text.contains("Sidecars report"), "{text}");
+    assert_eq!(desk.json(["config", "get", "prod", "web/a", "a"])["value"], 1);
+    // whoever has another document is not concerned
+    desk.feed(
+        ["put", "eu", "web/a", "--kind", "config", "--format", "text"],
+        "x",
+    )
+    .ok();
+    let plan = desk.json(["plan"].iter().chain(&set).copied());
+    assert_eq!(plan["consumers"].as_array().unwrap().len(), 1, "{plan}");
+    let refused = desk.run(["plan", "list", "prod"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("changes nothing"), "{}", refused.stderr);
+    let wrong = desk.run(["plan", "put", "--nonsense"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }

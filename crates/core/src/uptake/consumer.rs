@@ -41,6 +41,33 @@ impl ConsumerKind {
     }
 }
 
+/// What a consumer does when a value is another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reaction {
+    /// It was not said; clients of the socket do as they like.
+    #[default]
+    Unknown = 0,
+    /// Nothing: files switch, and whoever reads them finds out.
+    Nothing = 1,
+    /// It gets a signal.
+    Signal = 2,
+    /// A program is run.
+    Command = 3,
+    /// It is started again.
+    Restart = 4,
+}
+
+impl Reaction {
+    const ALL: [Self; 5] = [
+        Self::Unknown,
+        Self::Nothing,
+        Self::Signal,
+        Self::Command,
+        Self::Restart,
+    ];
+}
+
 /// Whether it is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -88,6 +115,8 @@ pub struct Use {
 pub struct Consumer {
     /// What it is.
     pub kind: ConsumerKind,
+    /// What it does with a new value.
+    pub reaction: Reaction,
     /// Whether it is still there.
     pub presence: Presence,
     /// The name of the host.
@@ -144,7 +173,7 @@ impl Consumer {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(256 + self.uses.len() * 56);
-        w.u8(self.kind as u8);
+        w.u8(self.kind as u8 | (self.reaction as u8) << 4);
         w.u8(self.presence as u8);
         let environment = self.environment.as_str();
         for text in [self.host.as_str(), &self.sidecar, &self.name, environment] {
@@ -177,12 +206,16 @@ impl Consumer {
     fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes);
         let (kind, presence) = (r.u8()?, r.u8()?);
-        let kind = ConsumerKind::ALL.into_iter().find(|known| *known as u8 == kind);
+        let reaction = Reaction::ALL.into_iter().find(|known| *known as u8 == kind >> 4);
+        let kind = ConsumerKind::ALL
+            .into_iter()
+            .find(|known| *known as u8 == kind & 0xf);
         let presence = [Presence::Present, Presence::Ended]
             .into_iter()
             .find(|known| *known as u8 == presence);
         let consumer = Self {
             kind: kind.ok_or(Malformed)?,
+            reaction: reaction.ok_or(Malformed)?,
             presence: presence.ok_or(Malformed)?,
             host: text(&mut r)?,
             sidecar: text(&mut r)?,
@@ -278,7 +311,18 @@ mod tests {
             assert!(Consumer::decode(bytes.get(..length).unwrap()).is_err());
         }
         let second = bytes.len() - 56;
-        for (at, wrong) in [(0, 0), (0, 5), (1, 0), (1, 3), (second, 5)] {
+        assert_eq!(consumer.reaction, Reaction::Unknown);
+        for reaction in Reaction::ALL {
+            let mut other = bytes.clone();
+            *other.first_mut().unwrap() |= (reaction as u8) << 4;
+            let consumer = Consumer::decode(&other).unwrap();
+            assert_eq!(
+                (consumer.reaction, consumer.kind),
+                (reaction, ConsumerKind::Files)
+            );
+            assert_eq!(consumer.encode(), other);
+        }
+        for (at, wrong) in [(0, 0), (0, 5), (0, 0x53), (1, 0), (1, 3), (second, 5)] {
             let mut other = bytes.clone();
             *other.get_mut(at).unwrap() = wrong;
             if at == second {
@@ -298,6 +342,7 @@ mod tests {
         };
         let mut consumer = Consumer {
             kind: ConsumerKind::Process,
+            reaction: Reaction::default(),
             presence: Presence::Present,
             host: "h".to_owned(),
             sidecar: "s".to_owned(),

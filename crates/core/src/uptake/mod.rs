@@ -10,6 +10,6 @@ mod consumer;
 mod report;
 mod waiting;
 
-pub use consumer::{Consumer, ConsumerKind, MAX_USES, Presence, Seen, Use};
+pub use consumer::{Consumer, ConsumerKind, MAX_USES, Presence, Reaction, Seen, Use};
 pub use report::{NotAReport, Report, decode, slot};
 pub use waiting::{KEPT, KEPT_ENDED, Lag, Missing, Reported, SILENT_AFTER, Uptake, is_outdated};

@@ -205,6 +205,7 @@ impl Consumer {
 mod tests {
     use super::*;
     use crate::name::EnvironmentName;
+    use crate::uptake::Reaction;
 
     const ENTRY: EntryId = EntryId([1; 16]);
     const HOUR: Duration = Duration::from_secs(3600);
@@ -221,6 +222,7 @@ mod tests {
     fn reported(kind: ConsumerKind, (read, confirmed): (Seen, Seen)) -> Reported {
         let consumer = Consumer {
             kind,
+            reaction: Reaction::default(),
             presence: Presence::Present,
             host: String::new(),
             sidecar: String::new(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use strongroom_core::inject::Wanted;
 use strongroom_core::inject::files::{Directory, FilesSettings};
 use strongroom_core::snapshot::Snapshot;
+use strongroom_core::uptake::Reaction;
 
 use super::carried::Carried;
 use super::{Report, action, wanted};
@@ -119,6 +120,11 @@ impl super::Target for Target {
         Report {
             kind: "files",
             target: self.settings.directory.display().to_string(),
+            reaction: match &self.settings.on_change {
+                OnFiles::Nothing => Reaction::Nothing,
+                OnFiles::Signal { .. } => Reaction::Signal,
+                OnFiles::Command(_) => Reaction::Command,
+            },
             revision: self.revision,
             problem: None,
         }

@@ -16,7 +16,7 @@ use strongroom_core::api::wire;
 use strongroom_core::inject::Wanted;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reaction};
 
 use crate::bell::Bell;
 use crate::read;
@@ -139,6 +139,8 @@ trait Target {
 struct Report {
     kind: &'static str,
     target: String,
+    /// What follows on a new value.
+    reaction: Reaction,
     revision: Option<u64>,
     problem: Option<String>,
 }
@@ -204,6 +206,7 @@ impl<T: Target> Delivery<T> {
                 "process" => ConsumerKind::Process,
                 _ => ConsumerKind::Files,
             },
+            reaction: report.reaction,
             presence: match carried.has_ended {
                 true => Presence::Ended,
                 false => Presence::Present,

@@ -8,6 +8,7 @@ use strongroom_core::inject::env::EnvSettings;
 use strongroom_core::inject::process::{self, Backoff, Group, Handle, ProcessSettings, Signal};
 use strongroom_core::inject::{Material, Wanted};
 use strongroom_core::snapshot::Snapshot;
+use strongroom_core::uptake::Reaction;
 
 use super::carried::Carried;
 use super::heard::Heard;
@@ -182,6 +183,12 @@ impl super::Target for Target {
         Report {
             kind: "process",
             target: self.settings.command.first().cloned().unwrap_or_default(),
+            reaction: match &self.settings.on_change {
+                OnChange::Restart => Reaction::Restart,
+                OnChange::Nothing => Reaction::Nothing,
+                OnChange::Signal(_) => Reaction::Signal,
+                OnChange::Command(_) => Reaction::Command,
+            },
             revision: heard.revision,
             problem: heard.problem.clone(),
         }

@@ -109,7 +109,7 @@ impl Before {
 mod tests {
     use strongroom_core::id::{Revision, Version};
     use strongroom_core::name::EnvironmentName;
-    use strongroom_core::uptake::{ConsumerKind, KEPT, Seen};
+    use strongroom_core::uptake::{ConsumerKind, KEPT, Reaction, Seen};
 
     use super::*;
 
@@ -131,6 +131,7 @@ mod tests {
         };
         Consumer {
             kind: ConsumerKind::Socket,
+            reaction: Reaction::default(),
             presence: Presence::Present,
             host: String::new(),
             sidecar: String::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
+use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reaction};
 
 use super::Client;
 use super::client::together;
@@ -92,6 +92,7 @@ pub(super) fn own(state: &State, socket: String) -> Consumer {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut own = Consumer {
         kind: ConsumerKind::Sidecar,
+        reaction: Reaction::default(),
         presence: Presence::Present,
         host: host.trim_end().to_owned(),
         sidecar: socket,

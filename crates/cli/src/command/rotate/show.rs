@@ -5,9 +5,10 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::rotation::Strategy;
 use strongroom_core::rotator::Named;
 use strongroom_core::snapshot::Entry;
-use strongroom_core::uptake::{Consumer, ConsumerKind, Presence};
+use strongroom_core::uptake::{Consumer, Presence};
 
 use super::drive;
+use crate::change;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open::Opened;
@@ -52,13 +53,8 @@ fn consumers(opened: &Opened, entry: &Entry) -> Result<Vec<String>, CliError> {
     let uses = uptake.reported.iter().map(|reported| &reported.consumer);
     let uses = uses.filter(|one| one.presence == Presence::Present && one.of(entry.id).is_some());
     let line = |one: &Consumer| {
-        let does = match one.kind {
-            ConsumerKind::Sidecar => "serves it",
-            ConsumerKind::Socket => "reads it, and confirms where it ever did",
-            ConsumerKind::Files => "is written anew, and its `on_change` runs",
-            ConsumerKind::Process => "is told, or started again, by its `on_change`",
-        };
-        format!("{} {} at {}: {does}", one.kind.as_str(), one.name, one.host)
+        let does = change::does(one);
+        format!("{} {} at {} {does}", one.kind.as_str(), one.name, one.host)
     };
     Ok(uses.map(line).collect())
 }
