@@ -1,9 +1,8 @@
-//! The dotenv format: owns a strict reading and a safe writing of it. What other tools would
+//! The dotenv format: owns a strict reading of it. What other tools would
 //! expand or read differently is refused with its line, never guessed: a password must arrive as
 //! it was written. (Libraries for it expand `$NAME` and repeat the line in their errors.)
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 
 use strongroom_core::secret::Secret;
 
@@ -218,27 +217,6 @@ fn is_blank(letter: char) -> bool {
     letter == ' ' || letter == '\t'
 }
 
-/// Writes `NAME=VALUE` and a newline, quoted so that every reader understands the same.
-pub(crate) fn write(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
-    if value.bytes().all(plain) {
-        return writeln!(out, "{name}={value}");
-    }
-    if !value.contains(['\'', '\n', '\r']) {
-        return writeln!(out, "{name}='{value}'");
-    }
-    write!(out, "{name}=\"")?;
-    for letter in value.chars() {
-        match letter {
-            '\n' => out.write_all(b"\\n")?,
-            '\r' => out.write_all(b"\\r")?,
-            '\\' | '"' | '$' | '`' => write!(out, "\\{letter}")?,
-            letter => write!(out, "{letter}")?,
-        }
-    }
-    out.write_all(b"\"\n")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -325,7 +303,7 @@ mod tests {
         ];
         let mut text = Vec::new();
         for (index, value) in values.iter().enumerate() {
-            write(&mut text, &format!("N{index}"), value).unwrap();
+            strongroom_core::config::assign(&mut text, &format!("N{index}"), value).unwrap();
         }
         let text = String::from_utf8(text).unwrap();
         let read: Vec<_> = read(&text).into_iter().map(|(_, value)| value).collect();

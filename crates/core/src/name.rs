@@ -103,6 +103,23 @@ impl EntryPath {
     }
 }
 
+/// The name of a variable for `text`: upper case, one `_` for every character that is not an ASCII letter
+/// or digit, and a `_` before a leading digit.
+pub(crate) fn variable(text: &str) -> String {
+    let mut name = String::with_capacity(text.len().saturating_add(1));
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        name.push('_');
+    }
+    name.extend(text.chars().map(|letter| {
+        if letter.is_ascii_alphanumeric() {
+            letter.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    }));
+    name
+}
+
 type Check = Result<(), &'static str>;
 
 /// Environments and compartments.

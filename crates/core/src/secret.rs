@@ -55,6 +55,52 @@ impl Drop for Secret {
     }
 }
 
+/// A plaintext that is being written, up to a limit: what it outgrows is wiped.
+#[cfg(feature = "vault")]
+pub(crate) struct Filling {
+    bytes: Secret,
+    limit: usize,
+}
+
+#[cfg(feature = "vault")]
+impl Filling {
+    /// Nothing yet, and at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            bytes: Secret::new(Vec::new()),
+            limit,
+        }
+    }
+
+    /// What was written.
+    pub(crate) fn finish(self) -> Secret {
+        self.bytes
+    }
+}
+
+#[cfg(feature = "vault")]
+impl std::io::Write for Filling {
+    fn write(&mut self, more: &[u8]) -> std::io::Result<usize> {
+        let held = &mut self.bytes.0;
+        let length = held.len().saturating_add(more.len());
+        if length > self.limit {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        if length > held.capacity() {
+            let mut larger = Vec::with_capacity(length.saturating_mul(2).max(256));
+            larger.extend_from_slice(held);
+            // the smaller one is wiped where it is dropped
+            self.bytes = Secret::new(larger);
+        }
+        self.bytes.0.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret([redacted])")

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use strongroom_core::config;
 use strongroom_core::inject::Material;
 use strongroom_core::inject::env::EnvSettings;
 use strongroom_core::name::EntryPath;
@@ -16,7 +17,7 @@ use crate::error::CliError;
 use crate::material::{Form, Scope};
 use crate::tree::Node;
 use crate::wiped::Wiped;
-use crate::{dotenv, material, output};
+use crate::{material, output};
 
 const EXAMPLES: &str = "\
 Values are written as `run` injects them: config merged, flags as the text of their default
@@ -137,7 +138,7 @@ fn dotenv_document(material: &Material, prefix: Option<&EntryPath>) -> Result<Wi
         value
             .expose(|bytes| {
                 let text = std::str::from_utf8(bytes).unwrap_or_default();
-                dotenv::write(&mut out, name.as_str(), text)
+                config::assign(&mut out, name.as_str(), text)
             })
             .map_err(|error| CliError::io("a buffer", &error))?;
     }

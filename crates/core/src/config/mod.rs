@@ -1,6 +1,7 @@
 //! Config documents: owns their formats, parsing, changes by key and the merge of environment layers.
 //! It must not know where a document comes from. Errors give a position, never content.
 
+mod delivered;
 mod differ;
 mod edit;
 mod error;
@@ -13,6 +14,8 @@ mod reference;
 mod schema;
 mod unset;
 
+pub use delivered::{DeliverError, Delivered, DeliveredError, MAX_DELIVERED, assign, by_key, deliver, text};
+pub(crate) use delivered::{dotenv_value, properties_value, toml_value};
 pub use differ::{Differs, differing};
 pub use edit::{EditError, KeyEdit, Setting, edit};
 pub use error::DocumentError;

@@ -72,18 +72,7 @@ impl VariableName {
     /// that is not an ASCII letter or digit, and a `_` before a leading digit.
     #[must_use]
     pub fn derive(rest: &str) -> Self {
-        let mut name = String::with_capacity(rest.len().saturating_add(1));
-        if rest.starts_with(|first: char| first.is_ascii_digit()) {
-            name.push('_');
-        }
-        name.extend(rest.chars().map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        }));
-        Self(name.into_boxed_str())
+        Self(crate::name::variable(rest).into_boxed_str())
     }
 
     /// The name as text.
