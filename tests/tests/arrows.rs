@@ -161,6 +161,7 @@ const CONFINED: &[(&[&str], &[&str])] = &[
     (&["miette"], &["policy"]),
     (&["toml_edit"], &["config"]),
     (&["jsonschema"], &["config"]),
+    (&["minijinja"], &["template"]),
     (&["SystemTime", "now"], &["ambient"]),
     (&["SystemRandom"], &["ambient"]),
     (&["Serialize"], &["api"]),

@@ -42,6 +42,8 @@ pub mod commit;
 pub mod config;
 #[cfg(feature = "vault")]
 pub mod flag;
+#[cfg(feature = "vault")]
+pub mod template;
 
 #[cfg(feature = "vault")]
 pub mod snapshot;

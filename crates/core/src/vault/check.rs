@@ -3,13 +3,14 @@
 
 use super::change::{Expect, Put};
 use super::error::CommitError;
-use crate::config;
+use crate::config::{self, Format};
 use crate::crypto::seal;
 use crate::flag;
 use crate::id::Version;
 use crate::name::{EntryPath, EnvironmentName};
 use crate::policy;
 use crate::snapshot::{Entry, Kind};
+use crate::template::{self, Template, TemplateError};
 
 /// Longest message, bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -49,6 +50,9 @@ fn value(put: &Put) -> Result<(), CommitError> {
         return Err(too_long(path, put.value.len()));
     }
     let checked = match put.kind {
+        Kind::Config if template::is_template(path) => {
+            put.value.expose(|bytes| a_template(put.format, bytes))
+        }
         Kind::Config => put
             .value
             .expose(|bytes| config::check(put.format, bytes))
@@ -67,6 +71,18 @@ fn value(put: &Put) -> Result<(), CommitError> {
         Kind::Secret => Ok(()),
     };
     checked.map_err(|problem| invalid(format!("{path:?}: {problem}")))
+}
+
+fn a_template(format: Format, bytes: &[u8]) -> Result<(), String> {
+    if format != Format::Text {
+        let under = template::TEMPLATES;
+        return Err(format!(
+            "what lies under {under}/ is a template, which is text: put it with the format text, or elsewhere"
+        ));
+    }
+    let parsed = Template::parse("", bytes);
+    let line = |error: TemplateError| format!("line {}: {}", error.line, error.problem);
+    parsed.map(drop).map_err(line)
 }
 
 fn policy_text(bytes: &[u8]) -> Result<(), String> {

@@ -1,0 +1,201 @@
+//! minijinja, bounded: owns what of it a template may use and how far it goes. It must not know who asks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+
+use super::error::{self, Problem, TemplateError};
+use super::table::{self, Notes};
+use super::{Source, Unavailable, filter, names};
+use crate::config::MAX_DELIVERED;
+use crate::name::{EntryPath, FlagKey};
+use crate::secret::Filling;
+
+/// What a rendering may cost: an instruction is one, 64 bytes that are written or made are one.
+const FUEL: u64 = 1_000_000;
+
+/// How deeply macros and recursive loops may call themselves.
+const DEPTH: usize = 64;
+
+/// What a template finds beside its own names.
+const FUNCTIONS: [&str; 3] = ["secret", "config", "flag"];
+
+/// What minijinja brings and is not taken: these show values for people, or escape for HTML.
+const FILTERS_LEFT: [&str; 5] = ["pprint", "safe", "escape", "e", "format"];
+
+fn environment<'a>(notes: &Notes) -> Environment<'a> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(DEPTH);
+    environment.set_syntax(syntax());
+    environment.remove_global("debug");
+    for name in FILTERS_LEFT {
+        environment.remove_filter(name);
+    }
+    let formatter = notes.clone();
+    environment.set_formatter(move |out, _, value| match value.kind() {
+        ValueKind::String | ValueKind::Number => Ok(write!(out, "{value}")?),
+        // Jinja would write `True`, which few formats know
+        ValueKind::Bool => Ok(write!(out, "{}", value.is_true())?),
+        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
+        ValueKind::None => Err(formatter.fail(Problem::Null)),
+        _ => Err(formatter.fail(Problem::Table)),
+    });
+    filter::add(&mut environment, notes);
+    environment
+}
+
+/// Lines that hold nothing but a statement leave no line behind, and the text's last newline stays.
+fn syntax() -> SyntaxConfig {
+    let mut syntax = SyntaxConfig::builder();
+    syntax
+        .keep_trailing_newline(true)
+        .trim_blocks(true)
+        .lstrip_blocks(true);
+    // only delimiters can be refused
+    syntax.build().unwrap_or_default()
+}
+
+/// Parses `text` and looks at the names it uses.
+pub(super) fn check(name: &str, text: &str) -> Result<(), TemplateError> {
+    let notes = Notes::default();
+    let environment = environment(&notes);
+    let failed = |line, problem| TemplateError {
+        template: name.to_owned(),
+        line,
+        problem,
+    };
+    let parsed = environment
+        .template_from_named_str("template", text)
+        .map_err(|error| failed(error.line().unwrap_or(1), error::of_engine(&error, text, None)))?;
+    let mut unknown: Vec<String> = parsed.undeclared_variables(false).into_iter().collect();
+    unknown.retain(|name| {
+        !FUNCTIONS.contains(&name.as_str()) && !environment.globals().any(|(known, _)| known == name)
+    });
+    let first = unknown
+        .into_iter()
+        .map(|unknown| (names::line_of(text, &unknown), unknown))
+        .min();
+    match first {
+        Some((line, unknown)) => Err(failed(line, Problem::Name(unknown))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn render(
+    name: &str,
+    text: &str,
+    source: Arc<dyn Source>,
+) -> Result<crate::secret::Secret, TemplateError> {
+    let notes = Notes::default();
+    let mut environment = environment(&notes);
+    functions(&mut environment, text, &source, &notes);
+    let mut out = Filling::new(MAX_DELIVERED);
+    let rendered = environment
+        .template_from_named_str("template", text)
+        .and_then(|template| template.render_captured_to((), &mut out).map(drop));
+    match rendered {
+        Ok(()) => Ok(out.finish()),
+        Err(error) => {
+            let (problem, missed) = notes.with(|learnt| (learnt.problem.take(), learnt.missed.take()));
+            let missed = missed.and_then(|missed| missed.shown(|word| names::is_written(text, word)));
+            Err(TemplateError {
+                template: name.to_owned(),
+                line: error.line().unwrap_or(1),
+                problem: problem.unwrap_or_else(|| error::of_engine(&error, text, missed)),
+            })
+        }
+    }
+}
+
+/// What was asked for already in this rendering.
+type Known = Mutex<BTreeMap<String, Value>>;
+
+/// Asks the source once, and says what is wrong by a name that the template's text has.
+struct Asking {
+    text: Arc<str>,
+    source: Arc<dyn Source>,
+    notes: Notes,
+    known: Known,
+}
+
+impl Asking {
+    fn once(
+        &self,
+        (what, name): (&'static str, &str),
+        more: &str,
+        ask: impl FnOnce(&dyn Source) -> Result<Value, Unavailable>,
+    ) -> Result<Value, Error> {
+        let key = format!("{what} {name} {more}");
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = known().get(&key) {
+            return Ok(value.clone());
+        }
+        let value = ask(&*self.source).map_err(|why| {
+            let name = self.written(name).map(str::to_owned);
+            self.notes.fail(Problem::Unavailable { what, name, why })
+        })?;
+        known().insert(key, value.clone());
+        Ok(value)
+    }
+
+    fn written<'a>(&self, name: &'a str) -> Option<&'a str> {
+        names::is_written(&self.text, name).then_some(name)
+    }
+
+    fn path(&self, text: &str) -> Result<EntryPath, Error> {
+        EntryPath::new(text).map_err(|error| self.notes.fail(Problem::BadName(error)))
+    }
+}
+
+fn functions(environment: &mut Environment<'_>, text: &str, source: &Arc<dyn Source>, notes: &Notes) {
+    let asking = Arc::new(Asking {
+        text: text.into(),
+        source: Arc::clone(source),
+        notes: notes.clone(),
+        known: Known::default(),
+    });
+    let to = Arc::clone(&asking);
+    environment.add_function("secret", move |path: &str| -> Result<Value, Error> {
+        let path = to.path(path)?;
+        to.once(("the secret", path.as_str()), "", |source| {
+            let secret = source.secret(&path)?;
+            secret.expose(|bytes| match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Value::from(text)),
+                Err(_) => Err(Unavailable::NotText),
+            })
+        })
+    });
+    let to = Arc::clone(&asking);
+    environment.add_function("config", move |path: &str| -> Result<Value, Error> {
+        let path = to.path(path)?;
+        to.once(("the config", path.as_str()), "", |source| {
+            let name = to.written(path.as_str());
+            let document = name.map(|path| format!("the config {path}").into());
+            Ok(table::value(source.config(&path)?, document.as_ref(), &to.notes))
+        })
+    });
+    let to = asking;
+    environment.add_function(
+        "flag",
+        move |key: &str, context: Option<Value>| -> Result<Value, Error> {
+            let key = FlagKey::new(key).map_err(|error| to.notes.fail(Problem::BadName(error)))?;
+            let context = context.map_or(Ok(serde_json::json!({})), serde_json::to_value);
+            let context = context.map_err(|_| Error::from(ErrorKind::InvalidOperation))?;
+            to.once(("the flag", key.as_str()), &context.to_string(), |source| {
+                let name = to.written(key.as_str());
+                let flag = name.map(|key| format!("the flag {key}").into());
+                Ok(table::value(
+                    source.flag(&key, &context)?,
+                    flag.as_ref(),
+                    &to.notes,
+                ))
+            })
+        },
+    );
+}

@@ -1,0 +1,158 @@
+//! What is wrong with a template: owns the words. A value may come to stand where a name is wanted, so
+//! nothing that was computed is repeated: only what the template's own text says.
+
+use minijinja::ErrorKind;
+
+use super::{Unavailable, names};
+use crate::config::{DeliverError, MAX_DELIVERED};
+use crate::name::NameError;
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{template}, line {line}: {problem}")]
+pub struct TemplateError {
+    /// The template.
+    pub template: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It is longer than a template may be.
+    #[error("the template is longer than {} bytes", super::MAX_TEXT)]
+    TextTooLong,
+    /// It is no text.
+    #[error("the template is not UTF-8")]
+    NotText,
+    /// It does not parse; the parser's words for tokens, without their content.
+    #[error("this is not a template: {0}")]
+    Syntax(String),
+    /// It names what there is not.
+    #[error(
+        "`{0}` is not known: a template has secret(path), config(path), flag(key, context), and what it sets itself"
+    )]
+    Name(String),
+    /// A filter, test or method that there is not; named where the template itself names it.
+    #[error("{}", unknown(.what, .name.as_deref()))]
+    Unknown {
+        /// "filter", "test" or "method".
+        what: &'static str,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// What it asks for is not given.
+    #[error("{what} {} {why}", name.as_deref().unwrap_or("with a computed name"))]
+    Unavailable {
+        /// "the secret", "the config" or "the flag".
+        what: &'static str,
+        /// Its path or key, where the template itself says it.
+        name: Option<String>,
+        /// Why not.
+        why: Unavailable,
+    },
+    /// What it gives for a path or key is none.
+    #[error("{0}")]
+    BadName(NameError),
+    /// A value that is not there was used.
+    #[error("{}", undefined(.0.as_deref()))]
+    Undefined(Option<String>),
+    /// A table or an array was written without a filter.
+    #[error("a table or an array is written through a filter: toml, json, yaml, dotenv or properties")]
+    Table,
+    /// A null was written.
+    #[error(
+        "a null has no text: say what is meant with `default(value, true)`, or write it with json or yaml"
+    )]
+    Null,
+    /// A filter cannot write a value in its format.
+    #[error("{filter} cannot write this: {why}")]
+    Filter {
+        /// The filter.
+        filter: &'static str,
+        /// Why not.
+        why: FilterError,
+    },
+    /// A function, filter or test was called with other arguments than it takes.
+    #[error("a function, filter or test is called with too few or too many arguments")]
+    Arguments,
+    /// An operation does not take what it was given.
+    #[error("an operation, filter or test does not take what it was given")]
+    Operation,
+    /// It calls itself too often.
+    #[error("macros or loops call themselves too deeply")]
+    TooDeep,
+    /// It does too much.
+    #[error("the template does too much work: does a loop go on without end?")]
+    TooMuch,
+    /// It writes too much.
+    #[error("the template writes more than {MAX_DELIVERED} bytes")]
+    TooLong,
+}
+
+/// Why a filter does not write a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// The format.
+    #[error(transparent)]
+    Format(#[from] DeliverError),
+    /// It is no single value.
+    #[error("a text, number or boolean is wanted")]
+    NotScalar,
+    /// A word with a NUL.
+    #[error("it holds a NUL")]
+    Nul,
+    /// JSON has nothing for it.
+    #[error("it is nothing that JSON can hold")]
+    NotJson,
+}
+
+fn unknown(what: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("the {what} `{name}` is not known"),
+        None => format!("a {what} is not known, whose name is computed"),
+    }
+}
+
+fn undefined(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{name} is not there"),
+        None => "a value is used that is not there".to_owned(),
+    }
+}
+
+/// What minijinja says, in words without its details: those repeat values.
+pub(super) fn of_engine(error: &minijinja::Error, text: &str, missed: Option<String>) -> Problem {
+    let detail = error.detail().unwrap_or_default();
+    let unknown = |what| Problem::Unknown {
+        what,
+        name: names::named_in(text, detail),
+    };
+    match error.kind() {
+        ErrorKind::SyntaxError => Problem::Syntax(syntax(detail)),
+        ErrorKind::UndefinedError => Problem::Undefined(missed),
+        ErrorKind::UnknownFilter => unknown("filter"),
+        ErrorKind::UnknownTest => unknown("test"),
+        ErrorKind::UnknownMethod => unknown("method"),
+        ErrorKind::UnknownFunction => unknown("function"),
+        ErrorKind::TooManyArguments | ErrorKind::MissingArgument => Problem::Arguments,
+        ErrorKind::OutOfFuel => Problem::TooMuch,
+        ErrorKind::WriteFailure => Problem::TooLong,
+        _ if detail == "recursion limit exceeded" => Problem::TooDeep,
+        _ => Problem::Operation,
+    }
+}
+
+/// The parser names tokens by kind in most of its messages. Those that repeat a word are replaced.
+fn syntax(detail: &str) -> String {
+    if detail.starts_with("unexpected ") {
+        return detail.to_owned();
+    }
+    if detail.starts_with("unknown statement") {
+        return "a statement that is not known; other templates cannot be included or imported".to_owned();
+    }
+    "an expression or statement is not complete".to_owned()
+}

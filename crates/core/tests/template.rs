@@ -1,0 +1,399 @@
+//! Templates: what they write, what is refused and where, and that no error holds a value.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use strongroom_core::kind::Kind;
+use strongroom_core::name::{EntryPath, FlagKey};
+use strongroom_core::secret::Secret;
+use strongroom_core::template::{MAX_TEXT, Problem, Source, Template, TemplateError, Unavailable};
+
+/// Stands in every value, and in no error.
+const CANARY: &str = "canary7f3a";
+
+#[derive(Default)]
+struct Values {
+    asked: AtomicU64,
+    text: String,
+}
+
+impl Source for Values {
+    fn secret(&self, path: &EntryPath) -> Result<Secret, Unavailable> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match path.as_str() {
+            "db/password" => Ok(Secret::new(CANARY.into())),
+            "db/name" => Ok(Secret::new(format!("{CANARY}-name").into_bytes())),
+            "binary" => Ok(Secret::new([CANARY.as_bytes(), b"\xff"].concat())),
+            "text" => Ok(Secret::new(self.text.clone().into_bytes())),
+            "denied" => Err(Unavailable::Denied),
+            "config" => Err(Unavailable::Kind(Kind::Config)),
+            "later" => Err(Unavailable::Now("the log is full".to_owned())),
+            _ => Err(Unavailable::Missing),
+        }
+    }
+
+    fn config(&self, path: &EntryPath) -> Result<Value, Unavailable> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match path.as_str() {
+            "web" => Ok(json!({
+                "name": CANARY, "pool": { "size": 20, "ratio": 0.5, CANARY: 1 }, "hosts": ["a", "b"], "none": null,
+                "debug": true, "big": u64::MAX,
+            })),
+            "text" => Err(Unavailable::Unstructured),
+            _ => Err(Unavailable::Missing),
+        }
+    }
+
+    fn flag(&self, key: &FlagKey, context: &Value) -> Result<Value, Unavailable> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match key.as_str() {
+            "new-ui" => Ok(json!(context["user"] == "ann")),
+            _ => Err(Unavailable::Missing),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Template, TemplateError> {
+    Template::parse("template/t", text.as_bytes())
+}
+
+fn try_render(text: &str) -> Result<String, TemplateError> {
+    let rendered = parse(text)?.render(Arc::new(Values::default()))?;
+    Ok(rendered.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap()))
+}
+
+fn render(text: &str) -> String {
+    try_render(text).unwrap()
+}
+
+/// What is wrong, without a value in any form of it.
+fn problem(text: &str) -> (usize, Problem) {
+    let error = try_render(text).unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(!said.contains(CANARY), "{text}: {said}");
+    assert_eq!(error.template, "template/t");
+    (error.line, error.problem)
+}
+
+fn said(text: &str) -> String {
+    let error = try_render(text).unwrap_err();
+    assert!(!error.to_string().contains(CANARY), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn values_are_written() {
+    assert_eq!(
+        render(
+            "worker_connections {{ config(\"web\").pool.size }};\n{% for host in config('web').hosts %}\nserver {{ host }};\n{% endfor %}\npassword {{ secret(\"db/password\") }};\n"
+        ),
+        format!("worker_connections 20;\nserver a;\nserver b;\npassword {CANARY};\n")
+    );
+    assert_eq!(
+        render("{{ flag('new-ui', {'user': 'ann'}) }} {{ flag('new-ui') }}"),
+        "true false"
+    );
+    assert_eq!(
+        render("{% if config('web').debug %}on{% else %}off{% endif %}"),
+        "on"
+    );
+    assert_eq!(
+        render("{{ config('web').sise | default(3) }} {{ config('web').none is none }}"),
+        "3 true"
+    );
+    assert_eq!(
+        render("{% macro m(x) %}[{{ x }}]{% endmacro %}{{ m(1) }}{% set a = 2 %}{{ a }}"),
+        "[1]2"
+    );
+    assert_eq!(
+        render("{{ config('web').pool.ratio }} {{ config('web').big }}"),
+        "0.5 18446744073709551615"
+    );
+    assert_eq!(render("<{{ 'a&b' }}>"), "<a&b>");
+    assert_eq!(render(""), "");
+}
+
+#[test]
+fn each_value_is_asked_for_once() {
+    let values = Arc::new(Values::default());
+    let template =
+        parse("{% for i in range(9) %}{{ secret('db/password') }}{{ config('web').name }}{% endfor %}");
+    template
+        .unwrap()
+        .render(Arc::clone(&values) as Arc<dyn Source>)
+        .unwrap();
+    assert_eq!(values.asked.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_line() {
+    assert_eq!(
+        said("a\n{{ secret('db/pasword') }}"),
+        "template/t, line 2: the secret db/pasword is not there"
+    );
+    assert_eq!(
+        said("\n\n{{ config('wep').a }}"),
+        "template/t, line 3: the config wep is not there"
+    );
+    assert_eq!(
+        said("{{ secret('denied') }}"),
+        "template/t, line 1: the secret denied is denied"
+    );
+    assert_eq!(
+        said("{{ secret('config') }}"),
+        "template/t, line 1: the secret config is a config"
+    );
+    assert_eq!(
+        said("{{ secret('binary') }}"),
+        "template/t, line 1: the secret binary is not UTF-8, and a template is text"
+    );
+    assert_eq!(
+        said("{{ config('text') }}"),
+        "template/t, line 1: the config text is text, which has no keys: put it as toml or json"
+    );
+    assert_eq!(
+        said("{{ flag('old-ui') }}"),
+        "template/t, line 1: the flag old-ui is not there"
+    );
+    assert_eq!(
+        said("x\n{{ config('web').pool.sise }}"),
+        "template/t, line 2: `pool.sise` of the config web is not there"
+    );
+    assert_eq!(
+        said("{% set c = config('web') %}\n{{ c.pul.size }}"),
+        "template/t, line 2: `pul` of the config web is not there"
+    );
+    assert_eq!(
+        said("{{ config('web').pool.sise | json }}"),
+        "template/t, line 1: `pool.sise` of the config web is not there"
+    );
+    assert_eq!(
+        said("{% for x in config('web').hosst %}{% endfor %}"),
+        "template/t, line 1: `hosst` of the config web is not there"
+    );
+    assert_eq!(
+        said("{# pasword #}\n{{ 1 }}\n{{ pasword }}"),
+        "template/t, line 3: `pasword` is not known: a template has secret(path), config(path), flag(key, context), and what it sets itself"
+    );
+    assert!(matches!(problem("\n{{ debug() }}"), (2, Problem::Name(name)) if name == "debug"));
+    assert_eq!(
+        problem("{{ 1 | tomel }}"),
+        (
+            1,
+            Problem::Unknown {
+                what: "filter",
+                name: Some("tomel".to_owned())
+            }
+        )
+    );
+    assert!(matches!(
+        problem("{{ 1 is prime }}").1,
+        Problem::Unknown { what: "test", .. }
+    ));
+    assert!(matches!(
+        problem("{{ 'a'.nope() }}").1,
+        Problem::Unknown { what: "method", .. }
+    ));
+}
+
+#[test]
+fn no_error_holds_a_value() {
+    let password = "secret('db/password')";
+    let computed = |problem: Problem| matches!(problem, Problem::Unavailable { name: None, .. });
+    // the value is a path that could be named, were it not computed
+    assert!(computed(problem(&format!("{{{{ secret({password}) }}}}")).1));
+    assert!(computed(problem(&format!("{{{{ config({password}) }}}}")).1));
+    assert!(computed(problem(&format!("{{{{ flag({password}) }}}}")).1));
+    assert!(matches!(
+        problem(&format!("{{{{ secret({password} ~ ' ') }}}}")).1,
+        Problem::BadName(_)
+    ));
+    assert_eq!(
+        problem(&format!("{{{{ config('web')[{password} ~ '2'] }}}}")).1,
+        Problem::Undefined(None)
+    );
+    let bad = [
+        format!("{{{{ [1] | map({password}) | list }}}}"),
+        format!("{{{{ [1] | select({password}) | list }}}}"),
+        format!("{{{{ {password}() }}}}"),
+        format!("{{{{ {password}.nope() }}}}"),
+        format!("{{{{ {password}.nope }}}}"),
+        format!("{{{{ {password} | int }}}}"),
+        format!("{{{{ {password} | float }}}}"),
+        format!("{{{{ {password} + 1 }}}}"),
+        format!("{{{{ {password} / 2 }}}}"),
+        format!("{{{{ -{password} }}}}"),
+        format!("{{{{ {password} | round }}}}"),
+        format!("{{{{ {password} | dictsort }}}}"),
+        format!("{{{{ {password} | items }}}}"),
+        format!("{{{{ {password} | sum }}}}"),
+        format!("{{{{ {password} | batch(0) }}}}"),
+        format!("{{{{ {password} | nope }}}}"),
+        format!("{{{{ 1 | indent({password}) }}}}"),
+        format!("{{{{ range({password}) }}}}"),
+        format!("{{{{ dict({password}) }}}}"),
+        format!("{{{{ {{1: 2}}[{password}].x }}}}"),
+        format!("{{{{ secret({password}, 2) }}}}"),
+        "{{ config('web') }}".to_owned(),
+        "{{ config('web').pool }}".to_owned(),
+        "{{ config('web').none }}".to_owned(),
+        "{{ config('web') | toml }}".to_owned(),
+        "{{ config('web') | dotenv }}".to_owned(),
+        "{{ config('web') | shell }}".to_owned(),
+        "{{ config('web') | url }}".to_owned(),
+        "{{ config('web').name.first.second }}".to_owned(),
+        format!("{{% for a, b in [{password}] %}}{{% endfor %}}"),
+        format!("{{% for a in 5 %}}{{% endfor %}}{password}"),
+        format!("{{% set a, b = {password} %}}{{{{ a }}}}"),
+        format!(
+            "{{% set x = {password} %}}{{% for i in range(9999) %}}{{% for j in range(9999) %}}{{{{ x }}}}{{% endfor %}}{{% endfor %}}"
+        ),
+        format!("{{% macro m(x) %}}{{{{ m(x) }}}}{{% endmacro %}}{{{{ m({password}) }}}}"),
+        format!("{{{{ {password} }}"),
+        format!("{{% include {password} %}}"),
+        format!("{{% if {password} %}}"),
+        format!("{CANARY} {{{{ 1 +"),
+        format!("{{% {CANARY} %}}"),
+    ];
+    for text in bad {
+        problem(&text);
+    }
+}
+
+#[test]
+fn what_has_no_text_is_not_written() {
+    assert_eq!(problem("\n{{ config('web').pool }}"), (2, Problem::Table));
+    assert_eq!(problem("{{ config('web').hosts }}"), (1, Problem::Table));
+    assert_eq!(problem("{{ config('web').none }}"), (1, Problem::Null));
+}
+
+#[test]
+fn work_and_length_are_bounded() {
+    let endless =
+        "{% for i in range(10000) %}{% for i in range(10000) %}{% set x = 1 %}{% endfor %}{% endfor %}";
+    assert_eq!(problem(endless).1, Problem::TooMuch);
+    let deep = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}";
+    assert_eq!(problem(deep).1, Problem::TooDeep);
+    let long = "{% for i in range(10000) %}{{ 'x' * 200 }}{% endfor %}";
+    assert_eq!(problem(long).1, Problem::TooLong);
+    let doubled = "{% set x = 'x' %}".to_owned() + &"{% set x = x ~ x %}".repeat(60) + "{{ x }}";
+    assert_eq!(problem(&doubled).1, Problem::TooMuch);
+    let captured =
+        "{% set x %}xx{% endset %}".to_owned() + &"{% set x %}{{ x }}{{ x }}{% endset %}".repeat(60);
+    assert_eq!(problem(&captured).1, Problem::TooMuch);
+    let nested = "{{ ".to_owned() + &"(".repeat(100_000);
+    assert!(matches!(problem(&nested).1, Problem::Syntax(_)));
+    assert_eq!(problem(&" ".repeat(MAX_TEXT + 1)).1, Problem::TextTooLong);
+    let error = Template::parse("t", b"\xff").unwrap_err();
+    assert_eq!(error.problem, Problem::NotText);
+}
+
+#[test]
+fn other_templates_cannot_be_taken_in() {
+    for text in [
+        "{% include 'b' %}",
+        "{% import 'b' as b %}",
+        "{% from 'b' import c %}",
+        "{% extends 'b' %}",
+    ] {
+        assert_eq!(
+            said(text),
+            "template/t, line 1: this is not a template: a statement that is not known; other templates cannot be included or imported"
+        );
+    }
+}
+
+#[test]
+fn filters_write_values_where_formats_have_them() {
+    assert_eq!(
+        render("a = {{ 'x\"y' | toml }}\nb = {{ [1, 'a'] | toml }}"),
+        "a = 'x\"y'\nb = [1, \"a\"]"
+    );
+    assert_eq!(
+        render("{{ config('web').pool | json }}"),
+        format!("{{\"size\":20,\"ratio\":0.5,\"{CANARY}\":1}}")
+    );
+    assert_eq!(
+        render("a: {{ 'no' | yaml }}\nb: {{ 1 | yaml }}"),
+        "a: \"no\"\nb: 1"
+    );
+    assert_eq!(
+        render("{{ {'a': {'b': [1]}} | yaml }}"),
+        "\"a\":\n  \"b\":\n    - 1\n"
+    );
+    assert_eq!(
+        render("A={{ 'a b' | dotenv }}\n{{ {'a': {'b': 1}} | dotenv }}"),
+        "A='a b'\nA_B=1\n"
+    );
+    assert_eq!(
+        render("a={{ ' b' | properties }}\n{{ {'a': {'b': 1}} | properties }}"),
+        "a=\\ b\na.b=1\n"
+    );
+    assert_eq!(
+        render("{{ \"it's\" | shell }} {{ ['a', 1] | shell }}"),
+        "'it'\\''s' 'a' '1'"
+    );
+    assert_eq!(
+        render("http://x/{{ 'a/b ü%' | url }}"),
+        "http://x/a%2Fb%20%C3%BC%25"
+    );
+}
+
+/// A text through one filter.
+fn filtered(text: &str, template: &str) -> Result<String, TemplateError> {
+    let values = Values {
+        text: text.to_owned(),
+        ..Values::default()
+    };
+    let rendered = parse(template)?.render(Arc::new(values))?;
+    Ok(rendered.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap()))
+}
+
+proptest! {
+    #[test]
+    fn escaped_texts_are_read_back(text in any::<String>()) {
+        let toml = filtered(&text, "a = {{ secret('text') | toml }}").unwrap();
+        let toml: toml::Table = toml.parse().unwrap();
+        prop_assert_eq!(toml["a"].as_str().unwrap(), &text);
+        let json = filtered(&text, "[{{ secret('text') | json }}]").unwrap();
+        prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), vec![text.clone()]);
+        let yaml = filtered(&text, "a:\n  - {{ secret('text') | yaml }}").unwrap();
+        prop_assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), json!({ "a": [text] }));
+        let text = text.replace(|letter| u32::from(letter) > 0xffff, "-");
+        let properties = filtered(&text, "a={{ secret('text') | properties }}").unwrap();
+        prop_assert_eq!(&java_properties::read(properties.as_bytes()).unwrap()["a"], &text);
+        let url = filtered(&text, "{{ secret('text') | url }}").unwrap();
+        prop_assert!(url.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)));
+        let decoded = percent_encoding::percent_decode_str(&url).decode_utf8().unwrap();
+        prop_assert_eq!(decoded.as_ref(), &text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn a_shell_reads_one_word(text in any::<String>()) {
+        let word = filtered(&text, "{{ secret('text') | shell }}");
+        if text.contains('\0') {
+            let is_refused = matches!(word.unwrap_err().problem, Problem::Filter { filter: "shell", .. });
+            prop_assert!(is_refused);
+            return Ok(());
+        }
+        let script = format!("printf %s {}", word.unwrap());
+        let shell = Command::new("sh").args(["-c", &script]).output().unwrap();
+        prop_assert_eq!(String::from_utf8(shell.stdout).unwrap(), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_template_or_refused(text in "[{}%a-c |.()'\"\n~+=,0-9]*") {
+        if let Ok(template) = parse(&text) {
+            let _ = template.render(Arc::new(Values::default()));
+        }
+    }
+}
