@@ -32,6 +32,11 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// The environment alone.
+    pub(crate) fn environment(&self, context: &Context) -> Result<EnvironmentName, CliError> {
+        context.environment(self.environment.as_ref())
+    }
+
     /// Opens the store and the values for `command`; the environment they are of.
     pub(crate) fn open(
         &self,
@@ -67,7 +72,8 @@ pub(crate) fn open(
             }
         }
     }
-    entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema));
+    // templates are for rendering
+    entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema) && !is_unasked(entry, wanted));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let mut secrets = Vec::new();
     if form == Form::Delivered {
@@ -91,9 +97,20 @@ pub(crate) fn open(
     let material = Material {
         revision: snapshot.revision().0,
         values,
+        made: Vec::new(),
     };
     let secrets = secrets.iter().map(|secret| secret.path.clone()).collect();
     Ok((material, secrets))
+}
+
+/// A template that is not wanted by its own path.
+fn is_unasked(entry: &Entry, wanted: &Wanted) -> bool {
+    let is_named = || {
+        wanted
+            .prefixes()
+            .is_some_and(|prefixes| prefixes.contains(&entry.path))
+    };
+    entry.path.is_template() && !is_named()
 }
 
 fn bytes(

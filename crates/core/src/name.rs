@@ -94,6 +94,13 @@ name! {
 }
 
 impl EntryPath {
+    /// True for the paths at which templates lie: below [`TEMPLATES`].
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        let below = self.0.strip_prefix(TEMPLATES);
+        below.is_some_and(|below| below.starts_with('/'))
+    }
+
     /// True when this path equals `prefix` or lies below it, on a segment boundary.
     #[must_use]
     pub fn is_under(&self, prefix: &EntryPath) -> bool {
@@ -119,6 +126,9 @@ pub(crate) fn variable(text: &str) -> String {
     }));
     name
 }
+
+/// Templates that are entries lie under this path, as texts.
+pub const TEMPLATES: &str = "template";
 
 type Check = Result<(), &'static str>;
 

@@ -8,8 +8,9 @@ use std::process::Command;
 
 use inject_kit::{material, path};
 use proptest::prelude::*;
-use strongroom_core::inject::Material;
 use strongroom_core::inject::env::{EnvError, EnvProblem, EnvSettings, VariableName};
+use strongroom_core::inject::{Made, Material};
+use strongroom_core::secret::Secret;
 
 fn under(prefix: &str) -> EnvSettings {
     EnvSettings {
@@ -196,4 +197,42 @@ proptest! {
         prop_assert_eq!(VariableName::new(name.as_str()), Ok(name.clone()));
         prop_assert_eq!(VariableName::derive(&rest), name);
     }
+}
+
+fn made(name: &str, is_named: bool, text: &str) -> Made {
+    Made {
+        name: name.to_owned(),
+        is_named,
+        of: format!("the template of {name}"),
+        bytes: Secret::new(text.into()),
+    }
+}
+
+#[test]
+fn what_was_made_is_a_variable_under_its_name() {
+    let mut material = material(1, &[("a/b", b"1"), ("template/t", b"{{ 1 }}")]);
+    material.made = vec![made("URL", true, "x"), made("LD_PRELOAD", true, "y")];
+    let settings = EnvSettings::default();
+    let variables = settings.variables(&material).unwrap();
+    let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["A_B", "LD_PRELOAD", "URL"]);
+    material.made.extend([
+        made("A_B", true, "x"),
+        made("LD_LIBRARY_PATH", false, "x"),
+        made("1", true, "x"),
+        made("N", true, "\0"),
+        made("L", true, &"x".repeat(128 * 1024)),
+    ]);
+    let error = settings.variables(&material).unwrap_err();
+    let EnvError::Problems(problems) = error else {
+        panic!("{error}")
+    };
+    let names: Vec<_> = problems
+        .iter()
+        .map(|problem| match problem {
+            EnvProblem::Made { name, .. } => name.as_str(),
+            problem => panic!("{problem}"),
+        })
+        .collect();
+    assert_eq!(names, ["A_B", "LD_LIBRARY_PATH", "1", "N", "L"]);
 }

@@ -14,9 +14,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use inject_kit::{data_directories, material, names, path, root, until};
+use strongroom_core::inject::Made;
 use strongroom_core::inject::files::{
     Directory, FileName, FileNameError, FileProblem, FilesError, FilesSettings, Note,
 };
+use strongroom_core::secret::Secret;
 
 fn fresh() -> (tempfile::TempDir, FilesSettings) {
     let parent = tempfile::tempdir().unwrap();
@@ -417,4 +419,51 @@ fn the_longest_path_of_an_entry_can_be_a_file() {
     assert_eq!(read(&settings, &deep), "x");
     directory.clear().unwrap();
     assert_eq!(names(&settings.directory), [] as [&str; 0]);
+}
+
+#[test]
+fn what_was_made_is_a_file_under_its_name_and_counts_as_a_change() {
+    let temp = tempfile::tempdir().unwrap();
+    let target = temp.path().join("files");
+    let mut directory = Directory::open(FilesSettings::new(&target)).unwrap();
+    let made = |name: &str, text: &str| Made {
+        name: name.to_owned(),
+        is_named: true,
+        of: format!("the template of {name}"),
+        bytes: Secret::new(text.into()),
+    };
+    let of = |revision, text| {
+        let mut material = material(revision, &[("a/b", b"1"), ("template/t", b"{{ 1 }}")]);
+        material.made = vec![made("conf/app.conf", text)];
+        material
+    };
+    assert!(directory.apply(&of(1, "x")).unwrap().switched);
+    assert_eq!(std::fs::read(target.join("conf/app.conf")).unwrap(), b"x");
+    assert!(!target.join("template").exists());
+    assert!(!directory.apply(&of(2, "x")).unwrap().switched);
+    assert!(directory.apply(&of(3, "y")).unwrap().switched);
+    assert!(of(1, "x").same_values(&of(2, "x")));
+    assert!(!of(1, "x").same_values(&of(2, "y")));
+    let mut bad = of(4, "z");
+    bad.made.extend([
+        made("a/b", ""),
+        made("../x", ""),
+        made("a/b/c", ""),
+        made("a", ""),
+    ]);
+    let FilesError::Problems(problems) = directory.apply(&bad).unwrap_err() else {
+        panic!()
+    };
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "the template of a/b cannot be the file a/b: a/b is that file already: name one of them otherwise",
+            "the template of ../x cannot be the file ../x: a file name has no part that is . or ..",
+            "a/b cannot be the file a/b: the template of a is a file where its directory would be: name one of them otherwise",
+            "the template of a/b/c cannot be the file a/b/c: the template of a is a file where its directory would be: name one of them otherwise",
+            "the template of a/b/c cannot be the file a/b/c: a/b is a file where its directory would be: name one of them otherwise",
+        ]
+    );
+    assert_eq!(std::fs::read(target.join("conf/app.conf")).unwrap(), b"y");
 }

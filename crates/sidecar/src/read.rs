@@ -90,6 +90,16 @@ pub fn is_injected(kind: Kind) -> bool {
     }
 }
 
+/// A template is wanted as it is only where its own path says so: what is made of it is delivered.
+fn is_wanted(entry: &Entry, wanted: &Wanted) -> bool {
+    let is_named = || {
+        wanted
+            .prefixes()
+            .is_some_and(|prefixes| prefixes.contains(&entry.path))
+    };
+    is_injected(entry.kind) && (!entry.path.is_template() || is_named())
+}
+
 /// Opens everything an injection wants, of one revision.
 ///
 /// # Errors
@@ -101,7 +111,8 @@ pub fn material(
     wanted: &Wanted,
 ) -> Result<Material, Unread> {
     let mut values = Vec::new();
-    let entries = entries(snapshot, question.environment, wanted.prefixes())?;
+    let mut entries = entries(snapshot, question.environment, wanted.prefixes())?;
+    entries.retain(|entry| is_wanted(entry, wanted));
     let items = items(snapshot, question.environment, entries)?;
     let grants = gate.ask_all(question, items.into_iter())?.wait()?;
     for grant in grants {
@@ -121,6 +132,7 @@ pub fn material(
     Ok(Material {
         revision: snapshot.revision().0,
         values,
+        made: Vec::new(),
     })
 }
 
@@ -135,7 +147,7 @@ pub fn listed(
 ) -> Result<Vec<(EntryId, Version)>, ReadError> {
     let entries = entries(snapshot, environment, wanted.prefixes())?;
     let mut listed = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| is_injected(entry.kind)) {
+    for entry in entries.iter().filter(|entry| is_wanted(entry, wanted)) {
         listed.insert(entry.id, entry.version);
         // what is not there is found missing where it is opened
         let secrets = snapshot.secrets_in(environment, entry).unwrap_or_default();

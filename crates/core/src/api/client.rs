@@ -286,6 +286,7 @@ impl Client {
             return Ok(crate::inject::Material {
                 revision,
                 values: Vec::new(),
+                made: Vec::new(),
             });
         };
         let mut query = Query {
@@ -398,6 +399,7 @@ impl From<Values> for crate::inject::Material {
         Self {
             revision,
             values: values.collect(),
+            made: Vec::new(),
         }
     }
 }

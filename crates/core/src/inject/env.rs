@@ -1,7 +1,7 @@
 //! Environment variables: owns the rule from path to variable name and which values a variable
 //! can hold. It must not start processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -135,6 +135,16 @@ pub enum EnvProblem {
         /// The entry.
         path: EntryPath,
     },
+    /// Something that was made cannot be a variable under its name.
+    #[error("{of} cannot be ${name}: {problem}")]
+    Made {
+        /// The name it would have.
+        name: String,
+        /// What it was made of.
+        of: String,
+        /// Why not.
+        problem: &'static str,
+    },
     /// The derived name would change how programs are found and loaded, or is a setting of these
     /// programs.
     #[error(
@@ -191,6 +201,22 @@ impl<'a> Variables<'a> {
     }
 }
 
+/// The name of what was made.
+fn variable(made: &super::Made, taken: &HashSet<VariableName>) -> Result<VariableName, &'static str> {
+    let name = VariableName::new(&made.name).map_err(|_| "that is no variable's name")?;
+    if taken.contains(&name) {
+        Err("something else is that variable already: name one of them otherwise")
+    } else if !made.is_named && name.is_reserved() {
+        Err("that name is reserved: choose another for the document")
+    } else if made.bytes.expose(|bytes| bytes.contains(&0)) {
+        Err("it holds a NUL byte, which no environment variable can: deliver it as a file")
+    } else if name.as_str().len() + made.bytes.len() + 2 > LONGEST {
+        Err("it is too long for an environment variable (128 KiB with its name): deliver it as a file")
+    } else {
+        Ok(name)
+    }
+}
+
 impl EnvSettings {
     /// The paths that [`EnvSettings::names`] makes required.
     pub fn required(&self) -> impl Iterator<Item = &EntryPath> {
@@ -221,6 +247,20 @@ impl EnvSettings {
                 problems.push(EnvProblem::TooLong { path });
             } else {
                 variables.push((name, &value.bytes));
+            }
+        }
+        let mut names: HashSet<VariableName> = taken.into_keys().collect();
+        for made in &material.made {
+            match variable(made, &names) {
+                Ok(name) => {
+                    names.insert(name.clone());
+                    variables.push((name, &made.bytes));
+                }
+                Err(problem) => problems.push(EnvProblem::Made {
+                    name: made.name.clone(),
+                    of: made.of.clone(),
+                    problem,
+                }),
             }
         }
         if !problems.is_empty() {

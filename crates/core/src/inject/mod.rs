@@ -20,6 +20,21 @@ pub struct Material {
     pub revision: u64,
     /// The values, by path.
     pub values: Vec<Value>,
+    /// What was made of the revision's values for this consumer, under the names it wants them by.
+    pub made: Vec<Made>,
+}
+
+/// A text that was made of values, such as a rendered template.
+#[derive(Debug)]
+pub struct Made {
+    /// The name of its file or variable.
+    pub name: String,
+    /// True when an operator gave the whole name; false when part of it is a document's key.
+    pub is_named: bool,
+    /// What it was made of, for messages.
+    pub of: String,
+    /// The bytes to deliver.
+    pub bytes: Secret,
 }
 
 /// One opened value.
@@ -69,16 +84,19 @@ impl Material {
         }
     }
 
-    /// True when both deliver the same bytes under the same paths, of whatever revision.
+    /// True when both deliver the same bytes under the same paths and names, of whatever revision.
     #[must_use]
     pub fn same_values(&self, other: &Self) -> bool {
-        self.values.len() == other.values.len()
-            && self.values.iter().zip(&other.values).all(|(a, b)| {
-                a.path == b.path
-                    && a.kind == b.kind
-                    && a.bytes.len() == b.bytes.len()
-                    && a.bytes.same_as(&b.bytes)
-            })
+        let same = |a: &Secret, b: &Secret| a.len() == b.len() && a.same_as(b);
+        let mut made = self.made.iter().zip(&other.made);
+        self.made.len() == other.made.len()
+            && made.all(|(a, b)| a.name == b.name && same(&a.bytes, &b.bytes))
+            && self.values.len() == other.values.len()
+            && self
+                .values
+                .iter()
+                .zip(&other.values)
+                .all(|(a, b)| a.path == b.path && a.kind == b.kind && same(&a.bytes, &b.bytes))
     }
 }
 
@@ -125,8 +143,11 @@ impl Wanted {
 }
 
 /// The part of `path` below `prefix`; the last segment when they are equal. `None` when `path`
-/// does not lie there.
+/// does not lie there, and for templates: what is made of them is delivered.
 fn below<'a>(path: &'a EntryPath, prefix: Option<&EntryPath>) -> Option<&'a str> {
+    if path.is_template() {
+        return None;
+    }
     let text = path.as_str();
     let Some(prefix) = prefix else { return Some(text) };
     match text.strip_prefix(prefix.as_str())? {

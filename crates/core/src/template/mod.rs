@@ -24,9 +24,6 @@ use crate::kind::Kind;
 use crate::name::{EntryPath, FlagKey};
 use crate::secret::Secret;
 
-/// Templates that are entries lie under this path, as texts.
-pub const TEMPLATES: &str = "template";
-
 /// Most bytes of a template.
 pub const MAX_TEXT: usize = 256 * 1024;
 
@@ -129,11 +126,4 @@ impl Template {
     pub fn render(&self, source: Arc<dyn Source>) -> Result<Secret, TemplateError> {
         engine::render(&self.name, &self.text, source)
     }
-}
-
-/// True for the paths at which templates lie.
-#[must_use]
-pub fn is_template(path: &EntryPath) -> bool {
-    let below = path.as_str().strip_prefix(TEMPLATES);
-    below.is_some_and(|below| below.starts_with('/'))
 }

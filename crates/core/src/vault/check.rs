@@ -7,10 +7,10 @@ use crate::config::{self, Format};
 use crate::crypto::seal;
 use crate::flag;
 use crate::id::Version;
-use crate::name::{EntryPath, EnvironmentName};
+use crate::name::{self, EntryPath, EnvironmentName};
 use crate::policy;
 use crate::snapshot::{Entry, Kind};
-use crate::template::{self, Template, TemplateError};
+use crate::template::{Template, TemplateError};
 
 /// Longest message, bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -50,9 +50,7 @@ fn value(put: &Put) -> Result<(), CommitError> {
         return Err(too_long(path, put.value.len()));
     }
     let checked = match put.kind {
-        Kind::Config if template::is_template(path) => {
-            put.value.expose(|bytes| a_template(put.format, bytes))
-        }
+        Kind::Config if path.is_template() => put.value.expose(|bytes| a_template(put.format, bytes)),
         Kind::Config => put
             .value
             .expose(|bytes| config::check(put.format, bytes))
@@ -75,7 +73,7 @@ fn value(put: &Put) -> Result<(), CommitError> {
 
 fn a_template(format: Format, bytes: &[u8]) -> Result<(), String> {
     if format != Format::Text {
-        let under = template::TEMPLATES;
+        let under = name::TEMPLATES;
         return Err(format!(
             "what lies under {under}/ is a template, which is text: put it with the format text, or elsewhere"
         ));

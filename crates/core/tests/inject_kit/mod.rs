@@ -36,6 +36,7 @@ pub fn material(revision: u64, values: &[(&str, &[u8])]) -> Material {
     Material {
         revision,
         values: values.collect(),
+        made: Vec::new(),
     }
 }
 

@@ -30,6 +30,16 @@ pub enum FileProblem {
         /// The entry below it.
         inside: EntryPath,
     },
+    /// Something that was made cannot have its name.
+    #[error("{of} cannot be the file {name}: {problem}")]
+    Made {
+        /// The name it would have.
+        name: String,
+        /// What it was made of.
+        of: String,
+        /// Why not.
+        problem: String,
+    },
     /// The name is not one that a file here may have.
     #[error("{path} cannot be a file under its own name ({problem}): give it another name")]
     Name {

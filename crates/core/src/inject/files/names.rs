@@ -89,6 +89,61 @@ impl fmt::Debug for FileName {
     }
 }
 
+/// What becomes a file.
+#[derive(Clone, Copy)]
+enum Owner<'a> {
+    Entry(&'a EntryPath),
+    Made(&'a str),
+}
+
+impl Owner<'_> {
+    fn cannot(self, name: &str, problem: impl fmt::Display) -> FileProblem {
+        FileProblem::Made {
+            name: name.to_owned(),
+            of: self.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// Both would have this name.
+    fn collides(self, name: FileName, second: Owner<'_>) -> FileProblem {
+        match (self, second) {
+            (Self::Entry(first), Owner::Entry(second)) => FileProblem::Collision {
+                name,
+                first: first.clone(),
+                second: second.clone(),
+            },
+            (first, second) => second.cannot(
+                name.as_str(),
+                format_args!("{first} is that file already: name one of them otherwise"),
+            ),
+        }
+    }
+
+    /// `inside`, which is to be `name`, would lie below this file.
+    fn is_directory_of(self, name: &FileName, inside: Owner<'_>) -> FileProblem {
+        match (self, inside) {
+            (Self::Entry(file), Owner::Entry(inside)) => FileProblem::FileAndDirectory {
+                file: file.clone(),
+                inside: inside.clone(),
+            },
+            (file, inside) => inside.cannot(
+                name.as_str(),
+                format_args!("{file} is a file where its directory would be: name one of them otherwise"),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(path) => write!(f, "{path}"),
+            Self::Made(of) => f.write_str(of),
+        }
+    }
+}
+
 /// The files of one revision: values by name, `.revision` not among them.
 pub(super) type Files<'a> = BTreeMap<FileName, &'a Secret>;
 
@@ -101,23 +156,32 @@ impl FilesSettings {
     pub(super) fn files<'a>(&self, material: &'a Material) -> Result<Files<'a>, FilesError> {
         material.require(self.required())?;
         let mut problems = Vec::new();
-        let mut taken: BTreeMap<FileName, (&EntryPath, &Secret)> = BTreeMap::new();
+        let mut taken: BTreeMap<FileName, (Owner<'a>, &Secret)> = BTreeMap::new();
         for value in &material.values {
+            let owner = Owner::Entry(&value.path);
             for name in self.names_of(&value.path) {
                 let path = value.path.clone();
                 match name {
                     Err(problem) => problems.push(FileProblem::Name { path, problem }),
                     Ok(name) => match taken.get(&name) {
-                        Some((first, _)) => problems.push(FileProblem::Collision {
-                            name,
-                            first: (*first).clone(),
-                            second: path,
-                        }),
+                        Some((first, _)) => problems.push(first.collides(name, owner)),
                         None => {
-                            taken.insert(name, (&value.path, &value.bytes));
+                            taken.insert(name, (owner, &value.bytes));
                         }
                     },
                 }
+            }
+        }
+        for made in &material.made {
+            let owner = Owner::Made(&made.of);
+            match FileName::new(&made.name) {
+                Err(problem) => problems.push(owner.cannot(&made.name, problem)),
+                Ok(name) => match taken.get(&name) {
+                    Some((first, _)) => problems.push(first.collides(name, owner)),
+                    None => {
+                        taken.insert(name, (owner, &made.bytes));
+                    }
+                },
             }
         }
         if taken.len() > MOST {
@@ -133,10 +197,7 @@ impl FilesSettings {
                 .match_indices('/')
                 .map(|(end, _)| &name.as_str()[..end]);
             for (file, _) in above.filter_map(|above| taken.get(above)) {
-                problems.push(FileProblem::FileAndDirectory {
-                    file: (*file).clone(),
-                    inside: (*inside).clone(),
-                });
+                problems.push(file.is_directory_of(name, *inside));
             }
         }
         if problems.is_empty() {

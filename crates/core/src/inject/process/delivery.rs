@@ -162,6 +162,7 @@ impl Supervisor<'_> {
             Material {
                 revision,
                 values: Vec::new(),
+                made: Vec::new(),
             },
         );
         if !self.switch(next) {
