@@ -1,8 +1,8 @@
 //! From a commit to everyone who waits for it: owns the order. The snapshot is swapped first,
 //! then watchers are told, then slow work is rung for (injections, the sealed copy).
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_core::Vault;
@@ -18,7 +18,7 @@ use crate::inject::Injector;
 use crate::serve::Update;
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Current, State};
-use crate::unserved::Unserved;
+use crate::unserved::{self, Unserved};
 use crate::worker::Workers;
 
 /// Pauses between attempts to reach a store that is away.
@@ -40,6 +40,8 @@ pub struct Follower {
     pub copy: Arc<Bell<()>>,
     /// How to open the store.
     pub source: Arc<Source>,
+    /// The records of what others did; nothing before the store is followed.
+    pub following: Mutex<Option<Chronicle>>,
 }
 
 impl Follower {
@@ -47,7 +49,7 @@ impl Follower {
     ///
     /// # Errors
     /// The system's, when there is no thread.
-    pub fn start(self, opened: Opened) -> std::io::Result<()> {
+    pub fn start(self: Arc<Self>, opened: Opened) -> std::io::Result<()> {
         let since = self.source.ambient.now();
         // before the first answer: it too must say that it is the copy's
         if let Some(error) = &opened.instead_of {
@@ -60,15 +62,28 @@ impl Follower {
             .stack_size(4 << 20)
             .spawn(move || {
                 let location = &self.source.location;
-                let mut chronicle = Chronicle::new(Arc::clone(&self.state), location, opened.known);
+                let chronicle = Chronicle::new(Arc::clone(&self.state), location, opened.known);
                 if let Some(error) = opened.instead_of {
                     self.reach(since, &error, &chronicle);
                 }
+                *self.following() = Some(chronicle);
                 loop {
-                    self.follow(&self.state.vault(), &mut chronicle);
+                    self.follow(&self.state.vault());
                 }
             })?;
         Ok(())
+    }
+
+    fn following(&self) -> MutexGuard<'_, Option<Chronicle>> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks once more whether the newest revision can be served, when it is refused: other settings may have
+    /// made it so.
+    pub fn again(&self) {
+        if self.state.current().refused.is_some() {
+            self.apply(&self.state.vault(), Steps::default());
+        }
     }
 
     /// Tries the store until it opens; the copy is served meanwhile.
@@ -104,7 +119,6 @@ impl Follower {
     }
 
     fn serve_copy(&self, since: Timestamp, error: &Unusable) {
-        let _turn = self.state.turn();
         let snapshot = self.state.vault().snapshot();
         let reason = error.to_string().into();
         let (stale, refused) = match error.is_refusal() {
@@ -119,18 +133,18 @@ impl Follower {
     }
 
     /// Follows one vault until it is gone.
-    fn follow(&self, vault: &Arc<Vault>, chronicle: &mut Chronicle) {
+    fn follow(&self, vault: &Arc<Vault>) {
         let mut watch = vault.watch();
         let mut pause = FIRST_PAUSE;
         while let Err(error) = vault.follow() {
             tracing::warn!(%error, "the store cannot be followed yet");
             // a store that went away before it was followed is stale like any other
-            self.apply(vault, Steps::default(), chronicle);
+            self.apply(vault, Steps::default());
             std::thread::sleep(pause);
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
         // what happened before the watch began
-        self.apply(vault, Steps::default(), chronicle);
+        self.apply(vault, Steps::default());
         while let Some(event) = watch.next_blocking() {
             let mut steps = Steps::default();
             let mut next = Some(event);
@@ -145,7 +159,9 @@ impl Follower {
                     }
                     Event::Refused { reason } => {
                         tracing::error!(%reason, "a revision was refused: the last good one is served");
-                        chronicle.refused(UNVERIFIED);
+                        self.following()
+                            .iter()
+                            .for_each(|chronicle| chronicle.refused(UNVERIFIED));
                     }
                     Event::StoreLost { reason, .. } => {
                         tracing::warn!(%reason, "the store is out of reach: the last good revision is served");
@@ -154,13 +170,15 @@ impl Follower {
                     Event::Lagged => {}
                 }
             }
-            self.apply(vault, steps, chronicle);
+            self.apply(vault, steps);
         }
     }
 
     /// Serves what the vault has now, and tells everyone when it is something else.
-    fn apply(&self, vault: &Vault, steps: Steps, chronicle: &mut Chronicle) {
-        let turn = self.state.turn();
+    fn apply(&self, vault: &Vault, steps: Steps) {
+        // held to the end: one revision after the other
+        let mut following = self.following();
+        let Some(chronicle) = &mut *following else { return };
         let current = Arc::clone(&self.state.current());
         let before = Arc::clone(&current.snapshot);
         let freshness = vault.freshness();
@@ -172,13 +190,18 @@ impl Follower {
             freshness.stale_since,
             freshness.refused,
         );
-        let next = match next {
+        let made = next.and_then(|next| {
+            if next.snapshot.hash() != before.hash() {
+                unserved::check_made(&self.state, &next)?;
+            }
+            Ok(next)
+        });
+        let next = match made {
             Ok(next) => next,
             Err(error) => return self.unguarded(&current, freshness.stale_since, &error, chronicle),
         };
         if next.snapshot.hash() == before.hash() {
             self.state.serve(next);
-            drop(turn);
             chronicle.record(vault, &newest);
             return;
         }
@@ -195,8 +218,7 @@ impl Follower {
         if self.state.watchers.load(Ordering::Relaxed) > 0 {
             change::name_keys(&mut changes, &before, &next.snapshot, environment);
         }
-        tell(&self.state, &self.workers, &before, next, changes);
-        drop(turn);
+        self.tell(&before, next, changes);
         self.injector.ring();
         self.copy.ring();
         chronicle.record(vault, &newest);
@@ -217,40 +239,37 @@ impl Follower {
         }
         self.state.serve(current.same(stale, Some(reason)));
     }
-}
 
-/// Serves `next` from now on, in the place of `before`, and tells every watcher what changed.
-fn tell(state: &State, workers: &Workers, before: &Snapshot, next: Current, changes: Vec<change::Change>) {
-    let update = Update::new(
-        next.snapshot.revision().0,
-        before.revision().0,
-        changes,
-        Arc::clone(&next.decisions),
-        state.now(),
-    );
-    state.serve(next);
-    workers.update(&Arc::new(update));
-}
+    /// Serves `next` from now on, in the place of `before`, and tells every watcher what changed.
+    fn tell(&self, before: &Snapshot, next: Current, changes: Vec<change::Change>) {
+        let update = Update::new(
+            next.snapshot.revision().0,
+            before.revision().0,
+            changes,
+            Arc::clone(&next.decisions),
+            self.state.now(),
+        );
+        self.state.serve(next);
+        self.workers.update(&Arc::new(update));
+    }
 
-/// Serves the same revision with other layers of this machine from now on.
-///
-/// # Errors
-/// [`Unserved`]: they do not fit, and nothing changes.
-pub fn overridden(
-    state: &State,
-    workers: &Workers,
-    injector: &Injector,
-    locals: Arc<Locals>,
-) -> Result<(), Unserved> {
-    let _turn = state.turn();
-    let current = Arc::clone(&state.current());
-    let next = current.with_locals(locals)?;
-    let environment = state.environment();
-    let mut changes = change::of_everything(&current.snapshot, &next.snapshot, environment);
-    change::name_keys(&mut changes, &current.snapshot, &next.snapshot, environment);
-    tell(state, workers, &current.snapshot, next, changes);
-    injector.again();
-    Ok(())
+    /// Serves the same revision with other layers of this machine from now on.
+    ///
+    /// # Errors
+    /// [`Unserved`]: they do not fit, and nothing changes.
+    pub fn overridden(&self, locals: Arc<Locals>) -> Result<(), Unserved> {
+        let _following = self.following();
+        let current = Arc::clone(&self.state.current());
+        let next = current.with_locals(locals)?;
+        self.state.makings().forget();
+        unserved::check_made(&self.state, &next)?;
+        let environment = self.state.environment();
+        let mut changes = change::of_everything(&current.snapshot, &next.snapshot, environment);
+        change::name_keys(&mut changes, &current.snapshot, &next.snapshot, environment);
+        self.tell(&current.snapshot, next, changes);
+        self.injector.again();
+        Ok(())
+    }
 }
 
 /// Steps that were applied one after the other.

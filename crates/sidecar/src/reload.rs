@@ -6,31 +6,54 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::sync::Notify;
 
-use crate::follow;
+use crate::follow::Follower;
 use crate::inject::Injector;
 use crate::log::Level;
 use crate::settings::{Settings, Surroundings};
 use crate::state::{Rules, State};
-use crate::unserved::Unserved;
 use crate::worker::Workers;
+
+/// The names of the templates that lie in the settings' directory, as the settings of now have them.
+#[derive(Clone, Debug, Default)]
+pub struct Beside(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Beside {
+    fn has(&self, name: &[u8]) -> bool {
+        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().any(|one| one == name)
+    }
+
+    /// Those of `settings`, which lie at `file`.
+    pub fn set(&self, file: &Path, settings: &Settings) {
+        let files = settings.files.iter().flat_map(|files| files.template_files());
+        let process = settings
+            .process
+            .iter()
+            .flat_map(|process| process.template_files());
+        let beside = files.chain(process).filter(|at| at.parent() == file.parent());
+        let names = beside.filter_map(|at| Some(at.file_name()?.as_bytes().to_vec()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    }
+}
 
 /// Editors and deployments write in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Notices changes of `file` by watching its directory, in a thread of its own: also when it is
-/// replaced by a rename, or when the directory is a mounted volume that is switched by its
-/// `..data` link. The bell rings when the file may have changed and has settled.
+/// Notices changes of `file`, and of templates beside it, by watching its directory, in a thread of its own:
+/// also when one is replaced by a rename, or when the directory is a mounted volume that is switched by its
+/// `..data` link. The bell rings when a file may have changed and has settled; `beside` are the templates'
+/// names.
 ///
 /// # Errors
 /// The system's: then only SIGHUP reloads.
-pub fn notice(file: &Path) -> io::Result<Arc<Notify>> {
+pub fn notice(file: &Path, beside: Beside) -> io::Result<Arc<Notify>> {
     let directory = file
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -49,7 +72,7 @@ pub fn notice(file: &Path) -> io::Result<Arc<Notify>> {
         .name("settings".into())
         .stack_size(256 * 1024)
         .spawn(move || {
-            while let Ok(ours) = concerns(&inotify, &name) {
+            while let Ok(ours) = concerns(&inotify, &name, &beside) {
                 if ours {
                     std::thread::sleep(SETTLE);
                     rung.notify_one();
@@ -61,7 +84,7 @@ pub fn notice(file: &Path) -> io::Result<Arc<Notify>> {
 }
 
 /// Waits for events; true when one of them concerns the file.
-fn concerns(inotify: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
+fn concerns(inotify: &OwnedFd, name: &[u8], beside: &Beside) -> rustix::io::Result<bool> {
     let mut room = [std::mem::MaybeUninit::uninit(); 4096];
     let mut reader = inotify::Reader::new(inotify, &mut room);
     let mut ours = false;
@@ -82,6 +105,7 @@ fn concerns(inotify: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
         let is_document = of.ends_with(b".toml") || of.ends_with(b".json");
         ours |= of == name
             || is_document
+            || beside.has(of)
             || of.starts_with(b"..")
             || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
         if reader.is_buffer_empty() {
@@ -103,6 +127,10 @@ pub struct Reload<'a> {
     pub workers: &'a Workers,
     /// Who injects it.
     pub injector: &'a Injector,
+    /// Who follows the store.
+    pub follower: &'a Follower,
+    /// Which templates are watched.
+    pub beside: Beside,
     /// The log.
     pub level: &'a Level,
 }
@@ -133,7 +161,7 @@ impl Reload<'_> {
             return;
         }
         if new.overrides != self.settings.overrides
-            && let Err(error) = self.overridden(&new)
+            && let Err(error) = self.follower.overridden(Arc::clone(&new.overrides.locals))
         {
             tracing::error!(%error, "the settings were not changed: their overrides do not fit");
             return;
@@ -142,16 +170,14 @@ impl Reload<'_> {
         self.state.rule(Rules::of(&new));
         self.workers.ruled();
         if (&new.files, &new.process) != (&self.settings.files, &self.settings.process) {
+            self.state.makings().plan(&new);
             self.injector.plan(&new);
+            self.follower.again();
         }
         self.apply_to_socket(&new);
+        self.beside.set(&self.around.file, &new);
         self.settings = new;
         tracing::info!(keys = changed.join(", "), "the settings were reloaded");
-    }
-
-    fn overridden(&self, new: &Settings) -> Result<(), Unserved> {
-        let locals = Arc::clone(&new.overrides.locals);
-        follow::overridden(self.state, self.workers, self.injector, locals)
     }
 
     fn apply_to_socket(&self, new: &Settings) {

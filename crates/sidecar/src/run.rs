@@ -2,7 +2,7 @@
 //! the drain.
 
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use strongroom_core::attest::engine::Engine;
@@ -22,13 +22,13 @@ use crate::log::Level;
 use crate::mirror::Mirror;
 use crate::notify::Manager;
 use crate::peer::Attestor;
-use crate::reload::Reload;
+use crate::reload::{Beside, Reload};
 use crate::schedule::Schedule;
 use crate::settings::{Settings, Surroundings};
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Rules, State};
 use crate::worker::Workers;
-use crate::{harden, log, uptake};
+use crate::{fallback, harden, log, uptake};
 
 /// How often readiness is looked at before it is told.
 const LOOK: Duration = Duration::from_millis(10);
@@ -66,16 +66,19 @@ pub fn run(
     };
     let home = Home::open(&settings.state)?;
     let source = Arc::new(Source::new(&settings, &home)?);
-    let opened = source.open()?;
+    let mut opened = source.open()?;
     check_environment(&settings, &opened)?;
+    let gate = gate(&settings, &source, &opened)?;
     let state = Arc::new(State::new(
         Arc::clone(&opened.vault),
         settings.environment.clone(),
         Arc::clone(&settings.overrides.locals),
         Rules::of(&settings),
-        gate(&settings, &source, &opened)?,
+        gate,
         source.ambient.clone(),
     )?);
+    state.makings().plan(&settings);
+    fallback::on_copy(&state, &source, &mut opened)?;
     let count = settings.limits.workers.unwrap_or_else(cores);
     // what is still open when the sidecar ends, whichever way
     let mut open = Open {
@@ -126,19 +129,21 @@ pub fn run(
     .map_err(system("start the reporting thread"))?;
     Schedule::start(Arc::clone(&state)).map_err(system("start the thread that counts rotations"))?;
     let workers = Workers::start(count, &state, runtime.handle()).map_err(system("start a worker"))?;
-    let sidecar = Sidecar {
-        injector: Arc::clone(&injector),
-        workers: Arc::clone(&workers),
-        attestor,
-        state: Arc::clone(&state),
-        manager: Manager::of_process(),
-    };
-    let follower = Follower {
+    let follower = Arc::new(Follower {
         state,
         workers,
         injector,
         copy: Arc::clone(&copy),
         source,
+        following: Mutex::default(),
+    });
+    let sidecar = Sidecar {
+        injector: Arc::clone(&follower.injector),
+        workers: Arc::clone(&follower.workers),
+        attestor,
+        state: Arc::clone(&follower.state),
+        follower: Arc::clone(&follower),
+        manager: Manager::of_process(),
     };
     follower
         .start(opened)
@@ -224,6 +229,7 @@ struct Sidecar {
     workers: Arc<Workers>,
     attestor: Arc<Attestor>,
     injector: Arc<Injector>,
+    follower: Arc<Follower>,
     manager: Manager,
 }
 
@@ -244,8 +250,11 @@ impl Sidecar {
             state: &self.state,
             workers: &self.workers,
             injector: &self.injector,
+            follower: &self.follower,
+            beside: Beside::default(),
             level,
         };
+        reload.beside.set(&around.file, &reload.settings);
         let revision = self.state.current().snapshot.revision().0;
         let path = reload.settings.socket.path.display().to_string();
         tracing::info!(revision, environment = %self.state.environment(), socket = path, "serving");
@@ -291,10 +300,11 @@ impl Sidecar {
     }
 
     async fn reload_on_change(&self, reload: &mut Reload<'_>, hup: &mut Signal) {
-        let noticed = crate::reload::notice(&reload.around.file).unwrap_or_else(|error| {
-            tracing::warn!(%error, "changes of the settings file are not noticed: send SIGHUP");
-            Arc::default()
-        });
+        let noticed =
+            crate::reload::notice(&reload.around.file, reload.beside.clone()).unwrap_or_else(|error| {
+                tracing::warn!(%error, "changes of the settings file are not noticed: send SIGHUP");
+                Arc::default()
+            });
         // what changed since the file was read, which may be long ago: a store was opened meanwhile
         reload.reload();
         loop {

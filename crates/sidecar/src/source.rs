@@ -143,6 +143,17 @@ impl Source {
         }
     }
 
+    /// The sealed copy, when there is one that can be served.
+    ///
+    /// # Errors
+    /// [`StartError::Trust`].
+    pub fn copy(&self) -> Result<Option<Arc<Vault>>, StartError> {
+        match self.copy.as_deref().filter(|copy| copy.exists()) {
+            Some(copy) => Ok(self.guarded(self.open_copy(copy)?).ok()),
+            None => Ok(None),
+        }
+    }
+
     /// A vault whose newest revision may be served.
     fn guarded(&self, opened: Result<Arc<Vault>, OpenError>) -> Result<Arc<Vault>, Unusable> {
         let vault = opened?;

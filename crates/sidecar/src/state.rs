@@ -16,6 +16,7 @@ use strongroom_core::snapshot::{Changed, Locals, Snapshot};
 
 use crate::asker::{Asker, Askers};
 use crate::grant::{Gate, Question};
+use crate::make::Makings;
 use crate::past::Past;
 use crate::schedule::Schedule;
 use crate::settings::{Limits, Settings};
@@ -195,8 +196,6 @@ pub struct State {
     environment: EnvironmentName,
     vault: ArcSwap<Vault>,
     current: ArcSwap<Current>,
-    /// Held by who is about to serve something else, so that nobody's news are lost.
-    turn: Mutex<()>,
     rules: ArcSwap<Rules>,
     gate: Gate,
     /// Who asks.
@@ -209,6 +208,7 @@ pub struct State {
     refused_at: AtomicU64,
     injections: Mutex<Vec<Injected>>,
     uptake: Table,
+    makings: Mutex<Makings>,
     schedule: Schedule,
     /// What workers count.
     pub tallies: Tallies,
@@ -253,7 +253,6 @@ impl State {
             environment,
             vault: ArcSwap::new(vault),
             current: ArcSwap::from_pointee(current),
-            turn: Mutex::default(),
             rules: ArcSwap::from_pointee(rules),
             gate,
             askers: Askers::default(),
@@ -265,6 +264,7 @@ impl State {
             refused_at: AtomicU64::new(refused_at),
             injections: Mutex::default(),
             uptake: Table::default(),
+            makings: Mutex::default(),
             schedule: Schedule::default(),
             tallies: Tallies::default(),
             past: Past::default(),
@@ -298,8 +298,19 @@ impl State {
         asker: &'a Asker,
         snapshot: &Snapshot,
     ) -> Question<'a> {
+        self.question_by(&current.decisions, asker, snapshot)
+    }
+
+    /// The same, judged by `decisions`.
+    #[must_use]
+    pub fn question_by<'a>(
+        &'a self,
+        decisions: &'a Decisions,
+        asker: &'a Asker,
+        snapshot: &Snapshot,
+    ) -> Question<'a> {
         Question {
-            decisions: &current.decisions,
+            decisions,
             today: None,
             environment: &self.environment,
             revision: snapshot.revision(),
@@ -325,11 +336,6 @@ impl State {
     #[must_use]
     pub fn current(&self) -> Guard<Arc<Current>> {
         self.current.load()
-    }
-
-    /// To be held from a look at what is served until something else is.
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Serves something else from now on.
@@ -389,6 +395,11 @@ impl State {
     #[must_use]
     pub fn uptake(&self) -> &Table {
         &self.uptake
+    }
+
+    /// What the settings have made of each revision.
+    pub fn makings(&self) -> MutexGuard<'_, Makings> {
+        self.makings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How rotations stand.

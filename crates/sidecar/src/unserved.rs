@@ -1,11 +1,13 @@
 //! What a verified revision must be besides to be served: owns asking whether its policies hold and
-//! its documents are as their schemas say, and why it is not served. It must not know who waits.
+//! its documents are as their schemas say, whether what the settings have made of it can be, and why it is not served. It must not know who waits.
 
 use std::sync::Arc;
 
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Policies, PolicyError};
 use strongroom_core::snapshot::{Changed, Locals, Snapshot, Unfit};
+
+use crate::state::{Current, State};
 
 /// Most faults that are said.
 const MAX_SAID: usize = 20;
@@ -19,6 +21,9 @@ pub enum Unserved {
     /// Documents are not as their schemas say, or refer to secrets that are not there.
     #[error("{}", listed(.0))]
     Config(Vec<Unfit>),
+    /// What the settings have made of it cannot be made.
+    #[error("{}", listed(.0))]
+    Unmade(Vec<String>),
 }
 
 impl Unserved {
@@ -28,11 +33,14 @@ impl Unserved {
         match self {
             Self::Policy(_) => "the policies of the store's newest revision are not valid",
             Self::Config(_) => "documents of the store's newest revision are not fit to be served",
+            Self::Unmade(_) => {
+                "what the settings have made of the store's newest revision, such as templates, cannot be made"
+            }
         }
     }
 }
 
-fn listed(unfit: &[Unfit]) -> String {
+fn listed(unfit: &[impl ToString]) -> String {
     let said = unfit.iter().take(MAX_SAID).map(ToString::to_string);
     let mut said = said.collect::<Vec<_>>().join("; ");
     if unfit.len() > MAX_SAID {
@@ -60,6 +68,19 @@ pub fn check_config(
         Ok(())
     } else {
         Err(Unserved::Config(unfit))
+    }
+}
+
+/// Refuses what the settings have made of `next` when it cannot be made.
+///
+/// # Errors
+/// [`Unserved`].
+pub fn check_made(state: &Arc<State>, next: &Current) -> Result<(), Unserved> {
+    let problems = state.makings().check(state, &next.decisions, &next.snapshot);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Unserved::Unmade(problems))
     }
 }
 

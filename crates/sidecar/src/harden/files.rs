@@ -72,6 +72,16 @@ pub fn paths(settings: &Settings, around: &Surroundings) -> Vec<(PathBuf, Access
     if let Some(store) = settings.store.strip_prefix("sqlite:") {
         paths.push((directory(Path::new(store)), Access::Write));
     }
+    let of_files = settings.files.iter().flat_map(|files| files.template_files());
+    let of_process = settings
+        .process
+        .iter()
+        .flat_map(|process| process.template_files());
+    paths.extend(
+        of_files
+            .chain(of_process)
+            .map(|file| (directory(file), Access::Read)),
+    );
     if let Some(audit) = &settings.audit {
         paths.push((audit.directory.clone(), Access::Write));
     }

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::{EntryId, Revision, Version};
-use strongroom_core::inject::Wanted;
 use strongroom_core::snapshot::Snapshot;
 use strongroom_core::uptake::{Seen, Use};
 
-use crate::read;
 use crate::state::State;
 
 /// The versions of one revision.
@@ -35,9 +33,8 @@ pub(super) struct Carried {
 const MOST: usize = 16;
 
 impl Carried {
-    /// The values of `snapshot` were handed over.
-    pub(super) fn hand(&mut self, state: &State, snapshot: &Snapshot, wanted: &Wanted) {
-        let entries = read::listed(snapshot, state.environment(), wanted).unwrap_or_default();
+    /// The versions `entries` of `snapshot` were handed over.
+    pub(super) fn hand(&mut self, state: &State, snapshot: &Snapshot, entries: Vec<(EntryId, Version)>) {
         if self.handed.len() >= MOST {
             self.handed.remove(0);
         }

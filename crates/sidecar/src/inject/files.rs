@@ -2,15 +2,20 @@
 //! switch.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use strongroom_core::id::{EntryId, Version};
 use strongroom_core::inject::Wanted;
 use strongroom_core::inject::files::{Directory, FilesSettings};
+use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
 use strongroom_core::uptake::Reaction;
 
 use super::carried::Carried;
+use super::making::Makes;
 use super::{Report, action, wanted};
 use crate::asker::Asker;
+use crate::make::Names;
 use crate::read;
 use crate::settings::{Files, OnFiles};
 use crate::state::State;
@@ -19,7 +24,8 @@ use crate::state::State;
 pub(super) struct Target {
     settings: Files,
     wanted: Wanted,
-    asker: Asker,
+    asker: Arc<Asker>,
+    makes: Makes,
     directory: Option<Directory>,
     revision: Option<u64>,
     carried: Carried,
@@ -30,7 +36,8 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(settings: Files) -> Self {
         Self {
-            asker: Asker::injection(&settings.directory.display().to_string()),
+            asker: Arc::new(Asker::injection(&settings.directory.display().to_string())),
+            makes: Makes::new(Names::Files),
             wanted: wanted(&settings.selection, settings.names.iter().map(|(_, path)| path)),
             settings,
             directory: None,
@@ -77,19 +84,24 @@ impl Target {
 }
 
 impl super::Target for Target {
-    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
+    fn deliver(&mut self, state: &Arc<State>, snapshot: &Arc<Snapshot>) -> Result<(), String> {
         if self.revision != Some(snapshot.revision().0) {
+            self.makes.known(snapshot)?;
             let current = state.current();
             let question = state.question(&current, &self.asker, snapshot);
             let material = read::material(state.gate(), &question, snapshot, &self.wanted);
-            let material = material.map_err(|error| error.to_string())?;
+            let mut material = material.map_err(|error| error.to_string())?;
             material
                 .require(&self.settings.selection.required)
                 .map_err(|error| error.to_string())?;
+            material.made = self
+                .makes
+                .make((state, &self.asker), snapshot, &self.settings.made)?;
             let applied = self.open()?.apply(&material).map_err(|error| error.to_string())?;
             applied.notes.iter().for_each(|note| tracing::warn!("{note}"));
             self.revision = Some(applied.revision);
-            self.carried.hand(state, snapshot, &self.wanted);
+            let listed = self.listed(state.environment(), snapshot);
+            self.carried.hand(state, snapshot, listed);
             self.is_due |= applied.switched;
         }
         if self.is_due {
@@ -106,10 +118,11 @@ impl super::Target for Target {
 
     fn again(&mut self) {
         self.revision = None;
+        self.makes.forget();
     }
 
-    fn wanted(&self) -> &Wanted {
-        &self.wanted
+    fn listed(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Vec<(EntryId, Version)> {
+        self.makes.listed(environment, snapshot, &self.wanted)
     }
 
     fn carried(&self) -> Carried {

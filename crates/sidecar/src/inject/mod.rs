@@ -6,6 +6,7 @@ mod carried;
 mod files;
 mod heard;
 mod leash;
+mod making;
 mod process;
 
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use std::time::Duration;
 
 use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
+use strongroom_core::id::{EntryId, Version};
 use strongroom_core::inject::Wanted;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
 use strongroom_core::uptake::{Consumer, ConsumerKind, Presence, Reaction};
 
 use crate::bell::Bell;
-use crate::read;
 use crate::settings::{Files, Process, Selection, Settings};
 use crate::state::{Injected, State};
 use leash::Leash;
@@ -78,7 +79,8 @@ impl Injector {
         inside.show();
         std::thread::Builder::new()
             .name("inject".into())
-            .stack_size(512 * 1024)
+            // templates and documents nest; what is not touched costs nothing
+            .stack_size(4 << 20)
             .spawn(move || inside.run())?;
         Ok(Self { bell, leash })
     }
@@ -119,13 +121,13 @@ trait Target {
     ///
     /// # Errors
     /// Why not, for people; it is tried again.
-    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String>;
+    fn deliver(&mut self, state: &Arc<State>, snapshot: &Arc<Snapshot>) -> Result<(), String>;
 
     /// Has the next revision delivered even if it is the one that is there.
     fn again(&mut self);
 
-    /// What it is to have.
-    fn wanted(&self) -> &Wanted;
+    /// The versions in `snapshot` of what it is to have.
+    fn listed(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Vec<(EntryId, Version)>;
 
     /// Which versions it has.
     fn carried(&self) -> carried::Carried;
@@ -167,7 +169,7 @@ impl<T: Target> Delivery<T> {
         }
     }
 
-    fn deliver(&mut self, state: &State, snapshot: &Snapshot, now: Timestamp) {
+    fn deliver(&mut self, state: &Arc<State>, snapshot: &Arc<Snapshot>, now: Timestamp) {
         let result = self.target.deliver(state, snapshot);
         let report = self.target.report();
         let shown = result.as_ref().err().or(report.problem.as_ref());
@@ -199,7 +201,7 @@ impl<T: Target> Delivery<T> {
 
     fn consumer(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Consumer {
         let report = self.target.report();
-        let wanted = read::listed(snapshot, environment, self.target.wanted());
+        let wanted = self.target.listed(environment, snapshot);
         let carried = self.target.carried();
         Consumer {
             kind: match report.kind {
@@ -220,7 +222,7 @@ impl<T: Target> Delivery<T> {
             revision: carried.revision(),
             problem: self.problem.clone().or(report.problem).unwrap_or_default(),
             is_whole: true,
-            uses: carried.uses(&wanted.unwrap_or_default()),
+            uses: carried.uses(&wanted),
         }
     }
 
@@ -283,7 +285,7 @@ impl Inside {
         }
     }
 
-    fn deliver(&mut self, snapshot: &Snapshot) {
+    fn deliver(&mut self, snapshot: &Arc<Snapshot>) {
         let now = self.ambient.now();
         for files in &mut self.files {
             files.deliver(&self.state, snapshot, now);

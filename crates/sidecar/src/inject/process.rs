@@ -4,18 +4,22 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use strongroom_core::id::{EntryId, Version};
 use strongroom_core::inject::env::EnvSettings;
 use strongroom_core::inject::process::{self, Backoff, Group, Handle, ProcessSettings, Signal};
 use strongroom_core::inject::{Material, Wanted};
+use strongroom_core::name::EnvironmentName;
 use strongroom_core::snapshot::Snapshot;
 use strongroom_core::uptake::Reaction;
 
 use super::carried::Carried;
 use super::heard::Heard;
 use super::leash::Leash;
+use super::making::Makes;
 use super::{Order, Report, wanted};
 use crate::asker::Asker;
 use crate::bell::Bell;
+use crate::make::Names;
 use crate::read;
 use crate::settings::{OnChange, Process};
 use crate::state::State;
@@ -24,7 +28,8 @@ use crate::state::State;
 pub(super) struct Target {
     settings: Process,
     wanted: Wanted,
-    asker: Asker,
+    asker: Arc<Asker>,
+    makes: Makes,
     bell: Arc<Bell<Order>>,
     leash: Arc<Leash>,
     heard: Arc<Mutex<Heard>>,
@@ -37,7 +42,10 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(settings: Process, bell: Arc<Bell<Order>>, leash: Arc<Leash>) -> Self {
         Self {
-            asker: Asker::injection(settings.command.first().map_or("", String::as_str)),
+            asker: Arc::new(Asker::injection(
+                settings.command.first().map_or("", String::as_str),
+            )),
+            makes: Makes::new(Names::Variables),
             wanted: wanted(&settings.selection, settings.env.iter().map(|(_, path)| path)),
             settings,
             bell,
@@ -129,7 +137,7 @@ impl Target {
 }
 
 impl super::Target for Target {
-    fn deliver(&mut self, state: &State, snapshot: &Snapshot) -> Result<(), String> {
+    fn deliver(&mut self, state: &Arc<State>, snapshot: &Arc<Snapshot>) -> Result<(), String> {
         // what the process has is known by now of what was handed over earlier
         let has = self.heard().has();
         if let Some(revision) = has {
@@ -145,10 +153,14 @@ impl super::Target for Target {
         if self.handed == Some(snapshot.revision().0) {
             return Ok(());
         }
+        self.makes.known(snapshot)?;
         let current = state.current();
         let question = state.question(&current, &self.asker, snapshot);
         let material = read::material(state.gate(), &question, snapshot, &self.wanted);
-        let material = material.map_err(|error| error.to_string())?;
+        let mut material = material.map_err(|error| error.to_string())?;
+        material.made = self
+            .makes
+            .make((state, &self.asker), snapshot, &self.settings.made)?;
         let revision = material.revision;
         match &self.running {
             // a process that ended for good stays ended
@@ -159,12 +171,14 @@ impl super::Target for Target {
         }
         // not before: without a thread it is tried again
         self.handed = Some(revision);
-        self.carried.hand(state, snapshot, &self.wanted);
+        let listed = self.listed(state.environment(), snapshot);
+        self.carried.hand(state, snapshot, listed);
         Ok(())
     }
 
     fn again(&mut self) {
         self.handed = None;
+        self.makes.forget();
     }
 
     fn carried(&self) -> Carried {
@@ -174,8 +188,8 @@ impl super::Target for Target {
         carried
     }
 
-    fn wanted(&self) -> &Wanted {
-        &self.wanted
+    fn listed(&self, environment: &EnvironmentName, snapshot: &Snapshot) -> Vec<(EntryId, Version)> {
+        self.makes.listed(environment, snapshot, &self.wanted)
     }
 
     fn report(&self) -> Report {

@@ -1,7 +1,7 @@
 //! What differs between two plans of injections: owns naming the keys, never their values. It must
 //! not know what follows from it.
 
-use super::{Files, Process, Selection};
+use super::{Files, Made, Process, Selection, What};
 
 /// The keys that differ, as they are called in `new`. A directory is the same under another number.
 pub(super) fn files(old: &[Files], new: &[Files]) -> Vec<String> {
@@ -15,13 +15,18 @@ pub(super) fn files(old: &[Files], new: &[Files]) -> Vec<String> {
             directory: _,
             selection,
             names,
+            made,
             mode,
             uid,
             gid,
             on_change,
         } = files;
         let more = [
-            ("names", *names != before.names),
+            (
+                "names",
+                *names != before.names || named_made(made) != named_made(&before.made),
+            ),
+            ("keys", by_key(made) != by_key(&before.made)),
             ("mode", *mode != before.mode),
             ("owner", *uid != before.uid),
             ("group", *gid != before.gid),
@@ -49,6 +54,7 @@ pub(super) fn process(old: Option<&Process>, new: Option<&Process>) -> Vec<Strin
         command,
         selection,
         env,
+        made,
         on_change,
         command_limit,
         restart,
@@ -57,7 +63,11 @@ pub(super) fn process(old: Option<&Process>, new: Option<&Process>) -> Vec<Strin
     } = new;
     let more = [
         ("command", *command != old.command),
-        ("env", *env != old.env),
+        (
+            "env",
+            *env != old.env || named_made(made) != named_made(&old.made),
+        ),
+        ("keys", by_key(made) != by_key(&old.made)),
         ("on_change", *on_change != old.on_change),
         ("command_limit", *command_limit != old.command_limit),
         ("restart", *restart != old.restart),
@@ -65,6 +75,18 @@ pub(super) fn process(old: Option<&Process>, new: Option<&Process>) -> Vec<Strin
         ("grace", *grace != old.grace),
     ];
     named("process", selection, &old.selection, more).collect()
+}
+
+fn named_made(made: &[Made]) -> Vec<&Made> {
+    made.iter()
+        .filter(|made| !matches!(made.what, What::Keys(_)))
+        .collect()
+}
+
+fn by_key(made: &[Made]) -> Vec<&Made> {
+    made.iter()
+        .filter(|made| matches!(made.what, What::Keys(_)))
+        .collect()
 }
 
 fn named(

@@ -9,6 +9,7 @@ use strongroom_core::inject::files::FileName;
 use strongroom_core::inject::process::{Restart, Signal};
 use strongroom_core::name::EntryPath;
 
+use super::made::{self, Made};
 use super::table::Table;
 use super::{Surroundings, accounts, mode};
 
@@ -61,6 +62,8 @@ pub struct Files {
     pub selection: Selection,
     /// Files by name.
     pub names: Vec<(FileName, EntryPath)>,
+    /// Files that are made.
+    pub made: Vec<Made>,
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -80,6 +83,8 @@ pub struct Process {
     pub selection: Selection,
     /// Variables by name.
     pub env: Vec<(VariableName, EntryPath)>,
+    /// Variables that are made.
+    pub made: Vec<Made>,
     /// When a value changed.
     pub on_change: OnChange,
     /// How long the program of `on_change` may take.
@@ -108,9 +113,12 @@ pub(super) fn files(tables: &[Table<'_>], around: &Surroundings) -> Vec<Files> {
 
 fn one_files(table: &Table<'_>, around: &Surroundings) -> Option<Files> {
     let directory = table.required("directory").map(|path| around.resolve(path));
+    let (names, mut made) = named(table, "names", around, FileName::new);
+    made.extend(made::keys(table, |name| FileName::new(name).map(drop)));
     Some(Files {
         selection: selection(table),
-        names: named(table, "names", FileName::new),
+        names,
+        made,
         mode: table.parse("mode", mode).unwrap_or(0o400),
         uid: table.parse("owner", accounts::user),
         gid: table.parse("group", accounts::group),
@@ -119,7 +127,7 @@ fn one_files(table: &Table<'_>, around: &Surroundings) -> Option<Files> {
     })
 }
 
-pub(super) fn process(table: &Table<'_>) -> Option<Process> {
+pub(super) fn process(table: &Table<'_>, around: &Surroundings) -> Option<Process> {
     if table.raw("command").is_none() {
         table.problem("command", "it is missing");
     }
@@ -127,9 +135,12 @@ pub(super) fn process(table: &Table<'_>) -> Option<Process> {
     if table.raw("command").is_some() && command.is_none() {
         table.problem("command", "it is empty: a program and its arguments are wanted");
     }
+    let (env, mut made) = named(table, "env", around, VariableName::new);
+    made.extend(made::keys(table, |name| VariableName::new(name).map(drop)));
     Some(Process {
         selection: selection(table),
-        env: named(table, "env", VariableName::new),
+        env,
+        made,
         on_change: on_change(table),
         command_limit: table.duration("command_limit", Duration::from_secs(60)),
         restart: table.parse("restart", restart).unwrap_or(Restart::OnFailure),
@@ -147,32 +158,57 @@ fn selection(table: &Table<'_>) -> Selection {
     }
 }
 
-/// A table of names, each with the path of an entry.
-fn named<T, E: std::fmt::Display>(
+/// A table of names, each with the path of an entry or what is made.
+fn named<T: AsName, E: std::fmt::Display>(
     table: &Table<'_>,
     key: &str,
+    around: &Surroundings,
     parse: impl Fn(&str) -> Result<T, E>,
-) -> Vec<(T, EntryPath)> {
+) -> (Vec<(T, EntryPath)>, Vec<Made>) {
+    let (mut out, mut made) = (Vec::new(), Vec::new());
     let Some(value) = table.raw(key) else {
-        return Vec::new();
+        return (out, made);
     };
     let Some(values) = value.as_table() else {
         table.problem(key, "a table of names, each with an entry's path, is wanted");
-        return Vec::new();
+        return (out, made);
     };
-    let mut out = Vec::with_capacity(values.len());
-    for (at, (name, path)) in values.iter().enumerate() {
+    for (at, (name, value)) in values.iter().enumerate() {
         let at = format!("{key}, item {}", at.saturating_add(1));
         let name = parse(name).map_err(|error| table.problem(&at, error.to_string()));
-        let path = path.as_str().map(EntryPath::new);
-        match (name, path) {
-            (Ok(name), Some(Ok(path))) => out.push((name, path)),
-            (_, Some(Err(error))) => table.problem(&at, error.to_string()),
-            (_, None) => table.problem(&at, "an entry's path is wanted, as a text"),
-            (Err(()), Some(Ok(_))) => {}
+        let what = match value {
+            toml::Value::String(path) => EntryPath::new(path).map(Ok).map_err(|error| error.to_string()),
+            toml::Value::Table(parts) => made::what(parts, around).map(Err),
+            _ => Err("an entry's path is wanted, as a text".to_owned()),
+        };
+        match (name, what) {
+            (Ok(name), Ok(Ok(path))) => out.push((name, path)),
+            (Ok(name), Ok(Err(what))) => made.push(Made {
+                name: name.as_name().to_owned(),
+                what,
+            }),
+            (_, Err(error)) => table.problem(&at, error),
+            (Err(()), Ok(_)) => {}
         }
     }
-    out
+    (out, made)
+}
+
+/// Names of files and of variables.
+trait AsName {
+    fn as_name(&self) -> &str;
+}
+
+impl AsName for FileName {
+    fn as_name(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsName for VariableName {
+    fn as_name(&self) -> &str {
+        self.as_str()
+    }
 }
 
 const ON_FILES: &str =

@@ -1,6 +1,6 @@
 //! The settings file: owns its shape and its checks. Every problem is
-//! reported at once, by key and never with a value. It must not open what it names, but for the
-//! overrides, which are part of it.
+//! reported at once, by key and never with a value. It must not open what it names, but for overrides and
+//! templates, which are part of it.
 
 mod accounts;
 mod attestation;
@@ -9,6 +9,7 @@ mod changed;
 mod inject;
 pub mod keys;
 mod limits;
+mod made;
 mod overrides;
 mod reload;
 mod sandbox;
@@ -27,6 +28,7 @@ use crate::error::StartError;
 pub use attestation::Attestation;
 pub use inject::{Files, OnChange, OnFiles, Process, Selection};
 pub use limits::Limits;
+pub use made::{Made, What};
 pub use overrides::Overrides;
 pub use sandbox::{Sandbox, Syscalls};
 pub use surroundings::Surroundings;
@@ -117,7 +119,7 @@ impl Settings {
         collected.into_result(settings)
     }
 
-    /// Reads and parses the settings file that `around` names.
+    /// Reads and parses the settings file that `around` names, and the templates that it names.
     ///
     /// # Errors
     /// [`StartError`].
@@ -128,7 +130,15 @@ impl Settings {
             file: file.clone(),
             source,
         })?;
-        Self::parse_in(&text, around).map_err(|problems| StartError::Settings { file, problems })
+        let read = Self::parse_in(&text, around).and_then(|mut settings| {
+            let problems = made::read(&mut settings.files, settings.process.as_mut());
+            if problems.is_empty() {
+                Ok(settings)
+            } else {
+                Err(Problems(problems))
+            }
+        });
+        read.map_err(|problems| StartError::Settings { file, problems })
     }
 }
 
@@ -179,7 +189,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let sandbox = sandbox::sandbox(&top.table("sandbox"));
     let files = inject::files(&top.tables("files"), around);
     let process = if top.has("process") {
-        inject::process(&top.table("process"))
+        inject::process(&top.table("process"), around)
     } else {
         None
     };

@@ -38,6 +38,7 @@ mod hostile;
 mod inject;
 mod labels;
 mod lifecycle;
+mod made;
 mod metrics;
 mod offline;
 mod openapi;

@@ -49,6 +49,14 @@ pub fn put(in_environment: &str, at: &str, kind: Kind, value: &[u8]) -> Edit {
     })
 }
 
+pub fn delete(at: &str) -> Edit {
+    Edit::Delete {
+        environment: environment("prod"),
+        path: path(at),
+        expect: Expect::Any,
+    }
+}
+
 impl Scene {
     /// Environments `base` and, inheriting from it, `prod`; `web.identity` reads both.
     pub fn new() -> Self {
@@ -121,11 +129,7 @@ impl Scene {
 
     /// Deletes an entry of `prod`.
     pub fn delete(&self, at: &str) -> u64 {
-        self.commit(vec![Edit::Delete {
-            environment: environment("prod"),
-            path: path(at),
-            expect: Expect::Any,
-        }])
+        self.commit(vec![delete(at)])
     }
 
     /// Adds a writer of `compartments`; the store as it opens it.

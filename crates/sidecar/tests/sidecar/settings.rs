@@ -264,9 +264,9 @@ fn every_key_that_takes_effect_at_once_is_named_when_it_changes() {
         [limits]\nconnections = 4\nconnections_per_uid = 4\nheader_bytes = 4096\nbody_bytes = 4\n\
         header_timeout = \"4s\"\nidle_timeout = \"4s\"\nwrite_timeout = \"4s\"\ndrain_timeout = \"4s\"\n\
         [log]\nlevel = \"warn\"\n\
-        [[files]]\ndirectory = \"d\"\nprefix = \"p\"\nderive = false\nnames = {{ \"n\" = \"web/n\" }}\n\
+        [[files]]\ndirectory = \"d\"\nprefix = \"p\"\nderive = false\nnames = {{ \"n\" = \"web/n\" }}\nkeys = {{ \"k\" = \"web\" }}\n\
         required = [\"web/r\"]\nmode = \"0600\"\nowner = \"4\"\ngroup = \"4\"\non_change = {{ command = [\"o\"] }}\n\
-        [process]\ncommand = [\"o\"]\nprefix = \"p\"\nderive = false\nenv = {{ N = \"web/n\" }}\nrequired = [\"web/r\"]\n\
+        [process]\ncommand = [\"o\"]\nprefix = \"p\"\nderive = false\nenv = {{ N = \"web/n\" }}\nkeys = {{ K = \"web\" }}\nrequired = [\"web/r\"]\n\
         on_change = \"nothing\"\ncommand_limit = \"4s\"\nrestart = \"never\"\nclean_env = true\ngrace = \"4s\"\n"
     );
     let other = Settings::parse(&other).unwrap();

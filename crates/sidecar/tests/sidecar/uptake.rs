@@ -40,7 +40,7 @@ fn entry(scene: &Scene) -> EntryId {
 }
 
 /// Waits for the only consumer of a kind to have `web/token` as `wanted`.
-fn until_it_has(
+pub fn until_it_has(
     scene: &Scene,
     kind: ConsumerKind,
     what: &str,

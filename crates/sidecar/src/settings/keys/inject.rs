@@ -30,7 +30,14 @@ pub(super) const KEYS: &[Key] = &[
         "names",
         Value("{}"),
         "{ \"pgpass\" = \"web/database/password\" }",
-        "Files by name, each with the path of its entry. These entries are required.",
+        "Files by name, each with the path of its entry. These entries are required. Instead of a path: `{ template = \"template/nginx.conf\" }`, `{ template_file = \"nginx.conf.j2\" }`, `{ config = \"web\", format = \"yaml\" }` or `{ config = \"web\", key = \"pool.size\" }`.",
+    ),
+    key(
+        "files",
+        "keys",
+        Value("{}"),
+        "{ \"web.d\" = \"web\" }",
+        "Directories, each with a document: a file for each of its keys, such as `web.d/pool.size`.",
     ),
     key(
         "files",
@@ -93,7 +100,14 @@ pub(super) const KEYS: &[Key] = &[
         "env",
         Value("{}"),
         "{ PGPASSWORD = \"web/database/password\" }",
-        "Variables by name, each with the path of its entry. These entries are required.",
+        "Variables by name, each with the path of its entry. These entries are required. Instead of a path what `names` of `[[files]]` takes too.",
+    ),
+    key(
+        "process",
+        "keys",
+        Value("{}"),
+        "{ WEB = \"web\" }",
+        "Names, each with a document: a variable for each of its keys, such as `WEB_POOL_SIZE`.",
     ),
     key(
         "process",

@@ -1,0 +1,131 @@
+//! Whether what the settings want made can be made of a revision, before it is served: owns asking once for
+//! each, and again only when something it used has changed. It must not deliver.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strongroom_core::id::{EntryId, Hash, Revision};
+use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::policy::Decisions;
+use strongroom_core::snapshot::Snapshot;
+
+use super::{Making, Names, Opener, Unmade};
+use crate::asker::Asker;
+use crate::change;
+use crate::settings::{Made, Settings};
+use crate::state::State;
+
+/// What an entry is made of, each part by the revision that made it.
+type Parts = Option<(EntryId, Revision, Vec<u64>)>;
+
+/// What one consumer has made.
+#[derive(Debug)]
+struct Plan {
+    asker: Arc<Asker>,
+    made: Vec<Made>,
+    names: Names,
+    /// What was used when it was made last.
+    used: Option<BTreeMap<EntryPath, Parts>>,
+}
+
+/// What the settings have made of each revision.
+#[derive(Debug, Default)]
+pub struct Makings {
+    plans: Vec<Plan>,
+    /// The snapshot that was refused last, and why.
+    refused: Option<(Hash, Vec<String>)>,
+}
+
+impl Makings {
+    /// Asks for what `settings` want from now on.
+    pub fn plan(&mut self, settings: &Settings) {
+        let files = settings.files.iter().map(|files| {
+            let asker = Asker::injection(&files.directory.display().to_string());
+            (asker, &files.made, Names::Files)
+        });
+        let process = settings.process.iter().map(|process| {
+            let asker = Asker::injection(process.command.first().map_or("", String::as_str));
+            (asker, &process.made, Names::Variables)
+        });
+        let plans = files.chain(process).filter(|(_, made, _)| !made.is_empty());
+        self.plans = plans
+            .map(|(asker, made, names)| Plan {
+                asker: Arc::new(asker),
+                made: made.clone(),
+                names,
+                used: None,
+            })
+            .collect();
+        self.refused = None;
+    }
+
+    /// Asks again, whatever was said: what this machine says has changed.
+    pub fn forget(&mut self) {
+        self.refused = None;
+    }
+
+    /// Why not everything can be made of `snapshot`; nothing when it can.
+    pub fn check(
+        &mut self,
+        state: &Arc<State>,
+        decisions: &Arc<Decisions>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Vec<String> {
+        if let Some((hash, problems)) = &self.refused
+            && *hash == snapshot.hash()
+        {
+            return problems.clone();
+        }
+        let mut problems = Vec::new();
+        let mut is_lasting = true;
+        for plan in &mut self.plans {
+            match plan.check(state, decisions, snapshot) {
+                Ok(()) => {}
+                Err(error) => {
+                    is_lasting &= !error.is_temporary();
+                    problems.push(error.to_string());
+                }
+            }
+        }
+        if !problems.is_empty() && is_lasting {
+            self.refused = Some((snapshot.hash(), problems.clone()));
+        }
+        problems
+    }
+}
+
+impl Plan {
+    fn check(
+        &mut self,
+        state: &Arc<State>,
+        decisions: &Arc<Decisions>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<(), Unmade> {
+        let environment = state.environment();
+        if let Some(used) = &self.used
+            && used
+                .iter()
+                .all(|(path, before)| parts(snapshot, environment, path) == *before)
+        {
+            return Ok(());
+        }
+        let opener = Opener::new(state, decisions, snapshot, &self.asker);
+        // only whether it can be: what is delivered is made again by whoever delivers
+        let making = Making::of(&opener, &self.made, self.names)?;
+        let used = making.used.into_keys().map(|path| {
+            let parts = parts(snapshot, environment, &path);
+            (path, parts)
+        });
+        self.used = Some(used.collect());
+        Ok(())
+    }
+}
+
+fn parts(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Parts {
+    let entry = snapshot.entry(environment, path).ok()?;
+    Some((
+        entry.id,
+        entry.revision,
+        change::parts(snapshot, environment, path),
+    ))
+}

@@ -1,0 +1,297 @@
+//! What the settings have made: templates, documents in a format, one file or variable per key; and
+//! revisions of which it cannot be made.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use strongroom_core::kind::Kind;
+use strongroom_core::uptake::ConsumerKind;
+
+use crate::grant::{audit_of, decisions};
+use crate::http::Events;
+use crate::offline::copied;
+use crate::process::{Sidecar, ends, until};
+use crate::scene::{Scene, put};
+use crate::uptake::until_it_has;
+
+const TEMPLATE: &str = "size {{ config('web').pool.size }};\npassword {{ secret('web/token') | json }};\n";
+const NAMES: &str = "[[files]]\nderive = false\ndirectory = \"files\"\nnames.\"app.conf\" = { template = \"template/app\" }\n";
+
+fn read(file: impl AsRef<Path>) -> Option<String> {
+    std::fs::read_to_string(file).ok()
+}
+
+fn config(size: u8) -> strongroom_core::vault::Edit {
+    let document = json!({ "pool": { "size": size, "hosts": ["a"] }, "name": "x y" });
+    put("prod", "web", Kind::Config, document.to_string().as_bytes())
+}
+
+fn template(text: &str) -> strongroom_core::vault::Edit {
+    put("base", "template/app", Kind::Config, text.as_bytes())
+}
+
+/// A token, a document, and a template in the parent.
+fn scene() -> Scene {
+    let scene = Scene::with_token();
+    scene.commit(vec![config(1), template(TEMPLATE)]);
+    scene
+}
+
+/// The revision of the files, once they are of it.
+fn is_at(scene: &Scene, revision: u64) {
+    until("the files are of the revision", || {
+        (read(scene.file("files/.revision"))? == format!("{revision}\n")).then_some(())
+    });
+}
+
+#[test]
+fn a_template_switches_with_all_it_uses_and_only_then() {
+    let scene = scene();
+    let hook = "on_change = { command = [\"sh\", \"-c\", \"echo ran >>ran\"] }\n";
+    let (audit, directory) = audit_of(&scene);
+    let mut start = crate::process::command(&scene.settings(&format!("{NAMES}{hook}{audit}")));
+    start.current_dir(scene.file(""));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    sidecar.ready();
+    let text = |size: u8, token: &str| format!("size {size};\npassword \"{token}\";\n");
+    let conf = || read(scene.file("files/app.conf")).unwrap();
+    let runs = || read(scene.file("ran")).unwrap_or_default().lines().count();
+    assert_eq!(conf(), text(1, "one"));
+    assert!(!scene.file("files/template").exists() && !scene.file("files/web").exists());
+    until("the command ran", || (runs() == 1).then_some(()));
+    // what is opened has a record: the template, the document and the secret
+    let opened: Vec<String> = decisions(&directory)
+        .into_iter()
+        .filter(|record| record["injection"].is_string())
+        .filter_map(|record| Some(record["name"].as_str()?.to_owned()))
+        .collect();
+    for path in ["template/app", "web", "web/token"] {
+        assert!(
+            opened.iter().any(|one| one.ends_with(path)),
+            "{path} of {opened:?}"
+        );
+    }
+    let rotated = scene.secret("web/token", "two");
+    is_at(&scene, rotated);
+    assert_eq!(conf(), text(1, "two"));
+    // whoever waits for that version sees that the files have it
+    let found = until_it_has(
+        &scene,
+        ConsumerKind::Files,
+        "the version is reported",
+        |used, _| used.confirmed.version.0 == 2 && used.confirmed.revision.0 == rotated,
+    );
+    assert_eq!(found.uses.len(), 3);
+    is_at(&scene, scene.commit(vec![config(2)]));
+    assert_eq!(conf(), text(2, "two"));
+    let revision = scene.commit(vec![template("size {# new #}{{ config('web').pool.size }};\n")]);
+    is_at(&scene, revision);
+    assert_eq!(conf(), "size 2;\n");
+    until("the command ran for each", || (runs() == 4).then_some(()));
+    // other values, the same text
+    is_at(&scene, scene.commit(vec![template("size {{ 1 + 1 }};\n")]));
+    is_at(&scene, scene.secret("web/token", "three"));
+    is_at(&scene, scene.secret("unrelated", "x"));
+    sidecar.terminate();
+    assert_eq!(runs(), 4);
+}
+
+#[test]
+fn documents_are_delivered_in_formats_and_by_key() {
+    let scene = scene();
+    let sidecar = Sidecar::start(
+        &scene,
+        "[[files]]\nderive = false\ndirectory = \"files\"\n\
+         names.\"a.toml\" = { config = \"web\", format = \"toml\" }\n\
+         names.\"a.json\" = { config = \"web\", format = \"json\" }\n\
+         names.\"a.yaml\" = { config = \"web\", format = \"yaml\" }\n\
+         names.\"a.env\" = { config = \"web\", format = \"dotenv\" }\n\
+         names.\"a.properties\" = { config = \"web\", format = \"properties\" }\n\
+         names.size = { config = \"web\", key = \"pool.size\" }\n\
+         keys.\"web.d\" = \"web\"\n",
+    );
+    sidecar.ready();
+    let at = |name: &str| read(scene.file("files").join(name)).unwrap();
+    assert_eq!(
+        at("a.toml"),
+        "name = \"x y\"\n\n[pool]\nsize = 1\nhosts = [\"a\"]\n"
+    );
+    let json: Value = serde_json::from_str(&at("a.json")).unwrap();
+    assert_eq!(json["pool"]["size"], 1);
+    assert_eq!(
+        at("a.yaml"),
+        "\"pool\":\n  \"size\": 1\n  \"hosts\":\n    - \"a\"\n\"name\": \"x y\"\n"
+    );
+    assert_eq!(at("a.env"), "POOL_SIZE=1\nPOOL_HOSTS='[\"a\"]'\nNAME='x y'\n");
+    assert_eq!(at("a.properties"), "pool.size=1\npool.hosts=[\"a\"]\nname=x y\n");
+    assert_eq!(at("size"), "1");
+    assert_eq!(at("web.d/pool.size"), "1");
+    assert_eq!(at("web.d/name"), "x y");
+    is_at(&scene, scene.commit(vec![config(7)]));
+    assert_eq!(
+        (at("size"), at("web.d/pool.size")),
+        ("7".to_owned(), "7".to_owned())
+    );
+    sidecar.terminate();
+}
+
+#[test]
+fn a_process_gets_what_is_made_as_variables() {
+    let scene = scene();
+    let script = "env | grep -E '^(WEB_|URL|CONF|TEMPLATE)' | sort >env.new; mv env.new env; sleep 1000";
+    let mut start = crate::process::command(&scene.settings(&format!(
+        "[process]\nprefix = \"nothing\"\ncommand = [\"sh\", \"-c\", \"{script}\"]\nclean_env = false\nkeys.WEB = \"web\"\n\
+         env.URL = {{ template_file = \"url.j2\" }}\nenv.CONF = {{ config = \"web\", key = \"name\" }}\n"
+    )));
+    std::fs::write(scene.file("url.j2"), "x://{{ secret('web/token') | url }}@h").unwrap();
+    start.current_dir(scene.file(""));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    let has = |size: u8, url: &str| {
+        let expected =
+            format!("CONF=x y\nURL={url}\nWEB_NAME=x y\nWEB_POOL_HOSTS=[\"a\"]\nWEB_POOL_SIZE={size}\n");
+        until("the process has it", || {
+            (read(scene.file("env"))? == expected).then_some(())
+        });
+    };
+    has(1, "x://one@h");
+    scene.secret("web/token", "t/o");
+    has(1, "x://t%2Fo@h");
+    scene.commit(vec![config(2)]);
+    has(2, "x://t%2Fo@h");
+    // beside the settings, it is noticed
+    std::fs::write(scene.file("url.j2"), "y://{{ secret('web/token') | url }}").unwrap();
+    has(2, "y://t%2Fo");
+    sidecar.terminate();
+}
+
+const MISSING: &str = "app.conf: template/app, line 2: the secret web/token is not there";
+
+#[test]
+fn a_revision_that_does_not_render_is_held_back_whole() {
+    let scene = scene();
+    let good = scene.revision();
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &format!("{NAMES}{audit}"));
+    sidecar.ready();
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    let before = read(scene.file("files/app.conf"));
+    scene.commit(vec![config(2), crate::scene::delete("web/token")]);
+    until("it is refused", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    let status = sidecar.status();
+    assert_eq!(
+        (&status["revision"], &status["refused"]),
+        (&json!(good), &json!(MISSING))
+    );
+    sidecar.logs("the last good one is served");
+    sidecar.serves(good);
+    assert_eq!(sidecar.secret("web/token"), "one");
+    assert_eq!(read(scene.file("files/app.conf")), before);
+    let refusals = |wanted: &str| {
+        let all = decisions(&directory).into_iter();
+        all.filter(|record| record["action"] == "verify" && record["reason"] == wanted)
+            .count()
+    };
+    let reason =
+        "what the settings have made of the store's newest revision, such as templates, cannot be made";
+    assert_eq!(refusals(reason), 1);
+    let mended = scene.secret("web/token", "two");
+    let next = events.next().unwrap();
+    assert_eq!((next.id, next.data["from"].as_u64()), (Some(mended), Some(good)));
+    is_at(&scene, mended);
+    assert_eq!(sidecar.status()["refused"], Value::Null);
+    assert_eq!(
+        read(scene.file("files/app.conf")).unwrap(),
+        "size 2;\npassword \"two\";\n"
+    );
+    sidecar.terminate();
+}
+
+#[test]
+fn other_settings_let_a_revision_through_that_was_held_back() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, NAMES);
+    sidecar.ready();
+    let revision = scene.delete("web/token");
+    until("it is refused", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    scene.settings("");
+    sidecar.serves(revision);
+    assert_eq!(sidecar.status()["refused"], Value::Null);
+    sidecar.terminate();
+}
+
+#[test]
+fn a_restart_on_what_does_not_render_serves_the_copy_and_a_first_start_delivers_nothing() {
+    let scene = scene();
+    let good = scene.revision();
+    let sidecar = Sidecar::start(&scene, NAMES);
+    sidecar.ready();
+    copied(&scene);
+    sidecar.kill();
+    scene.commit(vec![config(2), crate::scene::delete("web/token")]);
+    let sidecar = Sidecar::start(&scene, NAMES);
+    sidecar.ready();
+    let status = sidecar.status();
+    assert_eq!(
+        (&status["revision"], &status["refused"]),
+        (&json!(good), &json!(MISSING))
+    );
+    assert_eq!(sidecar.secret("web/token"), "one");
+    let mended = scene.secret("web/token", "two");
+    is_at(&scene, mended);
+    scene.delete("web/token");
+    sidecar.terminate();
+    // no copy of a good one
+    scene.settings_named("other", &NAMES.replace("\"files\"", "\"others\""));
+    let settings = scene.file("other.toml");
+    let sidecar = Sidecar::launch(crate::process::command(&settings), scene.file("other/s.sock"));
+    let problem = until("the problem is shown", || {
+        sidecar.socket.exists().then_some(())?;
+        sidecar.status()["injections"][0]["problem"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    assert_eq!(problem, MISSING);
+    assert!(!scene.file("others/app.conf").exists());
+    sidecar.terminate();
+}
+
+#[test]
+fn settings_say_what_is_wrong_with_what_they_want_made() {
+    let scene = scene();
+    std::fs::write(scene.file("bad.j2"), "{{ 1 }}\n{% if %}").unwrap();
+    let settings = |more: &str| {
+        let settings = scene.settings_named("other", &format!("[[files]]\ndirectory = \"files\"\n{more}"));
+        let (code, said) = ends(&settings, &[]);
+        assert_ne!(code, Some(0));
+        said
+    };
+    let said = settings("names.a = { template_file = \"bad.j2\" }");
+    assert!(said.contains("bad.j2, line 2: this is not a template"), "{said}");
+    let said = settings("names.a = { template_file = \"none.j2\" }");
+    assert!(said.contains("none.j2 cannot be read"), "{said}");
+    let said = settings(
+        "names.a = { template = \"web\" }\nnames.b = { config = \"web\", format = \"ini\" }\nnames.c = { x = \"canary\" }\nkeys.d = 3",
+    );
+    assert!(
+        said.contains("files[0].names, item 1: templates lie under template/"),
+        "{said}"
+    );
+    assert!(
+        said.contains("item 2: a document is delivered as one of toml, json"),
+        "{said}"
+    );
+    assert!(
+        said.contains("item 3: an entry's path is wanted, or one of"),
+        "{said}"
+    );
+    assert!(
+        said.contains("files[0].keys, item 1: a document's path is wanted"),
+        "{said}"
+    );
+    assert!(!said.contains("canary"), "{said}");
+}
