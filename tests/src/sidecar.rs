@@ -72,6 +72,13 @@ impl Settings {
         self
     }
 
+    /// Adds tables as they are written. Call it last.
+    #[must_use]
+    pub fn tables(mut self, text: &str) -> Self {
+        let _ = writeln!(self.text, "\n{text}");
+        self
+    }
+
     /// Keeps the values under `prefix` as files in `NAME/files`. Call it last.
     #[must_use]
     pub fn files(mut self, prefix: &str) -> Self {

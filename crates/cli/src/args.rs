@@ -76,6 +76,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(command::config::Command),
     #[command(subcommand)]
+    Template(command::template::Command),
+    #[command(subcommand)]
     Label(command::label::Command),
     Rotate(Box<command::rotate::Args>),
     Import(command::import::Args),

@@ -21,6 +21,7 @@ mod prompt;
 mod reads;
 mod settings;
 mod settings_file;
+mod source;
 mod tree;
 mod unique;
 mod usage;

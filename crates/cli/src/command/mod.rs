@@ -30,6 +30,7 @@ pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod sidecar;
 pub(crate) mod status;
+pub(crate) mod template;
 pub(crate) mod uptake;
 pub(crate) mod verify;
 pub(crate) mod watch;
@@ -85,6 +86,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Sidecar(command) => sidecar::run(command, &context),
         Command::Workload(command) => workload::run(command, &context),
         Command::Config(command) => config::run(command, &context),
+        Command::Template(command) => template::run(command, &context),
         Command::Put(args) => put::run(args, &context),
         Command::Get(args) => get::run(&args, &context),
         Command::List(args) => list::run(&args, &context),

@@ -1,35 +1,70 @@
-//! `render`: writes an environment's values into a directory of files, once.
+//! `render`: writes an environment's values into a directory of files, once; or one template or document to
+//! standard output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use strongroom_cli::run::words;
+use strongroom_core::config::{self, Delivered};
 use strongroom_core::inject::files::{Applied, Directory, FilesSettings};
+use strongroom_core::name::EntryPath;
+use strongroom_core::secret::Secret;
+use strongroom_core::template::{Source as _, Template};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::material::{Form, Scope};
+use crate::open;
 use crate::output;
+use crate::source::Values;
 
 const EXAMPLES: &str = "\
 All files of a revision switch at once; a rendering that changes nothing switches nothing. The
 directory belongs on tmpfs and is what containers mount. The sidecar keeps one up to date.
 
-Example:
-  strongroom render prod --prefix web --to /run/web/files";
+A template (an entry under template/, or a file) and a document in another format are printed as the
+sidecar would deliver them.
 
-/// Write values into a directory of files, all of one revision
+Examples:
+  strongroom render prod --prefix web --to /run/web/files
+  strongroom render prod --template template/nginx.conf
+  strongroom render prod --template-file ./nginx.conf.j2
+  strongroom render prod --config web --format yaml";
+
+/// Write values into a directory of files, all of one revision; or print a rendered template
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     scope: Scope,
     /// The directory to write into
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "made")]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    made: Option<Made>,
+    /// The format of --config: toml, json, yaml, dotenv or properties
+    #[arg(long, value_name = "FORMAT", requires = "config")]
+    format: Option<Delivered>,
     /// The permission bits of the files, octal
     #[arg(long, value_name = "MODE", default_value = "0400", value_parser = words::mode)]
     mode: u32,
+}
+
+/// What is printed instead.
+#[derive(Debug, clap::Args)]
+#[group(id = "made", multiple = false, conflicts_with_all = ["to", "prefix"])]
+struct Made {
+    /// Print the template at this path
+    #[arg(long, value_name = "PATH")]
+    template: Option<EntryPath>,
+    /// Print the template in this file
+    #[arg(long, value_name = "FILE")]
+    template_file: Option<PathBuf>,
+    /// Print the config document at this path, in --format
+    #[arg(long, value_name = "PATH", requires = "format")]
+    config: Option<EntryPath>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,11 +77,14 @@ struct Rendered {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let Some(to) = &args.to else {
+        return print(args, context);
+    };
     let (environment, material) = args.scope.open(context, "render", Form::Delivered)?;
     let settings = FilesSettings {
         prefix: args.scope.prefix.clone(),
         mode: args.mode,
-        ..FilesSettings::new(&args.to)
+        ..FilesSettings::new(to)
     };
     let mut directory = Directory::open(settings)?;
     let Applied {
@@ -59,7 +97,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         output::warn(&note.to_string());
     }
     let rendered = Rendered {
-        directory: args.to.display().to_string(),
+        directory: to.display().to_string(),
         environment: environment.to_string(),
         revision,
         files,
@@ -71,4 +109,56 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         if switched { "" } else { ", as they were already" },
     );
     context.output.answer(&rendered, &text)
+}
+
+/// Prints what is made of the environment's values.
+fn print(args: &Args, context: &Context) -> Result<(), CliError> {
+    let environment = args.scope.environment(context)?;
+    let values = Values::new(open::reader(&context.settings)?, environment.clone(), "render");
+    let made = match &args.made {
+        Some(Made {
+            template: Some(path), ..
+        }) => render(&values.template(path).map_err(CliError::failed)?, &values),
+        Some(Made {
+            template_file: Some(file),
+            ..
+        }) => render(&read(file)?, &values),
+        Some(Made {
+            config: Some(path), ..
+        }) => document(path, args.format, &values),
+        Some(Made {
+            template: None,
+            template_file: None,
+            config: None,
+        })
+        | None => Err(CliError::usage("nothing is to be rendered")),
+    }?;
+    if !context.output.json {
+        return made.expose(output::raw);
+    }
+    let text = made.expose(|bytes| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()));
+    context.output.json(&serde_json::json!({
+        "environment": environment.as_str(),
+        "revision": values.snapshot().revision().0,
+        "text": &*text,
+    }))
+}
+
+fn render(template: &Template, values: &Arc<Values>) -> Result<Secret, CliError> {
+    let rendered = template.render(Arc::<Values>::clone(values));
+    rendered.map_err(|error| CliError::failed(error.to_string()))
+}
+
+fn read(file: &Path) -> Result<Template, CliError> {
+    let name = file.display().to_string();
+    let text = std::fs::read(file).map_err(|error| CliError::io(&name, &error))?;
+    Template::parse(&name, &text).map_err(|error| CliError::failed(error.to_string()))
+}
+
+fn document(path: &EntryPath, format: Option<Delivered>, values: &Values) -> Result<Secret, CliError> {
+    let failed = |why: &dyn std::fmt::Display| CliError::failed(format!("{path}: {why}"));
+    let document = values
+        .config(path)
+        .map_err(|why| CliError::failed(format!("the config {path} {why}")))?;
+    config::deliver(format.unwrap_or(Delivered::Json), &document).map_err(|error| failed(&error))
 }

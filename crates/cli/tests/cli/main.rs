@@ -34,6 +34,7 @@ mod rotate;
 mod run;
 mod settings;
 mod structure;
+mod template;
 mod terminal;
 mod transfer;
 mod uptake;

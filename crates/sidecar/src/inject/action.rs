@@ -18,7 +18,9 @@ pub(super) fn signal(signal: Signal, pidfile: &Path) -> Result<(), String> {
     let text =
         std::fs::read_to_string(pidfile).map_err(|error| failed(&format!("cannot be read: {error}")))?;
     // 1 is whoever runs the machine or container: never what a pidfile means
-    let number = text.trim().parse().ok().filter(|number: &i32| *number > 1);
+    // more lines than one are PostgreSQL's
+    let first = text.lines().next().unwrap_or_default();
+    let number = first.trim().parse().ok().filter(|number: &i32| *number > 1);
     let pid = number
         .and_then(Pid::from_raw)
         .ok_or_else(|| failed("holds no process number"))?;
