@@ -13,6 +13,7 @@ c++:g++
 curl:curl
 openssl:openssl
 podman:podman
+python3:python3
 redis-server:redis-server
 ssh:openssh-client
 runc:runc

@@ -1,4 +1,4 @@
-//! The examples work: the embedding program follows a store, the settings are valid and those of the
+//! The examples work: the embedding program follows a store, the service in Python its config, the settings are valid and those of the
 //! units, the composed service follows its values, the scripts are shell.
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use strongroom_tests::component;
 use strongroom_tests::program::{self, workspace};
 use strongroom_tests::scene::Scene;
 use strongroom_tests::sidecar::{Settings, Sidecar};
@@ -33,6 +34,45 @@ fn the_embedding_example_reads_a_secret_and_follows_it() {
     assert!(lines.next().unwrap().ends_with("a secret of 4 bytes"));
     scene.put("prod", "web/token", "eleven.....");
     assert!(lines.next().unwrap().ends_with("a secret of 11 bytes"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_python_service_reads_its_config_and_follows_it() {
+    if !component::present("python3", "the example in Python") {
+        return;
+    }
+    let scene = Scene::with(&["prod"]);
+    scene.put("prod", "web/password", "s3cret");
+    let set = |words: &str| scene.ok(&["config", "set", "prod", "web", words]);
+    set("pool.size=10");
+    set("password={ secret = 'web/password' }");
+    let identity = scene.reader("web", "prod");
+    let sidecar = Sidecar::start(&scene, &Settings::new(&scene, "web", &identity, "prod"));
+    let mut child = scene
+        .command("python3")
+        .arg(workspace().join("examples/config.py"))
+        .arg(sidecar.socket())
+        .arg("web")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let mut next = |keys: &str, document: &str| {
+        let line = lines.next().unwrap();
+        let (_, rest) = line.split_once(' ').unwrap();
+        assert_eq!(rest, format!("{keys} {document}"));
+    };
+    next("-", r#"{"password": "s3cret", "pool": {"size": 10}}"#);
+    set("pool.size=20");
+    next("pool.size", r#"{"password": "s3cret", "pool": {"size": 20}}"#);
+    // a secret that it refers to, and something that is none of its business
+    scene.put("prod", "other", "x");
+    scene.put("prod", "web/password", "another");
+    next("password", r#"{"password": "another", "pool": {"size": 20}}"#);
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
 use strongroom_core::audit::RequestId;
-use strongroom_core::config::Key;
 use strongroom_core::id::Revision;
 use strongroom_core::snapshot::Snapshot;
 
@@ -14,6 +13,7 @@ use super::answer::Refusal;
 use super::body::Body;
 use super::identity::Unknown;
 use super::reply::Reply;
+use super::route::Part;
 use super::said::Said;
 use super::service::{Service, ended};
 use super::whoami;
@@ -69,8 +69,8 @@ pub(super) struct Recording {
     pub(super) current: Arc<Current>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) wanted: Wanted,
-    /// The key of the document that is wanted alone.
-    pub(super) key: Option<Key>,
+    /// What of a document is wanted.
+    pub(super) part: Option<Part>,
     /// Whether whoever gets it has what is current.
     pub(super) is_taken: bool,
 }
@@ -137,7 +137,7 @@ impl Service {
             current,
             snapshot,
             wanted,
-            key,
+            part,
             is_taken,
         } = recording;
         let asked = self.asked(&current, request, Said::of(request));
@@ -145,7 +145,7 @@ impl Service {
             Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;
                 self.still_there()?;
-                self.one(&asked, &snapshot, grant, key.as_ref(), is_taken)
+                self.one(&asked, &snapshot, grant, part.as_ref(), is_taken)
             }
             Wanted::Many(waiting) => {
                 let grants = waiting.granted().await?;

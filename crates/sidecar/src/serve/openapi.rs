@@ -73,6 +73,7 @@ described! {
             ("path" = String, Path, description = "The entry's path"),
             ("at" = Option<u64>, Query, description = "Read at this revision"),
             ("key" = Option<String>, Query, description = "Only what stands under this key, as JSON; a text comes bare as octet-stream"),
+            ("format" = Option<String>, Query, description = "The whole as `json` or `toml`, whatever it is stored as"),
             ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the document is still that one"),
         ),
         responses(

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use strongroom_core::api::{PREFIX, uri};
-use strongroom_core::config::Key;
+use strongroom_core::config::{Delivered, Key};
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
@@ -135,7 +135,7 @@ impl<'a> Route<'a> {
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Entry(Kind::Secret, _) => &["at", "label"],
-            Self::Entry(Kind::Config, _) => &["at", "key"],
+            Self::Entry(Kind::Config, _) => &["at", "key", "format"],
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
@@ -165,6 +165,11 @@ impl<'a> Route<'a> {
                 return Err(self.unknown_parameter());
             }
             let value = decode(value)?;
+            if matches!(name, "key" | "format") && out.part.is_some() {
+                return Err(Refusal::bad(
+                    "a document is asked for by one key, or in one format",
+                ));
+            }
             match name {
                 "at" => out.at = Some(revision(&value)?),
                 "label" => {
@@ -177,7 +182,15 @@ impl<'a> Route<'a> {
                     let key = value
                         .parse()
                         .map_err(|error| Refusal::bad(format!("key: {error}")))?;
-                    out.key = Some(key);
+                    out.part = Some(Part::Key(key));
+                }
+                "format" => {
+                    let format = match &*value {
+                        "json" => Delivered::Json,
+                        "toml" => Delivered::Toml,
+                        _ => return Err(Refusal::bad("format: one of json and toml is wanted")),
+                    };
+                    out.part = Some(Part::As(format));
                 }
                 "prefix" => {
                     let prefix =
@@ -216,6 +229,15 @@ pub(super) fn decode(text: &str) -> Result<Cow<'_, str>, Refusal> {
     uri::decode(text).map_err(|error| Refusal::bad(error.to_string()))
 }
 
+/// What of a document is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Only the value of this key.
+    Key(Key),
+    /// The whole in this format.
+    As(Delivered),
+}
+
 /// A query that fits its route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
@@ -227,8 +249,8 @@ pub struct Query {
     pub kind: Option<Kind>,
     /// The version that this label points at.
     pub label: Option<Label>,
-    /// Only the value of this key of the document.
-    pub key: Option<Key>,
+    /// What of a document is wanted, where it is not the whole as it is.
+    pub part: Option<Part>,
 }
 
 #[cfg(test)]

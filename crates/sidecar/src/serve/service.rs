@@ -265,8 +265,10 @@ impl Service {
                 let verdict = gate.ask(&question, item);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
-                        let key = query.key.as_ref();
-                        return self.one(asked, snapshot, grant, key, is_taken).map(Answered::Now);
+                        let part = query.part.as_ref();
+                        return self
+                            .one(asked, snapshot, grant, part, is_taken)
+                            .map(Answered::Now);
                     }
                     Verdict::Waiting(waiting) => Wanted::One(waiting),
                 }
@@ -290,7 +292,7 @@ impl Service {
             current: Arc::clone(current),
             snapshot: Arc::clone(snapshot),
             wanted,
-            key: query.key.clone(),
+            part: query.part.clone(),
             is_taken,
         }))
     }

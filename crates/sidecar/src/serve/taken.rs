@@ -5,12 +5,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use hyper::Response;
-use strongroom_core::config::Key;
 use strongroom_core::id::EntryId;
 use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::Refusal;
 use super::body::Body;
+use super::route::Part;
 use super::service::{Asked, Service};
 use super::{list, value};
 use crate::grant::Grant;
@@ -30,12 +30,12 @@ impl Service {
         asked: &Asked<'_>,
         snapshot: &Snapshot,
         grant: Grant,
-        key: Option<&Key>,
+        part: Option<&Part>,
         is_taken: bool,
     ) -> Result<Response<Body>, Refusal> {
         let entry = Arc::clone(grant.entry());
         let secrets = grant.secrets().to_vec();
-        let response = value::answer(asked, snapshot, grant, key)?;
+        let response = value::answer(asked, snapshot, grant, part)?;
         if is_taken {
             self.took(snapshot, &entry);
             for secret in &secrets {

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use hyper::header::{ETAG, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
-use strongroom_core::config::{self, Format, Key};
+use strongroom_core::config::{self, Delivered, Format, Key};
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Snapshot};
-
-use zeroize::Zeroizing;
 
 use super::answer::{self, Refusal, VERSION};
 use super::body::Body;
 use super::heads::Heads;
 use super::json::Wiped;
-use super::route;
+use super::route::{self, Part};
 use super::service::Asked;
 use crate::grant::Grant;
 use crate::read::{self, Form};
@@ -47,12 +46,12 @@ pub(super) fn named<'a>(
     Err(answer::no_entry(environment, path))
 }
 
-/// Answers with one entry of `snapshot`, as granted; of a document with `key` alone where there is one.
+/// Answers with one entry of `snapshot`, as granted; of a document `part` alone where that is wanted.
 pub(super) fn answer(
     asked: &Asked<'_>,
     snapshot: &Snapshot,
     grant: Grant,
-    key: Option<&Key>,
+    part: Option<&Part>,
 ) -> Result<Response<Body>, Refusal> {
     let raw = wants_octets(asked.said.accept);
     let entry = grant.entry();
@@ -64,18 +63,18 @@ pub(super) fn answer(
         return Ok(response);
     }
     let write = |entry: &Entry, bytes: &[u8]| -> Result<Wiped, Refusal> {
-        let Some(key) = key else {
+        let Some(part) = part else {
             return Ok(match raw {
                 true => copied(bytes),
                 false => described(asked, snapshot.revision(), entry, None, bytes),
             });
         };
-        let value = found_in(entry, bytes, key)?;
-        let text = Zeroizing::new(value.to_string());
-        Ok(match (raw, &value) {
-            (true, Value::String(text)) => copied(text.as_bytes()),
-            (true, _) => copied(text.as_bytes()),
-            (false, _) => described(asked, snapshot.revision(), entry, Some(key), text.as_bytes()),
+        let part = Taken::of(entry, bytes, part, raw)?;
+        part.text.expose(|bytes| {
+            Ok(match raw {
+                true => copied(bytes),
+                false => described(asked, snapshot.revision(), entry, Some(&part), bytes),
+            })
         })
     };
     let body = read::open(grant, snapshot, asked.environment, Form::Whole, write)?;
@@ -94,16 +93,51 @@ fn name(response: &mut Response<Body>, heads: Heads, asked: &Asked<'_>) {
     answer::name_revision_as(response, heads.revision, asked.current);
 }
 
-/// What a document has under `key`.
-fn found_in(entry: &Entry, document: &[u8], key: &Key) -> Result<Value, Refusal> {
-    let document =
-        config::layer(entry.format, document).map_err(|problem| Refusal::bad(problem.to_string()))?;
-    let found = key.find(&document).cloned();
-    found.ok_or_else(|| Refusal::not_found(format!("{:?} has no key `{key}`", entry.path)))
+/// What was taken of a document.
+struct Taken<'a> {
+    key: Option<&'a Key>,
+    format: Format,
+    text: Secret,
 }
 
-/// What the bytes are, then the bytes, in memory that is wiped. What stands under one key is JSON.
-fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, key: Option<&Key>, bytes: &[u8]) -> Wiped {
+impl<'a> Taken<'a> {
+    /// A text under one key is bare where nothing says what it is.
+    fn of(entry: &Entry, document: &[u8], part: &'a Part, raw: bool) -> Result<Self, Refusal> {
+        let document = config::layer(entry.format, document);
+        let document = document.map_err(|problem| Refusal::bad(problem.to_string()))?;
+        let (key, format, text) = match part {
+            Part::Key(key) => {
+                let found = key.find(&document);
+                let found = found
+                    .ok_or_else(|| Refusal::not_found(format!("{:?} has no key `{key}`", entry.path)))?;
+                let text = match found {
+                    Value::String(text) if raw => text.clone(),
+                    other => other.to_string(),
+                };
+                (Some(key), Format::Json, Secret::new(text.into_bytes()))
+            }
+            Part::As(delivered) => {
+                let text = config::deliver(*delivered, &document);
+                let text = text.map_err(|error| Refusal::bad(format!("{:?}: {error}", entry.path)))?;
+                let format = match delivered {
+                    Delivered::Toml => Format::Toml,
+                    _ => Format::Json,
+                };
+                (None, format, text)
+            }
+        };
+        Ok(Self { key, format, text })
+    }
+}
+
+/// What the bytes are, then the bytes, in memory that is wiped; `taken` where they are not the whole.
+fn described(
+    asked: &Asked<'_>,
+    revision: Revision,
+    entry: &Entry,
+    taken: Option<&Taken<'_>>,
+    bytes: &[u8],
+) -> Wiped {
     let names = asked
         .environment
         .as_str()
@@ -121,9 +155,9 @@ fn described(asked: &Asked<'_>, revision: Revision, entry: &Entry, key: Option<&
     out.raw(b",\"revision\":");
     out.number(revision.0);
     out.raw(b",\"format\":\"");
-    let format = key.map_or(entry.format, |_| Format::Json);
+    let format = taken.map_or(entry.format, |taken| taken.format);
     out.raw(format.as_str().as_bytes());
-    if let Some(key) = key {
+    if let Some(key) = taken.and_then(|taken| taken.key) {
         out.raw(b"\",\"key\":");
         out.text(&key.to_string());
         out.raw(b",");

@@ -188,6 +188,14 @@ fn one_key_is_read_alone() {
     assert_eq!((raw("db.user"), raw("size")), ("web".to_owned(), "1".to_owned()));
     let absent = key("db.none");
     assert_eq!((absent.status, absent.code().as_str()), (404, "not_found"));
+    let asked = |query: &str| sidecar.get(&format!("/api/v1/configs/web?{query}"));
+    let toml = asked("format=toml").json();
+    assert_eq!(toml["format"], "toml");
+    let read: toml::Table = toml["value"].as_str().unwrap().parse().unwrap();
+    assert_eq!(read["db"]["password"].as_str(), Some("one"));
+    for bad in ["format=xml", "format=json&key=size", "key=size&key=db"] {
+        assert_eq!(asked(bad).status, 400, "{bad}");
+    }
     assert_eq!(key("a..b").status, 400);
     assert_eq!(sidecar.get("/api/v1/secrets/web/token?key=a").status, 400);
     sidecar.terminate();

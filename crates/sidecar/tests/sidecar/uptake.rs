@@ -628,7 +628,7 @@ fn what_was_removed_is_reported_again_before_anything_is_news() {
     let sidecar = Sidecar::start(&scene, "[[files]]\ndirectory = \"files\"");
     let mut removed = 0;
     // more often than this sidecar says that it lives in the time that is waited here
-    until("it is reported again, five times", || {
+    until("it is reported again, three times", || {
         let has_first = |one: Consumer| {
             one.of(entry(&scene))
                 .is_some_and(|used| used.confirmed.version.0 == 1)
@@ -640,7 +640,7 @@ fn what_was_removed_is_reported_again_before_anything_is_news() {
             let _ = fs::remove_file(scene.file(name));
         }
         removed += 1;
-        (removed > 5).then_some(())
+        (removed > 3).then_some(())
     });
     assert!(sidecar.status()["unreported"].is_null());
 }
