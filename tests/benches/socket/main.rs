@@ -15,6 +15,7 @@
 
 mod bare;
 mod client;
+mod config;
 mod consumers;
 mod cores;
 mod fanout;
@@ -41,11 +42,12 @@ fn main() {
         ["bare-asker", socket] => return bare::asker(socket),
         _ => {}
     }
-    let all: [(&str, fn()); 6] = [
+    let all: [(&str, fn()); 7] = [
         ("reads", reads::run),
         ("fanout", fanout::run),
         ("slow", slow::run),
         ("consumers", consumers::run),
+        ("config", config::run),
         ("rotation", rotation::run),
         ("rest", rest::run),
     ];

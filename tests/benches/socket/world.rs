@@ -32,6 +32,15 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        let world = Self::bare();
+        let others = (1..100).map(|number| secret("prod", &format!("web/other-{number}"), &[b'x'; 64]));
+        let all = others.chain([secret("prod", PATH, value(0).as_bytes())]);
+        world.vault.commit(&change(all.collect())).unwrap();
+        world
+    }
+
+    /// The same without a secret.
+    pub fn bare() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (admin, reader) = (identity(), identity());
         reader
@@ -39,7 +48,7 @@ impl World {
             .unwrap();
         let store = Arc::new(SqliteStore::create(&directory.path().join("store.db")).unwrap());
         let vault = Vault::create(store, &name("alice"), admin, Ambient::system()).unwrap();
-        let mut edits = vec![
+        let edits = vec![
             Edit::AddEnvironment {
                 name: env("prod"),
                 parent: None,
@@ -52,8 +61,6 @@ impl World {
                 compartments: vec![compartment("prod")],
             },
         ];
-        edits.extend((1..100).map(|number| secret("prod", &format!("web/other-{number}"), &[b'x'; 64])));
-        edits.push(secret("prod", PATH, value(0).as_bytes()));
         vault.commit(&change(edits)).unwrap();
         Self {
             directory,
