@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use strongroom_core::config::{self, Format};
-use strongroom_core::name::{EntryPath, EnvironmentName, FlagKey};
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot};
 use strongroom_core::template::{Source, Template, Unavailable};
@@ -89,7 +89,7 @@ impl Source for Values {
         document.map_err(|error| Unavailable::Other(error.to_string()))
     }
 
-    fn flag(&self, _: &FlagKey, _: &Value) -> Result<Value, Unavailable> {
-        Err(Unavailable::Other("flags are not evaluated here yet".to_owned()))
+    fn flag(&self, _: &EntryPath, _: &Value) -> Result<Value, Unavailable> {
+        Err(Unavailable::NoFlags)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
-use strongroom_core::name::{EntryPath, FlagKey};
+use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
 use strongroom_core::template::{MAX_TEXT, Problem, Source, Template, TemplateError, Unavailable};
 
@@ -48,10 +48,10 @@ impl Source for Values {
         }
     }
 
-    fn flag(&self, key: &FlagKey, context: &Value) -> Result<Value, Unavailable> {
+    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match key.as_str() {
-            "new-ui" => Ok(json!(context["user"] == "ann")),
+            "web/new-ui" => Ok(json!(context["user"] == "ann")),
             _ => Err(Unavailable::Missing),
         }
     }
@@ -94,7 +94,7 @@ fn values_are_written() {
         format!("worker_connections 20;\nserver a;\nserver b;\npassword {CANARY};\n")
     );
     assert_eq!(
-        render("{{ flag('new-ui', {'user': 'ann'}) }} {{ flag('new-ui') }}"),
+        render("{{ flag('web/new-ui', {'user': 'ann'}) }} {{ flag('web/new-ui') }}"),
         "true false"
     );
     assert_eq!(

@@ -11,7 +11,7 @@ use super::error::{self, Problem, TemplateError};
 use super::table::{self, Notes};
 use super::{Source, Unavailable, filter, names};
 use crate::config::MAX_DELIVERED;
-use crate::name::{EntryPath, FlagKey};
+use crate::name::EntryPath;
 use crate::secret::Filling;
 
 /// What a rendering may cost: an instruction is one, 64 bytes that are written or made are one.
@@ -184,7 +184,7 @@ fn functions(environment: &mut Environment<'_>, text: &str, source: &Arc<dyn Sou
     environment.add_function(
         "flag",
         move |key: &str, context: Option<Value>| -> Result<Value, Error> {
-            let key = FlagKey::new(key).map_err(|error| to.notes.fail(Problem::BadName(error)))?;
+            let key = to.path(key)?;
             let context = context.map_or(Ok(serde_json::json!({})), serde_json::to_value);
             let context = context.map_err(|_| Error::from(ErrorKind::InvalidOperation))?;
             to.once(("the flag", key.as_str()), &context.to_string(), |source| {

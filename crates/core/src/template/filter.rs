@@ -21,9 +21,10 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 type Text = Zeroizing<String>;
 type Written = Result<Text, FilterError>;
+type Filter = (&'static str, fn(&Json) -> Written);
 
 pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
-    let filters: [(&'static str, fn(&Json) -> Written); 7] = [
+    let filters: [Filter; 7] = [
         ("toml", toml),
         ("json", json),
         ("yaml", yaml),

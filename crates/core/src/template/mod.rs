@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub use error::{Problem, TemplateError};
 
 use crate::kind::Kind;
-use crate::name::{EntryPath, FlagKey};
+use crate::name::EntryPath;
 use crate::secret::Secret;
 
 /// Most bytes of a template.
@@ -41,11 +41,11 @@ pub trait Source: Send + Sync {
     /// [`Unavailable`].
     fn config(&self, path: &EntryPath) -> Result<Value, Unavailable>;
 
-    /// What the flag is for somebody described by `context`.
+    /// What the flag at `key` is for somebody described by `context`.
     ///
     /// # Errors
     /// [`Unavailable`].
-    fn flag(&self, key: &FlagKey, context: &Value) -> Result<Value, Unavailable>;
+    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable>;
 }
 
 /// Why a [`Source`] does not give a value.
@@ -66,6 +66,9 @@ pub enum Unavailable {
     /// A document without keys.
     #[error("is text, which has no keys: put it as toml or json")]
     Unstructured,
+    /// Nothing here evaluates flags.
+    #[error("cannot be evaluated: this program does not evaluate flags yet")]
+    NoFlags,
     /// Anything else, in words that hold no value.
     #[error("cannot be read: {0}")]
     Other(String),

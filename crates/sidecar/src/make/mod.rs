@@ -37,7 +37,7 @@ pub enum Unmade {
         /// The file or variable.
         name: String,
         /// What is wrong.
-        error: TemplateError,
+        error: Box<TemplateError>,
     },
     /// What it is made of is not given.
     #[error("{name}: {path} {why}")]
@@ -127,7 +127,7 @@ fn one_of(opener: &Arc<Opener>, wanted: &Made, names: Names) -> Result<Vec<injec
     };
     let template = |error| Unmade::Template {
         name: name.clone(),
-        error,
+        error: Box::new(error),
     };
     let render = |text: &Template| {
         text.render(Arc::<Opener>::clone(opener))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 use strongroom_core::config::{self, Format};
 use strongroom_core::kind::Kind;
-use strongroom_core::name::{EntryPath, FlagKey};
+use strongroom_core::name::EntryPath;
 use strongroom_core::policy::Decisions;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
@@ -115,7 +115,7 @@ impl Source for Opener {
         })
     }
 
-    fn flag(&self, _: &FlagKey, _: &Value) -> Result<Value, Unavailable> {
-        Err(Unavailable::Other("flags are not evaluated here yet".to_owned()))
+    fn flag(&self, _: &EntryPath, _: &Value) -> Result<Value, Unavailable> {
+        Err(Unavailable::NoFlags)
     }
 }

@@ -1,0 +1,57 @@
+//! Templates, which any writer of config commits: parsing and rendering neither panics nor hangs nor needs more stack
+//! or memory than there is, and no error holds a value.
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
+use strongroom_core::config::{Delivered, deliver};
+use strongroom_core::name::EntryPath;
+use strongroom_core::secret::Secret;
+use strongroom_core::template::{Source, Template, Unavailable};
+
+/// In every value.
+const CANARY: &str = "canary7f3a";
+
+struct Values;
+
+impl Source for Values {
+    fn secret(&self, path: &EntryPath) -> Result<Secret, Unavailable> {
+        match path.as_str() {
+            "s" => Ok(Secret::new(CANARY.into())),
+            _ => Err(Unavailable::Missing),
+        }
+    }
+
+    fn config(&self, path: &EntryPath) -> Result<Value, Unavailable> {
+        match path.as_str() {
+            "a" => Ok(json!({ "pool": { "size": 20, CANARY: 0.5 }, "hosts": [CANARY, null], "x": u64::MAX })),
+            _ => Err(Unavailable::Missing),
+        }
+    }
+
+    fn flag(&self, _: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
+        Ok(context.get("user").cloned().unwrap_or(Value::Bool(true)))
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    for format in [
+        Delivered::Toml,
+        Delivered::Yaml,
+        Delivered::Dotenv,
+        Delivered::Properties,
+    ] {
+        let document = serde_json::from_slice::<Value>(bytes);
+        let _ = document.map(|document| deliver(format, &document).map(drop));
+    }
+    let written = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+    let said = match Template::parse("t", bytes) {
+        Ok(template) => template.render(Arc::new(Values)).err(),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = said {
+        assert!(written || !format!("{error} {error:?}").contains(CANARY));
+    }
+});
