@@ -26,7 +26,7 @@ pub use merge::{layer, merge, merge_values};
 pub use origin::{Origin, origins};
 pub use read::{check, read};
 pub use reference::{Reference, references, references_in, resolve, resolve_value};
-pub use schema::{Fault, Field, Schema, SchemaError, infer, with_defaults};
+pub use schema::{Fault, Field, Schema, SchemaError, infer};
 
 #[cfg(test)]
 mod tests {

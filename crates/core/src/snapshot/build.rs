@@ -47,6 +47,7 @@ impl Snapshot {
             me,
             keyring,
             spaces: PersistentMap::default(),
+            compiled: super::compiled::Compiled::default(),
             serving: None,
         };
         let parts = next

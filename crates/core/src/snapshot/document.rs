@@ -87,19 +87,26 @@ impl Snapshot {
         let Some(entry) = self.schema_entry(environment, path) else {
             return Ok(document);
         };
-        let schema = self.own_value(entry)?;
-        let filled = schema.expose(|schema| config::with_defaults(format, &document, schema));
-        Ok(filled.ok().flatten().unwrap_or(document))
+        // One that does not parse fills nothing: nobody serves it.
+        let filled = self
+            .compile(entry)?
+            .ok()
+            .and_then(|schema| schema.with_defaults(format, &document).ok().flatten());
+        Ok(filled.unwrap_or(document))
     }
 
-    /// The merged document as JSON has it, without defaults.
-    pub(super) fn merged_values(
+    /// The document of these layers as JSON has it, without defaults.
+    pub(super) fn merged(
         &self,
         environment: &EnvironmentName,
         path: &EntryPath,
+        opened: &[(Arc<Entry>, Secret)],
     ) -> Result<serde_json::Value, ReadError> {
-        let layers = self.config_layers(environment, path)?;
-        self.with_documents(environment, path, &layers, config::merge_values)
+        let format = opened.first().map_or(Format::Json, |(entry, _)| entry.format);
+        self.with_documents(environment, path, opened, |documents| {
+            let merged = Zeroizing::new(config::merge(format, documents)?);
+            config::layer(format, &merged)
+        })
     }
 
     /// Lends all documents at once, nearest first.

@@ -2,6 +2,7 @@
 //! opening. It must not know stores; it is built from verified commits and checked objects.
 
 mod build;
+mod compiled;
 mod delta;
 mod directory;
 mod document;
@@ -211,6 +212,8 @@ pub struct Snapshot {
     keyring: Arc<Keyring>,
     directory: Arc<Directory>,
     spaces: PersistentMap<EnvironmentName, Space>,
+    /// Schemas that were compiled by now.
+    compiled: compiled::Compiled,
     /// What whoever serves an environment keeps beside.
     serving: Option<Arc<serving::Serving>>,
 }

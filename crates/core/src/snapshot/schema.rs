@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Changed, Entry, ReadError, Snapshot};
 use crate::config::{self, DocumentError, Fault, Format, Key, Reference, Schema, SchemaError};
+use crate::id::Hash;
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
@@ -102,11 +103,19 @@ impl Snapshot {
         &self,
         environment: &EnvironmentName,
         path: &EntryPath,
-    ) -> Result<Option<Result<Schema, SchemaError>>, ReadError> {
-        let Some(entry) = self.schema_entry(environment, path) else {
-            return Ok(None);
-        };
-        Ok(Some(self.own_value(entry)?.expose(Schema::parse)))
+    ) -> Result<Option<Result<Arc<Schema>, SchemaError>>, ReadError> {
+        let entry = self.schema_entry(environment, path);
+        entry.map(|entry| self.compile(entry)).transpose()
+    }
+
+    /// The schema that `entry` is, compiled once.
+    pub(super) fn compile(&self, entry: &Entry) -> Result<Result<Arc<Schema>, SchemaError>, ReadError> {
+        let record = Hash::of(entry.sealed.bytes());
+        if let Some(kept) = self.compiled.get(record) {
+            return Ok(Ok(kept));
+        }
+        let parsed = self.own_value(entry)?.expose(Schema::parse);
+        Ok(parsed.map(|schema| self.compiled.keep(record, schema)))
     }
 
     /// Whether the environment itself has a layer of the config at `path`, or a schema for it.
@@ -209,7 +218,7 @@ impl Snapshot {
             return Ok(Vec::new());
         }
         let whole = |fault| Ok(vec![unfit(environment, path, Some(environment), fault)]);
-        let schema = match self.own_value(entry)?.expose(Schema::parse) {
+        let schema = match self.compile(entry)? {
             Ok(schema) => schema,
             Err(error) => {
                 let fault = Fault {
@@ -223,11 +232,9 @@ impl Snapshot {
                 return Ok(vec![unfit]);
             }
         };
-        let layers = self.config_layers(environment, path)?;
-        if layers
-            .first()
-            .is_some_and(|(entry, _)| entry.format == Format::Text)
-        {
+        let opened = self.config_layers(environment, path)?;
+        let format = opened.first().map_or(Format::Json, |(entry, _)| entry.format);
+        if format == Format::Text {
             return whole(Fault {
                 key: Key::default(),
                 rule: "is text, and a schema governs it".to_owned(),
@@ -235,11 +242,11 @@ impl Snapshot {
             });
         }
         // As it is delivered, with all that may be wrong on the way.
-        if let Err(ReadError::Document { problem, .. }) = self.read(environment, path) {
-            return whole(undeliverable(&problem));
-        }
-        let format = layers.first().map_or(Format::Json, |(entry, _)| entry.format);
-        let mut merged = self.merged_values(environment, path)?;
+        let mut merged = match self.merged(environment, path, &opened) {
+            Ok(document) => document,
+            Err(ReadError::Document { problem, .. }) => return whole(undeliverable(&problem)),
+            Err(error) => return Err(error),
+        };
         let faults = schema.fill_and_check(format, &mut merged);
         if faults.is_empty() {
             return Ok(Vec::new());

@@ -60,6 +60,7 @@ pub struct Schema {
     document: Value,
     validator: Validator,
     cost: Cost,
+    has_defaults: bool,
 }
 
 impl fmt::Debug for Schema {
@@ -93,6 +94,7 @@ impl Schema {
             })?;
         drop(accepting);
         Ok(Self {
+            has_defaults: has_word(&document, "default"),
             document,
             validator,
             cost,
@@ -122,6 +124,32 @@ impl Schema {
         }
     }
 
+    /// `document` with the defaults that it lacks, as it is delivered: with comments and order kept. A
+    /// default that TOML cannot say is left out; nothing where the schema has none.
+    ///
+    /// # Errors
+    /// [`EditError`].
+    pub fn with_defaults(&self, format: Format, document: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
+        if format == Format::Text || !self.has_defaults {
+            return Ok(None);
+        }
+        // Whoever serves it was told so before.
+        let missing = default::fill(&self.document, format, &mut super::layer(format, document)?);
+        let missing = missing.unwrap_or_default();
+        let spelled = |value: &Value| match format {
+            Format::Toml => toml::Value::try_from(value).ok().map(|value| value.to_string()),
+            _ => Some(value.to_string()),
+        };
+        let edits: Vec<_> = missing
+            .into_iter()
+            .filter_map(|(key, value)| Some(KeyEdit::Set(key, Setting::value(spelled(&value)?))))
+            .collect();
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        super::edit(format, document, &edits).map(Some)
+    }
+
     /// Everything in `document` that is not as the schema says; at most 100 faults, and the first one
     /// alone of a great document.
     #[must_use]
@@ -148,36 +176,18 @@ impl Schema {
     }
 }
 
-/// `document` with the defaults of `schema` that it lacks, as it is delivered: with comments and order
-/// kept. A default that TOML cannot say is left out, and so is everything where the schema has none.
-///
-/// # Errors
-/// [`EditError`].
-pub fn with_defaults(format: Format, document: &[u8], schema: &[u8]) -> Result<Option<Vec<u8>>, EditError> {
-    const WORD: &[u8] = b"\"default\"";
-    // An escape could spell it too.
-    let may = schema.contains(&b'\\') || schema.windows(WORD.len()).any(|window| window == WORD);
-    if format == Format::Text || !may {
-        return Ok(None);
-    }
-    // Whoever serves it was told so before.
-    let missing = default::fill(&json(schema)?, format, &mut super::layer(format, document)?);
-    let missing = missing.unwrap_or_default();
-    let spelled = |value: &Value| match format {
-        Format::Toml => toml::Value::try_from(value).ok().map(|value| value.to_string()),
-        _ => Some(value.to_string()),
-    };
-    let edits: Vec<_> = missing
-        .into_iter()
-        .filter_map(|(key, value)| Some(KeyEdit::Set(key, Setting::value(spelled(&value)?))))
-        .collect();
-    if edits.is_empty() {
-        return Ok(None);
-    }
-    super::edit(format, document, &edits).map(Some)
-}
-
 /// The part of a schema that a reference leads to.
 fn part<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(reference.strip_prefix('#')?)
+}
+
+/// Whether the word is a key anywhere in it.
+fn has_word(value: &Value, word: &str) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.contains_key(word) || fields.values().any(|value| has_word(value, word))
+        }
+        Value::Array(items) => items.iter().any(|value| has_word(value, word)),
+        _ => false,
+    }
 }
