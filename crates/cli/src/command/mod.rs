@@ -51,7 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
             // a plan of a plan is the plan
             Ok(planned) => run(planned),
             Err(NotPlanned::Grammar(error)) => Ok(usage::show(*error, args::asks_for_json())),
-            Err(NotPlanned::Unchanging(error)) => Err(error),
+            Err(NotPlanned::Unplanned(error)) => Err(error),
         };
     }
     match cli.color {

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Color};
 use crate::error::CliError;
@@ -35,8 +35,8 @@ pub(crate) struct Args {
 pub(crate) enum NotPlanned {
     /// The words are no command line.
     Grammar(Box<clap::Error>),
-    /// The command changes nothing.
-    Unchanging(CliError),
+    /// The command has no plan.
+    Unplanned(CliError),
 }
 
 const PLAN: &str = "--plan";
@@ -49,24 +49,61 @@ pub(crate) fn planned(
     settings: &crate::settings::SettingOptions,
 ) -> Result<Cli, NotPlanned> {
     let mut words = args.words;
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    // Behind the command's name: at the end it could become the value of an option.
+    let end = end_of_name(&words);
     words.insert(end, PLAN.into());
     words.insert(0, "strongroom".into());
-    let mut cli = Cli::try_parse_from(words).map_err(|error| {
+    let matches = Cli::command().try_get_matches_from(words).map_err(|error| {
         let argument = error.get(ContextKind::InvalidArg);
         let is_ours = matches!(argument, Some(ContextValue::String(argument)) if argument == PLAN);
         if error.kind() == ErrorKind::UnknownArgument && is_ours {
-            NotPlanned::Unchanging(CliError::usage(
-                "this command changes nothing, so that there is nothing to plan",
-            ))
+            no_plan()
         } else {
             NotPlanned::Grammar(Box::new(error))
         }
     })?;
+    // Whatever became of the words: without this nothing is run.
+    if !is_plan(&matches) {
+        return Err(no_plan());
+    }
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| NotPlanned::Grammar(Box::new(error)))?;
     cli.json |= json;
     if cli.color == Color::Auto {
         cli.color = color;
     }
     cli.settings = std::mem::take(&mut cli.settings).or(settings);
     Ok(cli)
+}
+
+fn no_plan() -> NotPlanned {
+    NotPlanned::Unplanned(CliError::usage(
+        "this command has no plan: `strongroom COMMAND --help` shows --plan where there is one",
+    ))
+}
+
+/// How many words name the command: `put` is one, `config set` two.
+fn end_of_name(words: &[OsString]) -> usize {
+    let mut command = Cli::command();
+    let mut end = 0;
+    for word in words {
+        let Some(below) = word
+            .to_str()
+            .and_then(|word| command.find_subcommand(word).cloned())
+        else {
+            break;
+        };
+        (command, end) = (below, end + 1);
+    }
+    end
+}
+
+/// Whether the command that would run only plans.
+fn is_plan(matches: &ArgMatches) -> bool {
+    let mut leaf = matches;
+    while let Some((_, below)) = leaf.subcommand() {
+        leaf = below;
+    }
+    // how the options of changes and of rotations are called
+    let is_set = |id| matches!(leaf.try_get_one::<bool>(id), Ok(Some(true)));
+    is_set("dry_run") || is_set("plan")
 }

@@ -165,7 +165,16 @@ fn a_plan_names_whom_a_change_concerns_and_what_they_do() {
     assert_eq!(plan["consumers"].as_array().unwrap().len(), 1, "{plan}");
     let refused = desk.run(["plan", "list", "prod"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("changes nothing"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no plan"), "{}", refused.stderr);
+    // whatever is missing at the end, nothing is put
+    for words in [
+        &["plan", "put", "prod", "other", "--value"][..],
+        &["plan", "put", "prod", "other", "--value", "--"],
+        &["plan", "put", "prod", "other", "--value", "--plan"],
+    ] {
+        desk.run(words);
+    }
+    assert_ne!(desk.run(["get", "prod", "other"]).code, 0);
     let wrong = desk.run(["plan", "put", "--nonsense"]);
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
 }
