@@ -85,7 +85,7 @@ impl Source for Values {
         if entry.format == Format::Text {
             return Err(Unavailable::Unstructured);
         }
-        let document = document.expose(|bytes| config::layer(entry.format, bytes));
+        let document = document.expose(|bytes| config::delivered(entry.format, bytes));
         document.map_err(|error| Unavailable::Other(error.to_string()))
     }
 

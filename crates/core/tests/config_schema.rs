@@ -388,6 +388,23 @@ fn a_reference_stands_for_a_text_where_the_schema_marks_one() {
             format!("unknown {allows_none}"),
         ]
     );
+    // marks that stand apart from what else is said
+    let apart = json!({
+        "$defs": {"hidden": {"secret": true}},
+        "properties": {
+            "ref": {"$ref": "#/$defs/hidden", "type": "string"},
+            "all": {"type": "string", "allOf": [{"secret": true}]},
+            "": {"type": "string", "secret": true},
+        },
+    });
+    assert_eq!(
+        told(
+            &apart,
+            &json!({"ref": reference, "all": reference, "": reference})
+        ),
+        [] as [&str; 0]
+    );
+    assert_eq!(told(&apart, &json!({"ref": 1, "all": 1, "": 1})).len(), 3);
     // names that are no keywords
     let names = json!({"properties": {"secret": true, "a": {"properties": {"secret": {"type": "string"}}}}});
     let document = json!({"secret": 5, "a": {"secret": 7}});

@@ -144,6 +144,35 @@ fn marked_schema() -> Edit {
     )
 }
 
+/// A type that panics when it is read from a document with `fail`.
+#[derive(Debug, PartialEq)]
+struct Fragile(u32);
+
+impl<'de> serde::Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let keys = std::collections::BTreeMap::<String, u32>::deserialize(reader)?;
+        assert!(!keys.contains_key("fail"), "on purpose");
+        Ok(Self(keys["size"]))
+    }
+}
+
+#[test]
+fn a_type_that_panics_ends_no_thread_of_the_vault() {
+    let world = World::new();
+    let document = |text: &str| put("prod", "x", Kind::Config, Format::Toml, text.as_bytes());
+    world.commit(vec![document("size = 1")]).unwrap();
+    let vault = Arc::new(world.open(&world.identity).unwrap());
+    let live = vault.live_config::<Fragile>(&env("prod"), &path("x")).unwrap();
+    let mut watch = vault.watch();
+    world.commit(vec![document("size = 2\nfail = 1")]).unwrap();
+    vault.refresh().unwrap();
+    assert!(watch.try_next().is_some());
+    assert_eq!(live.load().0, 1);
+    world.commit(vec![document("size = 3")]).unwrap();
+    vault.refresh().unwrap();
+    assert_eq!(live.load().0, 3);
+}
+
 #[test]
 fn what_is_at_hand_is_the_last_good_value_in_every_thread() {
     let world = World::new();

@@ -10,6 +10,7 @@ use strongroom_core::id::{EntryId, Version};
 use strongroom_core::inject::{Material, Value, Wanted};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::policy::Action;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 
@@ -113,7 +114,7 @@ pub fn material(
     let mut values = Vec::new();
     let mut entries = entries(snapshot, question.environment, wanted.prefixes())?;
     entries.retain(|entry| is_wanted(entry, wanted));
-    let items = items(snapshot, question.environment, entries)?;
+    let items = items(question, snapshot, entries)?;
     let grants = gate.ask_all(question, items.into_iter())?.wait()?;
     for grant in grants {
         let value = open(
@@ -160,28 +161,40 @@ pub fn listed(
 ///
 /// # Errors
 /// [`ReadError::NoSecret`].
-pub fn items(
+fn items(
+    question: &Question<'_>,
     snapshot: &Snapshot,
-    environment: &EnvironmentName,
     entries: Vec<Arc<Entry>>,
 ) -> Result<Vec<Item>, ReadError> {
     let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    injected
-        .map(|entry| item(snapshot, environment, &entry))
-        .collect()
+    injected.map(|entry| item(question, snapshot, &entry)).collect()
 }
 
-/// What has to be granted so that `entry` can be opened.
+/// The same for a list, without what cannot be opened: one document does not keep all others away.
+pub fn listable(question: &Question<'_>, snapshot: &Snapshot, entries: Vec<Arc<Entry>>) -> Vec<Item> {
+    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
+    let item = |entry| match item(question, snapshot, &entry) {
+        Ok(item) => Some(item),
+        Err(error) => {
+            tracing::debug!(%error, "left out of a list");
+            None
+        }
+    };
+    injected.filter_map(item).collect()
+}
+
+/// What has to be granted so that `entry` can be opened. What a document refers to is looked up only for
+/// those who may read it.
 ///
 /// # Errors
 /// [`ReadError::NoSecret`].
-pub fn item(
-    snapshot: &Snapshot,
-    environment: &EnvironmentName,
-    entry: &Arc<Entry>,
-) -> Result<Item, ReadError> {
+pub fn item(question: &Question<'_>, snapshot: &Snapshot, entry: &Arc<Entry>) -> Result<Item, ReadError> {
+    let refers = entry.kind == Kind::Config && question.allows(Action::read_of(entry.kind), entry);
     Ok(Item {
-        secrets: snapshot.secrets_in(environment, entry)?,
+        secrets: match refers {
+            true => snapshot.secrets_in(question.environment, entry)?,
+            false => Vec::new(),
+        },
         entry: Arc::clone(entry),
     })
 }

@@ -12,6 +12,7 @@ use strongroom_core::inject::files::{FileName, FilesSettings};
 use strongroom_core::inject::process::{OnChange, ProcessSettings, Restart, Signal};
 use strongroom_core::inject::{Material, Wanted};
 use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::snapshot::governed_by;
 use strongroom_core::vault::{Event, Watch};
 
 use crate::context::Context;
@@ -196,8 +197,12 @@ impl Source for Store {
                     let concerns = revised
                         .changes
                         .iter()
-                        .map(|changed| &changed.path)
-                        .any(|path| self.wanted.contains(path) || self.secrets.contains(path));
+                        .map(|changed| {
+                            // a schema changes what a document is delivered as
+                            let governed = governed_by(changed.kind, &changed.path);
+                            governed.unwrap_or_else(|| changed.path.clone())
+                        })
+                        .any(|path| self.wanted.contains(&path) || self.secrets.contains(&path));
                     if concerns {
                         self.behind = true;
                     } else if revised.revision.0 > self.told {

@@ -40,6 +40,14 @@ pub enum DocumentError {
         "a table whose only key is `secret` refers to a secret: its path belongs there, as in `{{ secret = \"web/database/password\" }}`, and it cannot be the whole document"
     )]
     Reference,
+    /// It refers to too many secrets.
+    #[error("the document refers to more than 1000 secrets: make it several documents")]
+    References,
+    /// The secrets that it refers to are too long.
+    #[error(
+        "the secrets that the document refers to have more than 1 MiB in all: deliver them as files of their own"
+    )]
+    Secrets,
     /// A secret that is referred to is no text.
     #[error("a secret that the document refers to is no UTF-8 text: deliver it as a file of its own")]
     SecretText,

@@ -71,6 +71,19 @@ pub fn layer(format: Format, bytes: &[u8]) -> Result<Value, DocumentError> {
     }
 }
 
+/// A document as it was delivered, as JSON has it. Nothing in it is reserved any more: a secret may have
+/// made a table look so.
+///
+/// # Errors
+/// [`DocumentError`].
+pub fn delivered(format: Format, bytes: &[u8]) -> Result<Value, DocumentError> {
+    match format {
+        Format::Text => Err(DocumentError::Unstructured),
+        Format::Json => json(bytes),
+        Format::Toml => Ok(toml_to_json(toml::Value::Table(toml(bytes)?))),
+    }
+}
+
 fn checked<T: Tree>(document: T) -> Result<T, DocumentError> {
     unset::check(&document)?;
     Ok(document)

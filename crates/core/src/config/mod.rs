@@ -22,10 +22,11 @@ pub use error::DocumentError;
 pub use format::{Format, FormatError};
 pub use key::{Key, KeyError};
 pub(crate) use merge::merged_layers;
-pub use merge::{layer, merge, merge_values};
+pub use merge::{delivered, layer, merge, merge_values};
 pub use origin::{Origin, origins};
 pub use read::{check, read};
-pub use reference::{Reference, references, references_in, resolve, resolve_value};
+pub(crate) use reference::{MAX_REFERENCES, MAX_SECRETS};
+pub use reference::{Reference, references, references_in, resolve};
 pub use schema::{Fault, Field, Schema, SchemaError, infer};
 
 #[cfg(test)]

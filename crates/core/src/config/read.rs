@@ -3,7 +3,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{DocumentError, Format, unset};
+use super::{DocumentError, Format};
 
 /// Checks that `bytes` are a document of `format`.
 ///
@@ -12,8 +12,10 @@ use super::{DocumentError, Format, unset};
 pub fn check(format: Format, bytes: &[u8]) -> Result<(), DocumentError> {
     match format {
         Format::Text => Ok(()),
-        Format::Json => unset::check(&json(bytes)?).map(|_| ()),
-        Format::Toml => unset::check(&toml::Value::Table(toml(bytes)?)).map(|_| ()),
+        Format::Json | Format::Toml => {
+            let document = super::layer(format, bytes)?;
+            super::references(&document).map(|_| ())
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! ordinary one, also one that has a key `secret` among others.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use toml_edit::{DocumentMut, Item, TableLike, Value as Toml};
@@ -19,6 +20,10 @@ use crate::secret::Secret;
 
 /// The only key of a reference.
 pub(super) const SECRET: &str = "secret";
+/// Most references in one document.
+pub(crate) const MAX_REFERENCES: usize = 1000;
+/// Most bytes of secrets in one document, as many times as they stand there.
+pub(crate) const MAX_SECRETS: usize = 1 << 20;
 
 /// A secret that a document refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub(super) fn path(text: &str) -> Result<EntryPath, DocumentError> {
 /// The secrets that `document` refers to, in its order.
 ///
 /// # Errors
-/// [`DocumentError::Reference`].
+/// [`DocumentError::Reference`], [`DocumentError::References`].
 pub fn references(document: &Json) -> Result<Vec<Reference>, DocumentError> {
     let mut found = Vec::new();
     find(document, &mut Vec::new(), &mut found)?;
@@ -46,6 +51,9 @@ pub fn references(document: &Json) -> Result<Vec<Reference>, DocumentError> {
 
 fn find(value: &Json, names: &mut Vec<String>, found: &mut Vec<Reference>) -> Result<(), DocumentError> {
     if let Some(secret) = value.refers_to() {
+        if found.len() >= MAX_REFERENCES {
+            return Err(DocumentError::References);
+        }
         found.push(Reference {
             key: Key::of(names.clone()),
             secret: path(secret)?,
@@ -83,10 +91,11 @@ pub fn references_in(format: Format, bytes: &[u8]) -> Result<Vec<Reference>, Doc
 }
 
 /// The document with secrets in the place of its references; in TOML, comments and order are kept. `None`
-/// where it refers to none.
+/// where it refers to none. Each secret is lent once.
 ///
 /// # Errors
-/// [`DocumentError`], also for a secret that is no UTF-8; what `lend` refuses.
+/// [`DocumentError`], also for a secret that is no UTF-8, and for secrets of more than 1 MiB in all; what `lend`
+/// refuses.
 pub fn resolve<E: From<DocumentError>>(
     format: Format,
     bytes: &[u8],
@@ -95,55 +104,61 @@ pub fn resolve<E: From<DocumentError>>(
     if references_in(format, bytes)?.is_empty() {
         return Ok(None);
     }
-    let mut text = |reference: &str| text_of(reference, lend);
+    let mut lent = Lent {
+        lend,
+        texts: BTreeMap::new(),
+        left: MAX_SECRETS,
+    };
     let resolved = match format {
         Format::Text => return Ok(None),
         Format::Json => {
             let mut document = json(bytes)?;
-            in_json(&mut document, &mut text)?;
+            in_json(&mut document, &mut lent)?;
             document.to_string()
         }
         Format::Toml => {
             let document = utf8(bytes)?.parse::<DocumentMut>();
             let mut document = document.map_err(|_| DocumentError::Unstructured)?;
-            in_table(document.as_table_mut(), &mut text)?;
+            in_table(document.as_table_mut(), &mut lent)?;
             document.to_string()
         }
     };
     Ok(Some(Secret::new(resolved.into_bytes())))
 }
 
-/// A document as JSON has it, with secrets in the place of its references.
-///
-/// # Errors
-/// See [`resolve`].
-pub fn resolve_value<E: From<DocumentError>>(
-    document: &mut Json,
-    lend: &mut dyn FnMut(&EntryPath) -> Result<Secret, E>,
-) -> Result<(), E> {
-    in_json(document, &mut |reference| text_of(reference, lend))
+/// The texts of secrets, each lent once.
+struct Lent<'a, E> {
+    lend: &'a mut dyn FnMut(&EntryPath) -> Result<Secret, E>,
+    texts: BTreeMap<String, Zeroizing<String>>,
+    /// Bytes that may still become part of the document.
+    left: usize,
 }
 
-fn text_of<E: From<DocumentError>>(
-    reference: &str,
-    lend: &mut dyn FnMut(&EntryPath) -> Result<Secret, E>,
-) -> Result<Zeroizing<String>, E> {
-    let secret = lend(&path(reference)?)?;
-    let text = secret.expose(|bytes| std::str::from_utf8(bytes).map(|text| Zeroizing::new(text.to_owned())));
-    Ok(text.map_err(|_| DocumentError::SecretText)?)
+impl<E: From<DocumentError>> Lent<'_, E> {
+    fn text(&mut self, reference: &str) -> Result<&str, E> {
+        if !self.texts.contains_key(reference) {
+            let secret = (self.lend)(&path(reference)?)?;
+            let text = secret.expose(|bytes| match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+                Err(_) => Err(DocumentError::SecretText),
+            })?;
+            self.texts.insert(reference.to_owned(), text);
+        }
+        let text = self.texts.get(reference).map_or("", |text| text.as_str());
+        let left = self.left.checked_sub(text.len());
+        self.left = left.ok_or(DocumentError::Secrets)?;
+        Ok(text)
+    }
 }
 
-/// Gives the text of the secret at a path.
-type Lend<'a, E> = dyn FnMut(&str) -> Result<Zeroizing<String>, E> + 'a;
-
-fn in_json<E>(value: &mut Json, text: &mut Lend<'_, E>) -> Result<(), E> {
+fn in_json<E: From<DocumentError>>(value: &mut Json, lent: &mut Lent<'_, E>) -> Result<(), E> {
     if let Some(secret) = value.refers_to() {
-        *value = Json::String(text(secret)?.to_string());
+        *value = Json::String(lent.text(secret)?.to_owned());
         return Ok(());
     }
     match value {
-        Json::Object(fields) => fields.values_mut().try_for_each(|value| in_json(value, text)),
-        Json::Array(items) => items.iter_mut().try_for_each(|value| in_json(value, text)),
+        Json::Object(fields) => fields.values_mut().try_for_each(|value| in_json(value, lent)),
+        Json::Array(items) => items.iter_mut().try_for_each(|value| in_json(value, lent)),
         _ => Ok(()),
     }
 }
@@ -156,11 +171,11 @@ pub(super) fn refers_to(table: &dyn TableLike) -> Option<&str> {
     table.get(SECRET)?.as_str()
 }
 
-fn in_table<E>(table: &mut dyn TableLike, text: &mut Lend<'_, E>) -> Result<(), E> {
+fn in_table<E: From<DocumentError>>(table: &mut dyn TableLike, lent: &mut Lent<'_, E>) -> Result<(), E> {
     for (_, item) in table.iter_mut() {
         let secret = item.as_table_like().and_then(refers_to);
         if let Some(secret) = secret {
-            let mut value = Toml::from(text(secret)?.as_str());
+            let mut value = Toml::from(lent.text(secret)?);
             if let Some(old) = item.as_value() {
                 *value.decor_mut() = old.decor().clone();
             }
@@ -169,16 +184,16 @@ fn in_table<E>(table: &mut dyn TableLike, text: &mut Lend<'_, E>) -> Result<(), 
         }
         match item {
             Item::None => {}
-            Item::Value(value) => in_value(value, text)?,
-            Item::Table(table) => in_table(table, text)?,
+            Item::Value(value) => in_value(value, lent)?,
+            Item::Table(table) => in_table(table, lent)?,
             Item::ArrayOfTables(tables) => {
                 if tables.iter().any(|table| refers_to(table).is_some()) {
                     // `[[x]]` with nothing but a reference: tables cannot become texts where they stand
                     let mut array = std::mem::take(tables).into_array();
-                    array.iter_mut().try_for_each(|value| in_value(value, text))?;
+                    array.iter_mut().try_for_each(|value| in_value(value, lent))?;
                     *item = Item::Value(Toml::Array(array));
                 } else {
-                    tables.iter_mut().try_for_each(|table| in_table(table, text))?;
+                    tables.iter_mut().try_for_each(|table| in_table(table, lent))?;
                 }
             }
         }
@@ -186,16 +201,16 @@ fn in_table<E>(table: &mut dyn TableLike, text: &mut Lend<'_, E>) -> Result<(), 
     Ok(())
 }
 
-fn in_value<E>(value: &mut Toml, text: &mut Lend<'_, E>) -> Result<(), E> {
+fn in_value<E: From<DocumentError>>(value: &mut Toml, lent: &mut Lent<'_, E>) -> Result<(), E> {
     if let Some(secret) = value.as_inline_table().and_then(|table| refers_to(table)) {
-        let mut resolved = Toml::from(text(secret)?.as_str());
+        let mut resolved = Toml::from(lent.text(secret)?);
         *resolved.decor_mut() = value.decor().clone();
         *value = resolved;
         return Ok(());
     }
     match value {
-        Toml::Array(items) => items.iter_mut().try_for_each(|value| in_value(value, text)),
-        Toml::InlineTable(table) => in_table(table, text),
+        Toml::Array(items) => items.iter_mut().try_for_each(|value| in_value(value, lent)),
+        Toml::InlineTable(table) => in_table(table, lent),
         _ => Ok(()),
     }
 }

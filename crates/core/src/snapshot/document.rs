@@ -163,7 +163,8 @@ impl Snapshot {
     }
 
     /// What was read with secrets of `environment` in the place of the references in it: a document that has
-    /// become a secret.
+    /// become a secret. Parsers copy on the way: those copies are wiped only where the program's allocator
+    /// wipes what is freed, as those of Strongroom's own programs do.
     ///
     /// # Errors
     /// [`ReadError::NoSecret`], or what is wrong with the document.
@@ -187,14 +188,13 @@ impl Snapshot {
             return Ok(reading);
         }
         let (path, format) = (&reading.entry.path, reading.entry.format);
-        let no_secret = |secret: &EntryPath| ReadError::NoSecret {
+        let no_secret = || ReadError::NoSecret {
             environment: environment.clone(),
             path: path.clone(),
-            secret: secret.clone(),
         };
         let mut lend = |secret: &EntryPath| -> Result<Secret, Resolve> {
             let lent = lend(secret).map_err(Resolve::Read)?;
-            lent.ok_or_else(|| Resolve::Read(no_secret(secret)))
+            lent.ok_or_else(|| Resolve::Read(no_secret()))
         };
         let resolved = reading
             .value
@@ -215,17 +215,6 @@ impl Snapshot {
         let entry = self.find(environment, path.as_str())?;
         let entry = entry.filter(|entry| entry.kind == Kind::Secret);
         entry.map(|entry| self.own_value(entry)).transpose()
-    }
-
-    /// Whether there is a secret at `path`.
-    pub(super) fn has_secret(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
-        let entry = self.find(environment, path.as_str()).ok().flatten();
-        entry.is_some_and(|entry| entry.kind == Kind::Secret)
-    }
-
-    /// Whether there is one, or something that this identity does not open.
-    pub(super) fn may_have_secret(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
-        self.has_secret(environment, path) || self.is_closed(environment, path)
     }
 
     /// A config document with its defaults, as JSON has it; what it refers to stays referred to.

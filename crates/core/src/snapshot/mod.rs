@@ -38,6 +38,7 @@ pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
     rotation_context, value_context,
 };
+pub(crate) use schema::Depth;
 pub use schema::{Layer, Unfit, governed_by};
 
 /// An entry as described by its opened metadata; its value stays sealed.
@@ -169,17 +170,17 @@ pub enum ReadError {
         /// The path asked for.
         path: EntryPath,
     },
-    /// A config document refers to a secret that is not there.
+    /// A config document refers to a secret that is not there. Which one is not said here: it may be a
+    /// value that nobody meant to be a path.
     #[error(
-        "{path:?} in {environment:?} refers to the secret {secret:?}, which is not there, or which this identity does not open"
+        "{path:?} in {environment:?} refers to a secret that is not there, or that this identity does not open: \
+         `strongroom config check` names the key"
     )]
     NoSecret {
         /// The environment asked for.
         environment: EnvironmentName,
         /// The document.
         path: EntryPath,
-        /// What it refers to.
-        secret: EntryPath,
     },
     /// A layer of a config document does not parse, or does not fit the type asked for.
     #[error("{path:?} in {environment:?}: {problem}")]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::{Changed, Entry, ReadError, Snapshot};
+use super::{Action, Changed, Entry, ReadError, Snapshot};
 use crate::config::{self, DocumentError, Fault, Format, Key, Reference, Schema, SchemaError};
 use crate::id::Hash;
 use crate::kind::Kind;
@@ -12,6 +12,9 @@ use crate::name::{EntryPath, EnvironmentName};
 
 /// The schema of the config at `web` lies at `schema/web`.
 const SCHEMAS: &str = "schema";
+
+/// Most references that are told of as missing.
+const MAX_FAULTS: usize = 100;
 
 /// Whose document says something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,21 @@ impl std::fmt::Display for Unfit {
             Some(_) | None => {}
         }
         write!(f, ": {mend}")
+    }
+}
+
+/// How deep a check of references looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Whether the secrets are there.
+    Names,
+    /// Also whether they are texts, which takes opening them: for who made them.
+    Secrets,
+}
+
+impl Depth {
+    fn looks_into_secrets(self) -> bool {
+        self == Self::Secrets
     }
 }
 
@@ -154,17 +172,25 @@ impl Snapshot {
         environment: &EnvironmentName,
         path: &EntryPath,
     ) -> Result<Vec<Unfit>, ReadError> {
+        self.check_to(environment, path, Depth::Names)
+    }
+
+    /// The same, looking as deep as is said.
+    pub(crate) fn check_to(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+        depth: Depth,
+    ) -> Result<Vec<Unfit>, ReadError> {
         let mut unfit = self.check_by_schema(environment, path)?;
         if unfit.is_empty() {
-            unfit = self.check_references(environment, path)?;
+            unfit = self.check_references(environment, path, depth)?;
         }
         Ok(unfit)
     }
 
     fn is_judged(&self, environment: &EnvironmentName, path: &EntryPath) -> Result<bool, ReadError> {
-        let config = self.find(environment, path.as_str())?;
-        Ok(config.is_some_and(|entry| entry.kind == Kind::Config)
-            && !self.has_closed_part(environment, path)?)
+        Ok(self.is_config(environment, path) && !self.has_closed_part(environment, path)?)
     }
 
     /// What the config at `path` refers to and is not there. An environment that others inherit from may be
@@ -176,6 +202,7 @@ impl Snapshot {
         &self,
         environment: &EnvironmentName,
         path: &EntryPath,
+        depth: Depth,
     ) -> Result<Vec<Unfit>, ReadError> {
         let mut parents = self
             .directory
@@ -193,17 +220,51 @@ impl Snapshot {
             }
             Err(error) => return Err(error),
         };
-        let missing = references
-            .into_iter()
-            .filter(|reference| !self.may_have_secret(environment, &reference.secret));
-        let fault = |reference: Reference| Fault {
-            key: reference.key,
-            rule: format!("refers to the secret {}, which is not there", reference.secret),
-            mend: format!("put the secret into {environment} first, or set or unset the key"),
+        let told = |key: Key, (rule, mend): (&str, String)| {
+            let fault = Fault {
+                key,
+                rule: rule.to_owned(),
+                mend,
+            };
+            unfit(environment, path, None, fault)
         };
-        Ok(missing
-            .map(|reference| unfit(environment, path, None, fault(reference)))
-            .collect())
+        let mut faults = Vec::new();
+        let mut size: usize = 0;
+        for Reference { key, secret } in references {
+            let entry = self.find(environment, secret.as_str())?;
+            let entry = entry.filter(|entry| entry.kind == Kind::Secret);
+            let problem = match entry {
+                Some(entry) => {
+                    size = size.saturating_add(entry.size);
+                    let is_text = !depth.looks_into_secrets() || self.is_text(entry)?;
+                    (!is_text).then(|| {
+                        let mend = "deliver that secret as a file of its own".to_owned();
+                        ("refers to a secret that is no text", mend)
+                    })
+                }
+                None if self.is_closed(environment, &secret) => None,
+                // Its path is not said: it may be a value that somebody did not mean to be a path.
+                None => Some((
+                    "refers to a secret that is not there",
+                    format!(
+                        "put it into {environment} first, or give the key a value: a table with only `secret` in it refers to one"
+                    ),
+                )),
+            };
+            faults.extend(problem.map(|problem| told(key, problem)));
+            if faults.len() >= MAX_FAULTS {
+                break;
+            }
+        }
+        if size > config::MAX_SECRETS {
+            let problem = undeliverable(&DocumentError::Secrets);
+            faults.push(unfit(environment, path, None, problem));
+        }
+        Ok(faults)
+    }
+
+    fn is_text(&self, entry: &Entry) -> Result<bool, ReadError> {
+        self.expose(entry, |bytes| std::str::from_utf8(bytes).is_ok())
     }
 
     fn check_by_schema(
@@ -293,7 +354,7 @@ impl Snapshot {
         changes: &[Changed],
     ) -> Result<Vec<Unfit>, ReadError> {
         let mut unfit = Vec::new();
-        for path in self.touched(environment, changes)? {
+        for path in self.touched(environment, changes, Depth::Names)? {
             unfit.extend(self.check_config(environment, &path)?);
         }
         Ok(unfit)
@@ -307,18 +368,24 @@ impl Snapshot {
         &self,
         environment: &EnvironmentName,
         changes: &[Changed],
+        depth: Depth,
     ) -> Result<BTreeSet<EntryPath>, ReadError> {
         let layers = self.layers(environment)?;
         let seen = changes
             .iter()
             .filter(|change| layers.contains(&change.environment));
         let mut touched: BTreeSet<_> = seen
+            .clone()
             .filter_map(|change| governed_by(change.kind, &change.path))
             .collect();
+        // What is gone may have hidden a document.
+        let gone = seen.filter(|change| change.action == Action::Deleted);
+        let shown = gone.map(|change| change.path.clone());
+        touched.extend(shown.filter(|path| self.is_config(environment, path)));
         let lost: HashSet<_> = changes
             .iter()
             .filter(|change| change.kind == Kind::Secret && change.environment == *environment)
-            .filter(|change| !self.has_secret(environment, &change.path))
+            .filter(|change| self.may_unfit(environment, &change.path, depth))
             .map(|change| &change.path)
             .collect();
         if lost.is_empty() {
@@ -335,6 +402,23 @@ impl Snapshot {
             }
         }
         Ok(touched)
+    }
+
+    /// Whether a document that refers to a secret has to be looked at because of it.
+    fn may_unfit(&self, environment: &EnvironmentName, path: &EntryPath, depth: Depth) -> bool {
+        let entry = self.find(environment, path.as_str()).ok().flatten();
+        match entry.filter(|entry| entry.kind == Kind::Secret) {
+            None => true,
+            Some(entry) => {
+                let is_long = entry.size > config::MAX_SECRETS / config::MAX_REFERENCES;
+                depth.looks_into_secrets() && (is_long || !self.is_text(entry).unwrap_or(true))
+            }
+        }
+    }
+
+    fn is_config(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
+        let entry = self.find(environment, path.as_str()).ok().flatten();
+        entry.is_some_and(|entry| entry.kind == Kind::Config)
     }
 
     /// The paths of the documents of `environment` that have a schema, in order.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Changed, Entry, Local, Locals, ReadError, Snapshot};
+use super::{Changed, Depth, Entry, Local, Locals, ReadError, Snapshot};
 use crate::config::{self, Key};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
@@ -49,7 +49,7 @@ impl Snapshot {
         };
         let mut next = self.clone();
         next.serving.clone_from(&before.serving);
-        let touched = next.touched(&kept.environment, changes)?;
+        let touched = next.touched(&kept.environment, changes, Depth::Names)?;
         if touched.is_empty() {
             return Ok(next);
         }
@@ -137,7 +137,6 @@ impl Snapshot {
             found.cloned().ok_or_else(|| ReadError::NoSecret {
                 environment: environment.clone(),
                 path: entry.path.clone(),
-                secret: secret.clone(),
             })
         };
         secrets.iter().map(found).collect()

@@ -30,6 +30,8 @@ pub(super) fn start(vault: &Arc<Vault>) -> Result<Follower, StoreError> {
     let weak = Arc::downgrade(vault);
     std::thread::Builder::new()
         .name("strongroom-follow".into())
+        // documents, schemas and the types of LiveConfig nest; what is not touched costs nothing
+        .stack_size(4 << 20)
         .spawn(move || run(&weak, watch))
         .map_err(|error| StoreError::Unreachable {
             location: vault.location(),

@@ -1,6 +1,7 @@
 //! One config document that is always at hand as a type: owns keeping the last good value where any
 //! thread takes it with one atomic load. It must not know how revisions come about.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
@@ -56,7 +57,8 @@ impl<T: DeserializeOwned + Send + Sync> Live for Kept<T> {
         let mut secrets = lock(&self.secrets);
         let concerns = changes.iter().any(|change| match change.kind {
             Kind::Secret => change.environment == self.environment && secrets.contains(&change.path),
-            kind => governed_by(kind, &change.path).as_ref() == Some(&self.path),
+            // whatever it is that went: it may have hidden the document
+            kind => change.path == self.path || governed_by(kind, &change.path).as_ref() == Some(&self.path),
         });
         if !concerns {
             return;
@@ -75,7 +77,9 @@ fn secrets_of(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPa
 
 impl Vault {
     /// The config at `path` as a `T` that is always at hand. Commits of other processes are seen after
-    /// [`Vault::follow`]; the thread that sees a revision reads the document, when it changed.
+    /// [`Vault::follow`]; the thread that sees a revision reads the document, when it changed, while commits
+    /// and refreshes wait: what reads or drops a `T` must not ask the vault for either. A panic there is
+    /// as good as a document that does not fit.
     ///
     /// # Errors
     /// [`ReadError`] when the document is not there or is no `T`.
@@ -106,7 +110,8 @@ impl Vault {
             .filter_map(std::sync::Weak::upgrade)
             .collect();
         for live in lives {
-            live.revised(snapshot, changes);
+            // What a type does to read itself must not end the thread that follows the store.
+            let _ = catch_unwind(AssertUnwindSafe(|| live.revised(snapshot, changes)));
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::snapshot::{ReadError, Snapshot};
 
 /// A config document and its next values. What does not fit its schema or the type is passed over: the
 /// last good value stays.
-#[derive(Debug)]
 pub struct ConfigWatch<T> {
     vault: Weak<Vault>,
     watch: Watch,
@@ -20,6 +19,13 @@ pub struct ConfigWatch<T> {
     path: EntryPath,
     seen: Revision,
     current: Arc<T>,
+}
+
+impl<T> std::fmt::Debug for ConfigWatch<T> {
+    /// Without the value, which may have secrets in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConfigWatch({} in {})", self.path, self.environment)
+    }
 }
 
 impl Vault {

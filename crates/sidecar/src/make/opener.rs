@@ -83,7 +83,7 @@ impl Opener {
         let question = self
             .state
             .question_by(&self.decisions, &self.asker, &self.snapshot);
-        let item = read::item(&self.snapshot, environment, &entry);
+        let item = read::item(&question, &self.snapshot, &entry);
         let item = item.map_err(|error| Unavailable::Other(error.to_string()))?;
         let secrets = item.secrets.clone();
         let asked = self.state.gate().ask(&question, item);
@@ -111,7 +111,7 @@ impl Source for Opener {
     fn config(&self, path: &EntryPath) -> Result<Value, Unavailable> {
         self.open(path, Kind::Config, |entry, bytes| match entry.format {
             Format::Text => Err(Unavailable::Unstructured),
-            format => config::layer(format, bytes).map_err(|error| Unavailable::Other(error.to_string())),
+            format => config::delivered(format, bytes).map_err(|error| Unavailable::Other(error.to_string())),
         })
     }
 

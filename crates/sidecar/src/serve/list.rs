@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::Response;
 use strongroom_core::api::wire::{EntryList, EntrySummary};
 use strongroom_core::policy::Action;
-use strongroom_core::snapshot::{Entry, Snapshot};
+use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 
 use super::answer::{self, Refusal};
 use super::body::Body;
@@ -13,7 +13,7 @@ use super::json::Wiped;
 use super::route::Query;
 use super::service::Asked;
 use crate::grant::{Grant, Question};
-use crate::read::{self, Form};
+use crate::read::{self, Form, Unread};
 
 /// The entries that are asked for.
 pub(super) fn matching(
@@ -85,7 +85,15 @@ pub(super) fn values(
                 out.raw(separator);
                 value(&mut out, entry, bytes);
             },
-        )?;
+        );
+        let written = match written {
+            // One document that cannot be delivered does not keep all others away.
+            Err(Unread::Read(error @ (ReadError::NoSecret { .. } | ReadError::Document { .. }))) => {
+                tracing::debug!(%error, "left out of a list");
+                continue;
+            }
+            written => written?,
+        };
         if written.is_some() {
             separator = b",";
         }

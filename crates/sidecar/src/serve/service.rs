@@ -253,15 +253,7 @@ impl Service {
                     labelled = self.labelled(&question, snapshot, entry, label)?;
                     entry = &labelled;
                 }
-                let item = read::item(snapshot, asked.environment, entry);
-                // that something is missing is told to those alone who may read the document
-                let item =
-                    item.map_err(
-                        |error| match gate.permit(&question, Action::read_of(kind), entry) {
-                            Ok(_) => Refusal::from(error),
-                            Err(refused) => hidden(refused, &question, entry),
-                        },
-                    )?;
+                let item = read::item(&question, snapshot, entry)?;
                 let verdict = gate.ask(&question, item);
                 match verdict.map_err(|error| hidden(error, &question, entry))? {
                     Verdict::Granted(grant) => {
@@ -275,7 +267,7 @@ impl Service {
             }
             Route::Values => {
                 let entries = list::matching(asked, snapshot, query)?;
-                let items = read::items(snapshot, asked.environment, entries)?;
+                let items = read::listable(&question, snapshot, entries);
                 match gate.ask_all(&question, items.into_iter())? {
                     Verdict::Granted(grants) => {
                         return self.values(asked, snapshot, grants, is_taken).map(Answered::Now);

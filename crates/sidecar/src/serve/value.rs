@@ -103,7 +103,7 @@ struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// A text under one key is bare where nothing says what it is.
     fn of(entry: &Entry, document: &[u8], part: &'a Part, raw: bool) -> Result<Self, Refusal> {
-        let document = config::layer(entry.format, document);
+        let document = config::delivered(entry.format, document);
         let document = document.map_err(|problem| Refusal::bad(problem.to_string()))?;
         let (key, format, text) = match part {
             Part::Key(key) => {

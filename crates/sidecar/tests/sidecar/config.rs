@@ -243,7 +243,7 @@ fn a_reference_whose_secret_is_gone_is_not_served_and_what_was_served_stays() {
     });
     let refused = sidecar.status()["refused"].as_str().unwrap().to_owned();
     assert!(
-        refused.contains("`db.password` refers to the secret web/token, which is not there"),
+        refused.contains("`db.password` refers to a secret that is not there"),
         "{refused}"
     );
     assert_eq!(document(&sidecar)["db"]["password"], "one");
@@ -301,4 +301,70 @@ fn what_this_machine_says_holds_and_is_changed_while_it_runs() {
         said.contains("overrides, item 1: the file cannot be read"),
         "{said}"
     );
+}
+
+#[test]
+fn one_document_that_lacks_its_secret_keeps_no_other_away() {
+    let scene = Scene::with_token();
+    // an environment that others inherit from may lack what its documents refer to
+    scene.commit(vec![strongroom_core::vault::Edit::AddEnvironment {
+        name: crate::scene::environment("eu"),
+        parent: Some(crate::scene::environment("prod")),
+        compartment: None,
+    }]);
+    scene.commit(vec![
+        put("eu", "canary/secret", Kind::Secret, b"x"),
+        put(
+            "prod",
+            "broken",
+            Kind::Config,
+            br#"{"a":{"secret":"canary/secret"}}"#,
+        ),
+        put("prod", "whole", Kind::Config, br#"{"a":1}"#),
+    ]);
+    let sidecar = Sidecar::start(&scene, "");
+    let values = sidecar.get("/api/v1/values");
+    assert_eq!(values.status, 200, "{}", values.text());
+    let values = values.json();
+    let paths: Vec<_> = values["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(paths, ["web/token", "whole"]);
+    let broken = sidecar.get("/api/v1/configs/broken");
+    assert_eq!(broken.status, 500);
+    assert!(!broken.text().contains("canary"), "{}", broken.text());
+    // nor is it told of to who may not read the document
+    let uid = rustix::process::geteuid().as_raw();
+    let policy = format!(
+        "permit (principal is Member, action, resource);\n\
+         permit (principal is Workload, action == Action::\"describe\", resource) when {{ principal.uid == {uid} }};"
+    );
+    let at = scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy.as_bytes())]);
+    sidecar.serves(at);
+    assert_eq!(sidecar.get("/api/v1/configs/broken").status, 403);
+    sidecar.terminate();
+}
+
+#[test]
+fn a_key_called_secret_is_read_like_any_other() {
+    let scene = Scene::with_token();
+    scene.commit(vec![put(
+        "prod",
+        "web",
+        Kind::Config,
+        br#"{"oauth":{"secret":{"secret":"web/token"}}}"#,
+    )]);
+    let sidecar = Sidecar::start(&scene, "");
+    for value in ["../not a path!", "a/path"] {
+        let at = scene.secret("web/token", value);
+        sidecar.serves(at);
+        let answer = sidecar.get("/api/v1/configs/web?key=oauth.secret");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["value"], json!(value).to_string());
+        assert_eq!(sidecar.get("/api/v1/configs/web?format=toml").status, 200);
+    }
+    sidecar.terminate();
 }

@@ -52,7 +52,7 @@ fn walk(root: &Value, value: &Value, at: &mut String) -> Result<(), SchemaError>
                 if name == "default" && !names_keys && !default::may_stand(field) {
                     return Err(refused(
                         at,
-                        "a table whose only key is `strongroom` or `secret`, with a text under it, is reserved",
+                        "a default cannot unset a key, and a reference to a secret in it needs the secret's path",
                     ));
                 }
                 if names_keys || !DATA.contains(&name.as_str()) {

@@ -77,8 +77,9 @@ impl Schema {
     pub fn parse(bytes: &[u8]) -> Result<Self, SchemaError> {
         let document = json(bytes)?;
         form::check(&document)?;
+        // Of the schema as it was written: taking references adds a little to each mark.
+        let cost = Cost::of(&document)?;
         let accepting = secret::accepting(&document);
-        let cost = Cost::of(&accepting)?;
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(

@@ -12,12 +12,12 @@ use super::super::unset::Tree as _;
 use super::fault::Fault;
 use super::field::{faces, marked, types};
 use super::form::{DATA, NAMED};
-use super::{Schema, part};
+use super::{MAX_FAULTS, Schema, part};
 
 /// `schema` with every part that is marked `"secret": true` taking a reference too.
 pub(super) fn accepting(schema: &Value) -> Cow<'_, Value> {
     if has_mark(schema) {
-        Cow::Owned(accept(schema, schema, "", false))
+        Cow::Owned(accept(schema, schema, None, false))
     } else {
         Cow::Borrowed(schema)
     }
@@ -25,18 +25,21 @@ pub(super) fn accepting(schema: &Value) -> Cow<'_, Value> {
 
 fn has_mark(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => is_marked(value) || fields.values().any(has_mark),
+        Value::Object(fields) => {
+            fields.get(SECRET) == Some(&Value::Bool(true)) || fields.values().any(has_mark)
+        }
         Value::Array(items) => items.iter().any(has_mark),
         _ => false,
     }
 }
 
-fn is_marked(part: &Value) -> bool {
-    part.get(SECRET) == Some(&Value::Bool(true))
+/// Whether the part, or one that holds where it does, is marked.
+fn is_marked(root: &Value, part: &Value) -> bool {
+    part.is_object() && marked(&faces(root, [part]), SECRET)
 }
 
-/// What stands under `name`; `names` is whether it has names of keys and no keywords.
-fn accept(root: &Value, value: &Value, name: &str, names: bool) -> Value {
+/// What stands under `name`, `None` at the root; `names` is whether it has names of keys and no keywords.
+fn accept(root: &Value, value: &Value, name: Option<&str>, names: bool) -> Value {
     match value {
         Value::Object(fields) => {
             let below = |(field, value): (&String, &Value)| {
@@ -45,13 +48,13 @@ fn accept(root: &Value, value: &Value, name: &str, names: bool) -> Value {
                 let value = match text {
                     Some(pointer) => redirected(root, pointer).into(),
                     None if kept => value.clone(),
-                    None => accept(root, value, field, !names && is_named(field)),
+                    None => accept(root, value, Some(field), !names && is_named(field)),
                 };
                 (field.clone(), value)
             };
             let whole = Value::Object(fields.iter().map(below).collect());
             // the document itself is no secret
-            if names || name.is_empty() || !is_marked(value) {
+            if names || name.is_none() || !is_marked(root, value) {
                 return whole;
             }
             let reference = json!({
@@ -82,7 +85,7 @@ fn redirected(root: &Value, pointer: &str) -> String {
     let mut to = "#".to_owned();
     let (mut at, mut names, mut is_root) = (root, false, true);
     for token in pointer.trim_start_matches('#').split('/').skip(1) {
-        if !names && !is_root && is_marked(at) {
+        if !names && !is_root && is_marked(root, at) {
             to.push_str("/else");
         }
         to.push('/');
@@ -120,6 +123,9 @@ impl Schema {
             } else {
                 return;
             };
+            if faults.len() >= MAX_FAULTS {
+                return;
+            }
             faults.push(Fault {
                 key: Key::of(names.clone()),
                 rule: rule.to_owned(),
