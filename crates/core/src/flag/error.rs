@@ -1,0 +1,88 @@
+//! What can be wrong with flags: owns the error of a definition, with its place, and the codes of an evaluation
+//! that has no result. Errors never hold any of the definition or of the context but known words.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// Why a text is not a flag definition, a set or a flagd file. Never holds any of it but the names of known keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the flag definition is not valid{}: {problem}", place(.position))]
+pub struct FlagError {
+    /// Where, as a JSON pointer such as `/targeting/if/0`; empty for the whole.
+    pub(super) position: String,
+    pub(super) problem: String,
+}
+
+fn place(position: &str) -> String {
+    if position.is_empty() {
+        String::new()
+    } else {
+        format!(" at {position}")
+    }
+}
+
+impl FlagError {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
+        Self {
+            position: String::new(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Where it is wrong, as a JSON pointer into the definition; empty for the whole.
+    #[must_use]
+    pub fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
+/// The error codes of OpenFeature that an evaluation ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// There is no such flag.
+    FlagNotFound,
+    /// The definition cannot be evaluated.
+    Parse,
+    /// The value is of another type than asked for.
+    TypeMismatch,
+    /// Everything else: a rule chose what is no variant, or asked for too much work.
+    General,
+}
+
+impl Code {
+    /// The code as the protocols have it, such as `FLAG_NOT_FOUND`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FlagNotFound => "FLAG_NOT_FOUND",
+            Self::Parse => "PARSE_ERROR",
+            Self::TypeMismatch => "TYPE_MISMATCH",
+            Self::General => "GENERAL",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An evaluation without a result. Its text says what is wrong, without values.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Failure<'a> {
+    /// The code.
+    pub code: Code,
+    /// What is wrong.
+    pub detail: &'a str,
+    /// The metadata of the flag and its set, which answers have with errors too.
+    pub metadata: &'a Map<String, Value>,
+}

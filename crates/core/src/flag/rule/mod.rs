@@ -1,0 +1,49 @@
+//! Targeting rules: owns JSONLogic with flagd's operators, compiled from JSON and evaluated on a context. It
+//! must not know flags, variants or stores.
+//!
+//! A rule is compiled once and shared; an evaluation borrows from the rule and the context, and allocates
+//! only for texts and lists that operators make. Nesting and work are bounded, nothing panics.
+
+mod args;
+mod coerce;
+mod lists;
+mod math;
+mod node;
+mod parse;
+mod prepare;
+mod run;
+mod split;
+mod value;
+mod version;
+mod words;
+
+pub(super) use node::Node;
+pub(super) use parse::Reader;
+pub(super) use run::{MAX_WORK, Run, Stop};
+use value::{Scope, Val};
+
+/// What a rule chose.
+#[derive(Debug, PartialEq)]
+pub(super) enum Choice<'a> {
+    /// Null: the default holds.
+    Nothing,
+    /// A name that the rule or the context has.
+    Name(&'a str),
+    /// A name that was made.
+    Made(String),
+    /// A list or an object, which names nothing.
+    Other,
+}
+
+/// Evaluates a rule and takes the result for a name, as flagd does: numbers and booleans by their text.
+pub(super) fn choose<'a>(rule: &'a Node, run: &mut Run<'a>) -> Result<Choice<'a>, Stop> {
+    Ok(match rule.eval(&Scope::Root, run)? {
+        Val::Null => Choice::Nothing,
+        Val::Str(name) => Choice::Name(name),
+        Val::Text(name) => Choice::Made((*name).to_owned()),
+        Val::Bool(true) => Choice::Name("true"),
+        Val::Bool(false) => Choice::Name("false"),
+        number @ (Val::Num(_) | Val::Number(_)) => Choice::Made(coerce::number_text(coerce::number(&number))),
+        Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => Choice::Other,
+    })
+}

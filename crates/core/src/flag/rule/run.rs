@@ -1,0 +1,175 @@
+//! Evaluating a rule: owns going through its nodes and what one evaluation may cost. It must not know
+//! where the rule came from, nor variants.
+
+use serde_json::{Map, Value};
+
+use super::coerce::{self, truth};
+use super::node::{Node, Order};
+use super::value::{Scope, Val};
+use super::{lists, math, version, words};
+use crate::flag::Bucketing;
+
+/// Why an evaluation has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::flag) enum Stop {
+    /// It took more than [`MAX_WORK`].
+    Work,
+}
+
+/// Most operations of one evaluation; sixteen bytes of text that are made count as one.
+pub(in crate::flag) const MAX_WORK: u32 = 1_000_000;
+
+/// One evaluation: what a rule can ask of its surroundings, and what it has spent.
+#[derive(Debug)]
+pub(in crate::flag) struct Run<'a> {
+    pub(in crate::flag) context: &'a Map<String, Value>,
+    pub(in crate::flag) key: &'a str,
+    /// Seconds since 1970.
+    pub(in crate::flag) now: u64,
+    pub(in crate::flag) bucketing: Bucketing,
+    pub(in crate::flag) left: u32,
+}
+
+impl<'a> Run<'a> {
+    /// What the context has under a name; `$flagd` is ours whatever the caller says.
+    pub(super) fn member(&self, name: &str) -> Option<Val<'a>> {
+        if name == "$flagd" {
+            return Some(Val::Flagd);
+        }
+        self.context.get(name).map(Val::from)
+    }
+
+    pub(super) fn flagd(&self, name: &str) -> Option<Val<'a>> {
+        match name {
+            "flagKey" => Some(Val::Str(self.key)),
+            #[allow(clippy::cast_precision_loss)] // exact until the year 285 million
+            "timestamp" => Some(Val::Num(self.now as f64)),
+            _ => None,
+        }
+    }
+
+    /// The key that users are split by where a rule names none; there is none for items of lists.
+    pub(super) fn targeting_key(&self, scope: &Scope<'a>) -> Option<&'a str> {
+        let Scope::Root = scope else { return None };
+        let key = self.context.get("targetingKey")?.as_str()?;
+        (!key.is_empty()).then_some(key)
+    }
+
+    pub(super) fn spend(&mut self) -> Result<(), Stop> {
+        self.left = self.left.checked_sub(1).ok_or(Stop::Work)?;
+        Ok(())
+    }
+
+    pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
+        let units = u32::try_from(bytes / 16).unwrap_or(u32::MAX);
+        self.left = self.left.checked_sub(units).ok_or(Stop::Work)?;
+        Ok(())
+    }
+}
+
+impl Node {
+    pub(in crate::flag) fn eval<'a>(&'a self, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+        run.spend()?;
+        match self {
+            Self::Literal(value) => Ok(value.into()),
+            Self::List(items) => {
+                let items: Result<Vec<_>, _> = items.iter().map(|item| item.eval(scope, run)).collect();
+                Ok(Val::Items(items?.into()))
+            }
+            Self::Shared(node) => node.eval(scope, run),
+            Self::Var { path, default } => match (path.find(scope, run), default) {
+                (Some(found), _) => Ok(found),
+                (None, Some(default)) => default.eval(scope, run),
+                (None, None) => Ok(Val::Null),
+            },
+            Self::VarOf(args) => lists::var(args, scope, run),
+            Self::If(nodes) => choose(nodes, scope, run),
+            Self::And(nodes) => first(nodes, false, scope, run),
+            Self::Or(nodes) => first(nodes, true, scope, run),
+            Self::Not { args, twice } => {
+                let args = args.ready(scope, run)?;
+                Ok(Val::Bool(truth(&args.get(0, scope, run)?) == *twice))
+            }
+            Self::Equal {
+                args,
+                strict,
+                negated,
+            } => {
+                let args = args.ready(scope, run)?;
+                let (a, b) = (args.at(0, scope, run)?, args.at(1, scope, run)?);
+                let equal = match (a, b) {
+                    (Some(a), Some(b)) if *strict => coerce::same(&a, &b),
+                    (Some(a), Some(b)) => coerce::equal(&a, &b),
+                    _ => false,
+                };
+                Ok(Val::Bool(equal != *negated))
+            }
+            Self::Order(order, args) => {
+                let args = args.ready(scope, run)?;
+                let (Some(a), Some(b)) = (args.at(0, scope, run)?, args.at(1, scope, run)?) else {
+                    return Ok(Val::Bool(false));
+                };
+                let holds = order.holds(&a, &b);
+                let between = match args.at(2, scope, run)? {
+                    Some(c) => order.holds(&b, &c),
+                    None => true,
+                };
+                Ok(Val::Bool(holds && between))
+            }
+            Self::Math(math, args) => math::eval(*math, args, scope, run),
+            Self::Cat(args) => words::cat(args, scope, run),
+            Self::Substr(args) => words::substr(args, scope, run),
+            Self::In(args) => words::contains(args, scope, run),
+            Self::Affix { args, end } => words::affix(args, *end, scope, run),
+            Self::SemVer(args) => version::eval(args, scope, run),
+            Self::Merge(args) => lists::merge(args, scope, run),
+            Self::Missing(args) => lists::missing(args, scope, run),
+            Self::MissingSome(args) => lists::missing_some(args, scope, run),
+            Self::Each { each, list, rule } => lists::each(*each, list, rule, scope, run),
+            Self::Reduce { list, rule, start } => lists::reduce(list, rule, start, scope, run),
+            Self::Split(split) => split.eval(scope, run),
+        }
+    }
+}
+
+impl Order {
+    fn holds(self, a: &Val<'_>, b: &Val<'_>) -> bool {
+        let Some(order) = coerce::order(a, b) else {
+            return false;
+        };
+        match self {
+            Self::Less => order.is_lt(),
+            Self::AtMost => order.is_le(),
+            Self::More => order.is_gt(),
+            Self::AtLeast => order.is_ge(),
+        }
+    }
+}
+
+/// `if`: pairs of a condition and what it gives, and at last what is given else.
+fn choose<'a>(nodes: &'a [Node], scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+    let mut pairs = nodes.chunks_exact(2);
+    for pair in &mut pairs {
+        if let [condition, then] = pair
+            && truth(&condition.eval(scope, run)?)
+        {
+            return then.eval(scope, run);
+        }
+    }
+    match pairs.remainder() {
+        [otherwise] => otherwise.eval(scope, run),
+        _ => Ok(Val::Null),
+    }
+}
+
+/// `or` and `and`: the first value whose truth is `wanted`, else the last one.
+fn first<'a>(nodes: &'a [Node], wanted: bool, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+    let mut last = Val::Null;
+    for node in nodes {
+        last = node.eval(scope, run)?;
+        if truth(&last) == wanted {
+            break;
+        }
+    }
+    Ok(last)
+}

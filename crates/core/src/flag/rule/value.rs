@@ -1,0 +1,173 @@
+//! What a rule works with: owns the values of a running evaluation, borrowed from the context and the rule
+//! where they can be, and looking into them. It must not know operators.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Number, Value};
+
+use super::run::Run;
+
+/// One value. Cloning it allocates nothing.
+#[derive(Clone, Debug)]
+pub(in crate::flag) enum Val<'a> {
+    Null,
+    Bool(bool),
+    /// A number that was computed.
+    Num(f64),
+    /// A number as the context or the rule has it.
+    Number(&'a Number),
+    Str(&'a str),
+    /// A text that was computed.
+    Text(Rc<str>),
+    List(&'a [Value]),
+    /// A list that was computed.
+    Items(Rc<[Val<'a>]>),
+    Object(&'a Map<String, Value>),
+    /// The whole context, `$flagd` included.
+    Root,
+    /// `$flagd`.
+    Flagd,
+}
+
+impl<'a> From<&'a Value> for Val<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(bool) => Self::Bool(*bool),
+            Value::Number(number) => Self::Number(number),
+            Value::String(text) => Self::Str(text),
+            Value::Array(items) => Self::List(items),
+            Value::Object(members) => Self::Object(members),
+        }
+    }
+}
+
+impl From<String> for Val<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl<'a> Val<'a> {
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// A text as it is, nothing converted.
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// How many items a list has; `None` for what is no list.
+    pub(super) fn count(&self) -> Option<usize> {
+        match self {
+            Self::List(items) => Some(items.len()),
+            Self::Items(items) => Some(items.len()),
+            _ => None,
+        }
+    }
+
+    /// One item of a list.
+    pub(super) fn item(&self, at: usize) -> Option<Self> {
+        match self {
+            Self::List(items) => items.get(at).map(Self::from),
+            Self::Items(items) => items.get(at).cloned(),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; none of what is no list.
+    pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let list = self.clone();
+        (0..list.count().unwrap_or(0)).filter_map(move |at| list.item(at))
+    }
+
+    /// What a value has under one part of a path.
+    fn member(&self, part: &Part, run: &Run<'a>) -> Option<Self> {
+        match self {
+            Self::Object(members) => members.get(&*part.name).map(Self::from),
+            Self::List(_) | Self::Items(_) => self.item(part.index?),
+            Self::Root => run.member(&part.name),
+            Self::Flagd => run.flagd(&part.name),
+            Self::Null | Self::Bool(_) | Self::Num(_) | Self::Number(_) | Self::Str(_) | Self::Text(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// What `var` looks into.
+#[derive(Debug)]
+pub(in crate::flag) enum Scope<'a> {
+    /// The context.
+    Root,
+    /// The item at hand of `map`, `filter`, `all`, `some` and `none`.
+    Item(Val<'a>),
+    /// What `reduce` gives its rule.
+    Reduce { current: Val<'a>, accumulator: Val<'a> },
+}
+
+/// One part of a path: `user` and `name` of `user.name`.
+#[derive(Debug)]
+struct Part {
+    name: Box<str>,
+    /// The same as the place in a list.
+    index: Option<usize>,
+}
+
+/// A parsed path of `var`; without parts it is everything there is.
+#[derive(Debug)]
+pub(in crate::flag) struct Path(Box<[Part]>);
+
+impl Path {
+    pub(super) fn new(text: &str) -> Self {
+        if text.is_empty() {
+            return Self(Box::default());
+        }
+        let part = |name: &str| Part {
+            name: name.into(),
+            index: name
+                .parse()
+                .ok()
+                .filter(|index: &usize| index.to_string() == name),
+        };
+        Self(text.split('.').map(part).collect())
+    }
+
+    /// Whether it may lead to the time: `$flagd` itself, its timestamp or everything.
+    pub(super) fn may_tell_time(&self) -> bool {
+        let [first, rest @ ..] = &*self.0 else {
+            return true;
+        };
+        let flag_key = |part: &Part| &*part.name == "flagKey";
+        &*first.name == "$flagd" && !rest.first().is_some_and(flag_key)
+    }
+
+    /// What lies there; `None` where nothing or null does.
+    pub(super) fn find<'a>(&self, scope: &Scope<'a>, run: &Run<'a>) -> Option<Val<'a>> {
+        let Some((first, rest)) = self.0.split_first() else {
+            return match scope {
+                Scope::Root => Some(Val::Root),
+                Scope::Item(item) => Some(item.clone()).filter(|item| !item.is_null()),
+                Scope::Reduce { .. } => None,
+            };
+        };
+        let mut found = match scope {
+            Scope::Root => run.member(&first.name)?,
+            Scope::Item(item) => item.member(first, run)?,
+            Scope::Reduce { current, accumulator } => match &*first.name {
+                "current" => current.clone(),
+                "accumulator" => accumulator.clone(),
+                _ => return None,
+            },
+        };
+        for part in rest {
+            found = found.member(part, run)?;
+        }
+        Some(found).filter(|found| !found.is_null())
+    }
+}
