@@ -8,7 +8,10 @@
 )]
 
 use serde_json::{Value, json};
-use strongroom_core::flag::{Bucketing, Code, Context, Document, Flag, FlagError, Reason, Set};
+use strongroom_core::flag::{
+    Bucketing, Code, Context, Definition, Document, Flag, FlagError, Reason, Rollout, RolloutError, Set,
+    Step, explain, lint,
+};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -597,4 +600,117 @@ fn a_file_is_read_and_written() {
         let error = Document::parse(bad.as_bytes()).unwrap_err();
         assert!(!error.to_string().contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn a_rollout_is_plain_targeting_that_is_read_again() {
+    let rollout = |steps: &[(u64, u32)]| Rollout {
+        to: "b".to_owned(),
+        from: "a".to_owned(),
+        steps: steps
+            .iter()
+            .map(|(from, share)| Step {
+                from: *from,
+                share: *share,
+            })
+            .collect(),
+    };
+    let steps = rollout(&[(1000, 5_000), (2000, 25_000), (3000, 100_000)]);
+    let rule = steps.rule().unwrap();
+    assert_eq!(Rollout::read(&rule), Some(steps));
+    assert_eq!(Rollout::read(&json!({"if": [true, "b", "a"]})), None);
+    let flag = flag(&rule);
+    assert!(flag.faults().is_empty() && flag.tells_time());
+    let has = |now: u64| -> Vec<bool> {
+        let users = (0..2000).map(|user| context(json!({"targetingKey": format!("user-{user}")})));
+        users
+            .map(|user| flag.evaluate(&user, now).unwrap().chosen.unwrap().variant == "b")
+            .collect()
+    };
+    let count = |users: &[bool]| users.iter().filter(|has| **has).count();
+    let (before, first, second, all) = (has(999), has(1000), has(2999), has(3000));
+    assert_eq!((count(&before), count(&all)), (0, 2000));
+    assert!((50..200).contains(&count(&first)), "{}", count(&first));
+    assert!((400..600).contains(&count(&second)), "{}", count(&second));
+    assert!(
+        first.iter().zip(&second).all(|(first, second)| !first || *second),
+        "who has it keeps it"
+    );
+    assert_eq!(rollout(&[]).rule(), Err(RolloutError::Empty));
+    assert_eq!(rollout(&[(2, 1), (1, 2)]).rule(), Err(RolloutError::Order));
+    assert_eq!(rollout(&[(2, 100_001)]).rule(), Err(RolloutError::Share));
+}
+
+#[test]
+fn the_way_through_a_rule_is_told() {
+    let set = json!({"$evaluators": {"is_ada": {"==": [{"var": "name"}, "ada"]}}});
+    let set = Set::parse(set.to_string().as_bytes()).unwrap();
+    let definition = json!({
+        "state": "ENABLED", "variants": {"a": 1, "b": 2},
+        "targeting": {"if": [
+            {"and": [{"$ref": "is_ada"}, {"var": "never"}]}, "a",
+            {"fractional": [{"var": "name"}, ["a", 0], ["b", 3]]}, "b",
+            {"var": "unreached"}
+        ]},
+    });
+    let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+    let bob = context(json!({"name": "bob"}));
+    let told = explain("flag", &definition, &set, &bob, NOW);
+    let lines: Vec<_> = told
+        .iter()
+        .map(|part| (part.position.as_str(), part.result.clone()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("/targeting/if", json!("b")),
+            ("/targeting/if/0/and", json!(false)),
+            ("/targeting/if/0/and/0/$ref", json!(false)),
+            ("/$evaluators/is_ada/==", json!(false)),
+            ("/$evaluators/is_ada/==/0/var", json!("bob")),
+            ("/targeting/if/2/fractional", json!("b")),
+            ("/targeting/if/2/fractional/0/var", json!("bob")),
+        ]
+    );
+    let note = told[5].note.as_deref().unwrap();
+    assert!(
+        note.starts_with("v2 hash 0x") && note.ends_with("of 3: \"a\" 0..0, *\"b\" 0..3"),
+        "{note}"
+    );
+}
+
+#[test]
+fn odd_rules_are_found() {
+    let kinds = |rule: Value, key: &str| -> Vec<(&'static str, String)> {
+        let definition = json!({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "targeting": rule});
+        let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+        let found = lint(key, &definition, &Set::default(), NOW).into_iter();
+        found.map(|finding| (finding.kind, finding.position)).collect()
+    };
+    let at = |kind: &'static str, place: &str| (kind, place.to_owned());
+    assert_eq!(kinds(json!({"if": [{"var": "x"}, "a", "b"]}), "flag"), []);
+    let always = json!({"if": [{"==": [1, 1]}, "a", "b"]});
+    assert_eq!(
+        kinds(always, "flag"),
+        [
+            at("constant", "/targeting/if/0"),
+            at("unreachable", "/targeting/if/2")
+        ]
+    );
+    let never = json!({"if": [{"==": [1, 2]}, "a", "b"]});
+    assert_eq!(
+        kinds(never, "flag"),
+        [
+            at("constant", "/targeting/if/0"),
+            at("unreachable", "/targeting/if/1")
+        ]
+    );
+    let split = json!({"fractional": [["a", 1], ["b", 1]]});
+    assert_eq!(kinds(split.clone(), "flag"), [at("bucketing", "/targeting")]);
+    assert_eq!(
+        kinds(split, "flüg"),
+        [at("bucketing", "/targeting"), at("non-ascii", "/targeting")]
+    );
+    assert_eq!(kinds(json!({"fractional": [["a", 1]]}), "flag"), []);
+    assert_eq!(kinds(json!({"nope": 1}), "flag"), [at("fault", "/targeting")]);
 }

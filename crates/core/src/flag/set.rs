@@ -135,6 +135,22 @@ impl Set {
         self.bucketing
     }
 
+    /// The same set, splitting users in this way.
+    pub(super) fn splitting_by(&self, bucketing: Bucketing) -> Self {
+        let share = |(name, evaluator): (&String, &Evaluator)| {
+            let node = Arc::clone(&evaluator.node);
+            let tells_time = evaluator.tells_time;
+            (name.clone(), Evaluator { node, tells_time })
+        };
+        Self {
+            evaluators: self.evaluators.iter().map(share).collect(),
+            metadata: Arc::clone(&self.metadata),
+            bucketing,
+            written: self.written.clone(),
+            faults: self.faults.clone(),
+        }
+    }
+
     /// The set's metadata.
     #[must_use]
     pub fn metadata(&self) -> &Map<String, Value> {

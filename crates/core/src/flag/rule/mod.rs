@@ -6,6 +6,7 @@
 
 mod args;
 mod coerce;
+mod explain;
 mod lists;
 mod math;
 mod node;
@@ -17,6 +18,7 @@ mod value;
 mod version;
 mod words;
 
+pub(super) use explain::explain;
 pub(super) use node::Node;
 pub(super) use parse::Reader;
 pub(super) use run::{MAX_WORK, Run, Stop};

@@ -256,10 +256,14 @@ impl<'s> Reader<'s> {
 
     fn error(&self, problem: impl Into<String>) -> FlagError {
         let mut position = String::new();
-        for step in &self.way {
+        for (at, step) in self.way.iter().enumerate() {
             position.push('/');
-            // As a JSON pointer writes the one operator that has a slash.
-            position.push_str(&step.replace('/', "~1"));
+            // As a JSON pointer writes the one operator that has a slash; where it begins is a way itself.
+            position.push_str(&if at == 0 {
+                step.to_string()
+            } else {
+                step.replace('/', "~1")
+            });
         }
         FlagError {
             position,

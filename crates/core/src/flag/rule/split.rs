@@ -163,39 +163,57 @@ fn encode<'a>(value: &Val<'a>, out: &mut Murmur, run: &mut Run<'a>, depth: usize
 
 /// The whole of it, when nothing was known before.
 fn open<'a>(values: &[Val<'a>], scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
-    let Some((first, rest)) = values.split_first() else {
+    let Some(look) = look(values, scope, run)? else {
         return Ok(Val::Null);
+    };
+    let mut end = 0;
+    for (variant, weight) in look.buckets {
+        end += weight;
+        if look.place < end {
+            return Ok(variant);
+        }
+    }
+    Ok(Val::Null)
+}
+
+/// Where a key falls.
+pub(super) struct Look<'a> {
+    pub(super) hash: u32,
+    /// Below the sum of weights.
+    pub(super) place: u64,
+    pub(super) buckets: Vec<(Val<'a>, u64)>,
+}
+
+/// Where the key among evaluated arguments falls; `None` when there is no key, or no such buckets.
+pub(super) fn look<'a>(
+    values: &[Val<'a>],
+    scope: &Scope<'a>,
+    run: &mut Run<'a>,
+) -> Result<Option<Look<'a>>, Stop> {
+    let Some((first, rest)) = values.split_first() else {
+        return Ok(None);
     };
     let (key, buckets) = match Key::of(first, run.bucketing) {
         Some(key) => (key, rest),
         None => (Key::Implicit, values),
     };
     let Some(hash) = key.hash(scope, run)? else {
-        return Ok(Val::Null);
+        return Ok(None);
     };
-    let mut total = 0;
-    for bucket in buckets {
-        let Some(weight) = weight(bucket) else {
-            return Ok(Val::Null);
-        };
-        total += weight;
-    }
+    let weighed: Option<Vec<_>> = buckets.iter().map(weighed).collect();
+    let Some(buckets) = weighed else {
+        return Ok(None);
+    };
+    let total: u64 = buckets.iter().map(|(_, weight)| weight).sum();
     if total > MAX_WEIGHTS {
-        return Ok(Val::Null);
+        return Ok(None);
     }
     let place = (u64::from(hash) * total) >> 32;
-    let mut end = 0;
-    for bucket in buckets {
-        end += weight(bucket).unwrap_or(0);
-        if place < end {
-            return Ok(bucket.item(0).unwrap_or(Val::Null));
-        }
-    }
-    Ok(Val::Null)
+    Ok(Some(Look { hash, place, buckets }))
 }
 
-/// The weight of a bucket, a list of a variant and perhaps a weight; `None` when it is no bucket.
-fn weight(bucket: &Val<'_>) -> Option<u64> {
+/// The variant of a bucket, a list of it and perhaps a weight, with its weight; `None` when it is no bucket.
+fn weighed<'a>(bucket: &Val<'a>) -> Option<(Val<'a>, u64)> {
     let (variant, weight) = match bucket.count()? {
         1 => (bucket.item(0)?, None),
         2 => (bucket.item(0)?, Some(bucket.item(1)?)),
@@ -205,11 +223,12 @@ fn weight(bucket: &Val<'_>) -> Option<u64> {
         Val::Null | Val::Bool(_) | Val::Num(_) | Val::Number(_) | Val::Str(_) | Val::Text(_) => {}
         Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => return None,
     }
-    match weight {
-        None => Some(1),
-        Some(weight @ (Val::Num(_) | Val::Number(_))) => whole_weight(number(&weight)).map(u64::from),
-        Some(_) => None,
-    }
+    let weight = match weight {
+        None => 1,
+        Some(weight @ (Val::Num(_) | Val::Number(_))) => u64::from(whole_weight(number(&weight))?),
+        Some(_) => return None,
+    };
+    Some((variant, weight))
 }
 
 /// A number as a weight: whole, at most [`MAX_WEIGHTS`]; less than nothing is nothing.
