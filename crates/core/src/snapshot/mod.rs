@@ -7,6 +7,7 @@ mod delta;
 mod directory;
 mod document;
 mod fill;
+mod flag;
 mod label;
 mod local;
 mod meta;
@@ -32,6 +33,7 @@ pub(crate) use build::{Fetch, Take};
 pub(crate) use delta::Delta;
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
+pub use flag::{FlagEntry, is_flag_set};
 pub use label::{Label, LabelError};
 pub use local::{Local, Locals};
 pub(crate) use meta::{

@@ -9,7 +9,7 @@ use crate::flag;
 use crate::id::Version;
 use crate::name::{self, EntryPath, EnvironmentName};
 use crate::policy;
-use crate::snapshot::{Entry, Kind};
+use crate::snapshot::{Entry, Kind, is_flag_set};
 use crate::template::{Template, TemplateError};
 
 /// Longest message, bytes.
@@ -55,6 +55,7 @@ fn value(put: &Put) -> Result<(), CommitError> {
             .value
             .expose(|bytes| config::check(put.format, bytes))
             .map_err(|error| error.to_string()),
+        Kind::Flag if is_flag_set(path) => put.value.expose(flag_set),
         Kind::Flag => put
             .value
             .expose(flag::Definition::parse)
@@ -81,6 +82,14 @@ fn a_template(format: Format, bytes: &[u8]) -> Result<(), String> {
     let parsed = Template::parse("", bytes);
     let line = |error: TemplateError| format!("line {}: {}", error.line, error.problem);
     parsed.map(drop).map_err(line)
+}
+
+/// A set of flags without faults.
+fn flag_set(bytes: &[u8]) -> Result<(), String> {
+    let set = flag::Set::parse(bytes).map_err(|error| error.to_string())?;
+    set.faults()
+        .first()
+        .map_or(Ok(()), |fault| Err(fault.to_string()))
 }
 
 fn policy_text(bytes: &[u8]) -> Result<(), String> {

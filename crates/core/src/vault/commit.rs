@@ -7,8 +7,9 @@ use super::change::{Change, Planned, Receipt};
 use super::draft::{Draft, Ready};
 use super::error::{CommitError, OpenError};
 use super::load::{self, Next, Objects, Walk};
-use super::{Turn, Vault, fit, lock};
+use super::{Turn, Vault, fit, flag_fit, lock};
 use crate::commit::Role;
+use crate::kind::Kind;
 use crate::snapshot::{Entry, Snapshot};
 use crate::store::{AppendError, Head, StoreError};
 
@@ -37,10 +38,12 @@ impl Vault {
         let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
         let planned = draft.planned();
         // What a document comes to with its layers is seen in the snapshot that would follow.
-        if !draft.is_empty() && planned.iter().any(|planned| fit::matters(&planned.change)) {
+        let matters = |planned: &Planned| planned.change.kind == Kind::Flag || fit::matters(&planned.change);
+        if !draft.is_empty() && planned.iter().any(matters) {
             let (ready, _) = draft.finish(&change.message, &self.identity)?;
             let next = self.foresee(&base, &ready)?;
             fit::check(&next.snapshot, &next.changes)?;
+            flag_fit::check(&next.snapshot, &next.changes)?;
         }
         Ok(planned)
     }
@@ -93,6 +96,7 @@ impl Vault {
             let (snapshot, changes) = (&next.snapshot, &next.changes);
             guard.aftermath(snapshot, changes)?;
             fit::check(snapshot, changes)?;
+            flag_fit::check(snapshot, changes)?;
             match self.store.append(Some(expected), &ready.commit, &ready.objects) {
                 Ok(()) => {}
                 Err(AppendError::Conflict { .. }) => continue,

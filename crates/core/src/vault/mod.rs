@@ -13,6 +13,8 @@ mod draft;
 mod error;
 mod event;
 mod fit;
+mod flag_fit;
+mod flags;
 mod follow;
 mod genesis;
 mod guard;
@@ -42,6 +44,7 @@ pub use crate::commit::{Break, IntegrityError};
 pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel};
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
+pub use flags::Flags;
 pub use live::LiveConfig;
 pub use origin::{KeyOrigin, OriginError, PastValue};
 pub use past::{Past, PastLabels};
@@ -79,6 +82,7 @@ pub struct Vault {
     turn: Mutex<Turn>,
     recent: Mutex<VecDeque<Arc<Snapshot>>>,
     known: known::Known,
+    tables: flags::Tables,
     freshness: Mutex<Freshness>,
     events: broadcast::Sender<Event>,
     follower: Mutex<Option<follow::Follower>>,
@@ -140,6 +144,7 @@ impl Vault {
             turn: Mutex::new(Turn { since_checkpoint }),
             recent: Mutex::default(),
             known,
+            tables: flags::Tables::default(),
             freshness: Mutex::default(),
             events: broadcast::channel(event::BACKLOG).0,
             follower: Mutex::new(None),

@@ -1,0 +1,136 @@
+//! The flags of an environment: owns where a set lies and which flags are of it, and opening and compiling both.
+//! It must not know contexts, nor keep what it compiled.
+//!
+//! A flag's path is its key. What flags below `web/` share lies at `web/@set`, and for those below no such entry
+//! at `@set`; the nearest one counts alone. Both are inherited, the nearest layer wins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Entry, ReadError, Snapshot};
+use crate::flag::{Definition, Flag, FlagError, Set};
+use crate::kind::Kind;
+use crate::name::{EntryPath, EnvironmentName};
+
+/// The last segment of the path that a set lies at.
+const SET: &str = "@set";
+
+/// Whether what lies at `path` is a set and no flag.
+#[must_use]
+pub fn is_flag_set(path: &EntryPath) -> bool {
+    path.as_str().rsplit('/').next() == Some(SET)
+}
+
+/// A flag as an environment sees it, with the set that it is of.
+#[derive(Clone, Debug)]
+pub struct FlagEntry {
+    /// The flag.
+    pub flag: Arc<Entry>,
+    /// Its set, where there is one.
+    pub set: Option<Arc<Entry>>,
+}
+
+impl FlagEntry {
+    /// The revisions that made it what it is: while they stay it stays.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let part = |entry: &Arc<Entry>| (entry.id, entry.revision);
+        part(&self.flag) == part(&other.flag) && self.set.as_ref().map(part) == other.set.as_ref().map(part)
+    }
+}
+
+/// The directory a path lies in; `None` for the top.
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(parent, _)| parent)
+}
+
+impl Snapshot {
+    /// The flags that `environment` sees, by path.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn flag_entries(&self, environment: &EnvironmentName) -> Result<Vec<FlagEntry>, ReadError> {
+        let entries = self.entries(environment, None)?.into_iter();
+        let (sets, flags): (Vec<_>, Vec<_>) = entries
+            .filter(|entry| entry.kind == Kind::Flag)
+            .partition(|entry| is_flag_set(&entry.path));
+        let sets: BTreeMap<_, _> = sets.iter().map(|set| (parent(set.path.as_str()), set)).collect();
+        let set = |path: &str| {
+            let mut directory = parent(path);
+            loop {
+                match (sets.get(&directory), directory) {
+                    (Some(set), _) => return Some(Arc::clone(set)),
+                    (None, None) => return None,
+                    (None, Some(path)) => directory = parent(path),
+                }
+            }
+        };
+        let with_set = |flag: Arc<Entry>| FlagEntry {
+            set: set(flag.path.as_str()),
+            flag,
+        };
+        Ok(flags.into_iter().map(with_set).collect())
+    }
+
+    /// The flag at `path`, as `environment` sees it.
+    ///
+    /// # Errors
+    /// [`ReadError`], also for what is no flag.
+    pub fn flag_entry(
+        &self,
+        environment: &EnvironmentName,
+        path: &EntryPath,
+    ) -> Result<FlagEntry, ReadError> {
+        let flag = self.entry(environment, path)?;
+        if flag.kind != Kind::Flag || is_flag_set(path) {
+            return Err(ReadError::Kind {
+                environment: environment.clone(),
+                path: path.clone(),
+                found: flag.kind,
+                wanted: Kind::Flag,
+            });
+        }
+        let mut directory = parent(path.as_str());
+        loop {
+            let at = directory.map_or_else(|| SET.to_owned(), |directory| format!("{directory}/{SET}"));
+            let set = self.find(environment, &at)?;
+            let set = set.filter(|entry| entry.kind == Kind::Flag).cloned();
+            match (set, directory) {
+                (None, Some(path)) => directory = parent(path),
+                (set, _) => return Ok(FlagEntry { flag, set }),
+            }
+        }
+    }
+
+    /// Opens and compiles a set; one that says nothing where there is none.
+    ///
+    /// # Errors
+    /// [`ReadError`]; inside, why it is no set.
+    pub fn open_flag_set(&self, entry: Option<&Entry>) -> Result<Result<Set, FlagError>, ReadError> {
+        match entry {
+            Some(entry) => self.expose(entry, Set::parse),
+            None => Ok(Ok(Set::default())),
+        }
+    }
+
+    /// Opens a flag's definition.
+    ///
+    /// # Errors
+    /// [`ReadError`]; inside, why it is none.
+    pub fn open_flag(&self, entry: &Entry) -> Result<Result<Definition, FlagError>, ReadError> {
+        self.expose(entry, Definition::parse)
+    }
+
+    /// What is wrong with a flag and its rule.
+    pub(crate) fn flag_faults(&self, entry: &FlagEntry) -> Result<Vec<FlagError>, ReadError> {
+        let set = match self.open_flag_set(entry.set.as_deref())? {
+            Ok(set) => set,
+            Err(error) => return Ok(vec![error]),
+        };
+        Ok(match self.open_flag(&entry.flag)? {
+            Ok(definition) => Flag::compile(entry.flag.path.as_str(), definition, &set)
+                .faults()
+                .to_vec(),
+            Err(error) => vec![error],
+        })
+    }
+}
