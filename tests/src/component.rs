@@ -2,6 +2,7 @@
 //! fails the run; elsewhere the test is skipped, loudly.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// True when `program` is there. When it is not: panics under CI, and otherwise says on the
@@ -32,6 +33,26 @@ pub fn lacking(component: &str, what: &str) {
         std::io::stderr(),
         "SKIPPED: {what}: {component} is missing; run scripts/deps.sh"
     );
+}
+
+/// True when `file` is there. When it is not: panics under CI, and otherwise says on the terminal that `what` is
+/// skipped, and that `setting` in the environment says where it is.
+#[must_use]
+pub fn is_file_there(file: &Path, setting: &str, what: &str) -> bool {
+    let found = file.is_file();
+    assert!(
+        found || !under_ci(),
+        "{} is missing and CI is set: {setting} says where it is (needed for {what})",
+        file.display()
+    );
+    if !found {
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: {what}: {} is missing; {setting} says where it is",
+            file.display()
+        );
+    }
+    found
 }
 
 /// True when a missing component must fail the run.
