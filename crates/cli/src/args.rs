@@ -78,6 +78,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Template(command::template::Command),
     #[command(subcommand)]
+    Flag(Box<command::flag::Command>),
+    #[command(subcommand)]
     Label(command::label::Command),
     Rotate(Box<command::rotate::Args>),
     Import(command::import::Args),

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod environment;
 pub(crate) mod export;
+pub(crate) mod flag;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod identity;
@@ -87,6 +88,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Workload(command) => workload::run(command, &context),
         Command::Config(command) => config::run(command, &context),
         Command::Template(command) => template::run(command, &context),
+        Command::Flag(command) => flag::run(*command, &context),
         Command::Put(args) => put::run(args, &context),
         Command::Get(args) => get::run(&args, &context),
         Command::List(args) => list::run(&args, &context),

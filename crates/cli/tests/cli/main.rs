@@ -19,6 +19,7 @@ mod docs;
 mod doctor;
 mod edit;
 mod entries;
+mod flag;
 mod generate;
 mod history;
 mod identity;

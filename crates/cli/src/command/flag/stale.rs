@@ -1,0 +1,97 @@
+//! `flag stale`: flags that could be taken out of the code.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use strongroom_core::ambient::Timestamp;
+use strongroom_core::flag::Rollout;
+use strongroom_core::name::EnvironmentName;
+
+use super::Opening;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{CHANGED, FAINT};
+use crate::{moment, open};
+
+const EXAMPLES: &str = "\
+A flag is stale when the day of its metadata `expires` has come, when its rollout is complete, or
+when it decides nothing (it is off, or the same for everybody) and was not changed for --days.
+Write who to ask into its metadata: {\"owner\": \"team-web\", \"expires\": \"2030-01-31\"}.
+
+Examples:
+  strongroom flag stale prod
+  strongroom flag stale prod --days 30 --json";
+
+/// List flags that have done their work
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The environment
+    #[arg(value_name = "ENV")]
+    environment: EnvironmentName,
+    /// How long a flag that decides nothing may stay
+    #[arg(long, value_name = "N", default_value_t = 90)]
+    days: u32,
+}
+
+const DAY: u64 = 86_400;
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let opened = open::reader(&context.settings)?;
+    let flags = super::open_all(&opened, &args.environment, None, "flag stale")?;
+    let oldest = flags.iter().map(|flag| flag.entry.flag.revision).min();
+    let times = match oldest {
+        Some(oldest) => opened.vault.times(oldest)?,
+        None => std::collections::BTreeMap::new(),
+    };
+    let now = super::now();
+    let mut text = String::new();
+    let mut json = Vec::new();
+    for flag in &flags {
+        let changed = times.get(&flag.entry.flag.revision).copied();
+        let age = changed.map_or(0, |at| now.saturating_sub(at.0 / 1000) / DAY);
+        let Some(reason) = reason(flag, age, u64::from(args.days), now) else {
+            continue;
+        };
+        let owner = flag.definition.metadata().get("owner").and_then(Value::as_str);
+        let owner_text = owner.map_or_else(String::new, |owner| {
+            format!(", owner {}", crate::output::harmless(owner))
+        });
+        let _ = writeln!(
+            text,
+            "{} {CHANGED}{reason}{CHANGED:#} {FAINT}changed {age} days ago{owner_text}{FAINT:#}",
+            flag.key()
+        );
+        json.push(json!({"key": flag.key(), "reason": reason, "days": age, "owner": owner}));
+    }
+    if json.is_empty() {
+        let _ = writeln!(text, "{} flags, none stale", flags.len());
+    }
+    let json = json!({"flags": flags.len(), "stale": json});
+    context.output.answer(&json, &text)
+}
+
+/// Why a flag is stale, if it is.
+fn reason(flag: &Opening, age: u64, days: u64, now: u64) -> Option<&'static str> {
+    let definition = &flag.definition;
+    let expires = definition.metadata().get("expires").and_then(Value::as_str);
+    let expires = expires.and_then(|day| moment::parse(&format!("{day}T00:00:00Z")).ok());
+    if expires.is_some_and(|Timestamp(at)| at / 1000 <= now) {
+        return Some("expired");
+    }
+    let rollout = definition.targeting().and_then(Rollout::read);
+    let last = rollout.as_ref().and_then(|rollout| rollout.steps.last());
+    if last.is_some_and(|step| step.from <= now && step.share == 100_000) {
+        return Some("rolled out");
+    }
+    if age < days {
+        return None;
+    }
+    if !definition.is_enabled() {
+        return Some("off");
+    }
+    definition
+        .targeting()
+        .is_none()
+        .then_some("the same for everybody")
+}

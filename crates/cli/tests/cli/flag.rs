@@ -1,0 +1,241 @@
+//! `flag`: files in and out, evaluating with and without the way through the rule, the split, the kill switch,
+//! rollouts, and what is told of flags.
+
+use serde_json::{Value, json};
+
+use crate::desk::Desk;
+
+fn file() -> Value {
+    json!({
+        "flags": {
+            "new-checkout": {
+                "state": "ENABLED",
+                "variants": {"on": true, "off": false},
+                "defaultVariant": "off",
+                "targeting": {"if": [{"$ref": "is_ada"}, "on"]},
+                "metadata": {"owner": "web"}
+            },
+            "size": {"state": "ENABLED", "variants": {"small": 10.0, "big": 20}, "defaultVariant": "small"}
+        },
+        "$evaluators": {"is_ada": {"==": [{"var": "name"}, "ada"]}},
+        "metadata": {"flagSetId": "shop", "bucketing": "v2"}
+    })
+}
+
+/// A desk whose `prod` has the flags of the file.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    let path = desk.write("flags.json", file().to_string());
+    desk.ok(["flag", "import", "prod", path.to_str().unwrap()]);
+    desk
+}
+
+#[test]
+fn a_file_goes_in_and_comes_out_as_it_was() {
+    let desk = desk();
+    let out = desk.ok(["flag", "export", "prod"]);
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(out, file());
+    assert!(out.to_string().contains("10.0"), "literals stay");
+    let path = desk.file("flags.json");
+    desk.ok([
+        "flag",
+        "import",
+        "prod",
+        path.to_str().unwrap(),
+        "--prefix",
+        "web",
+    ]);
+    let below = desk.ok(["flag", "export", "prod", "--prefix", "web"]);
+    assert_eq!(serde_json::from_str::<Value>(&below).unwrap(), file());
+    let both = desk.run(["flag", "export", "prod"]);
+    assert_eq!(both.code, 1);
+    assert!(both.stderr.contains("several sets"), "{}", both.stderr);
+}
+
+#[test]
+fn a_bad_file_is_refused_with_flag_and_place() {
+    let desk = Desk::new();
+    let mut bad = file();
+    bad["flags"]["new-checkout"]["targeting"] = json!({"if": [{"nope": 1}, "on"]});
+    let path = desk.write("bad.json", bad.to_string());
+    let ran = desk.run(["flag", "import", "prod", path.to_str().unwrap()]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("new-checkout") && ran.stderr.contains("/targeting/if/0"),
+        "{}",
+        ran.stderr
+    );
+    let twice = desk.write("twice.json", r#"{"flags":{"a":{},"a":{}}}"#);
+    let ran = desk.run(["flag", "import", "prod", twice.to_str().unwrap()]);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("second time"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_flag_is_evaluated_and_explained() {
+    let desk = desk();
+    let ada = desk.write("ada.json", r#"{"name":"ada"}"#);
+    let ada = ada.to_str().unwrap();
+    let found = desk.json([
+        "flag",
+        "eval",
+        "prod",
+        "new-checkout",
+        "--context",
+        ada,
+        "--explain",
+    ]);
+    assert_eq!((&found["value"], &found["variant"]), (&json!(true), &json!("on")));
+    assert_eq!(found["reason"], "TARGETING_MATCH");
+    assert_eq!(
+        found["metadata"],
+        json!({"flagSetId": "shop", "bucketing": "v2", "owner": "web"})
+    );
+    assert_eq!(found["explain"][1]["position"], "/targeting/if/0/$ref");
+    let text = desk.ok(["flag", "eval", "prod", "size"]);
+    assert!(
+        text.contains("10.0") && text.contains("variant small, STATIC"),
+        "{text}"
+    );
+    let explained = desk
+        .feed(
+            ["flag", "eval", "prod", "new-checkout", "-c", "-", "--explain"],
+            "{}",
+        )
+        .ok();
+    assert!(explained.contains("/targeting/if = null"), "{explained}");
+    assert_eq!(desk.run(["flag", "eval", "prod", "gone"]).code, 1);
+    assert_eq!(
+        desk.run(["flag", "eval", "prod", "new-checkout", "-c", "flags"])
+            .code,
+        1
+    );
+}
+
+#[test]
+fn off_and_on_again() {
+    let desk = desk();
+    let plan = desk.ok(["flag", "off", "prod", "new-checkout", "--dry-run"]);
+    assert!(plan.contains("new-checkout  (flag) version 1 -> 2"), "{plan}");
+    desk.ok(["flag", "off", "prod", "new-checkout", "-m", "orders fail"]);
+    let off = desk.json(["flag", "eval", "prod", "new-checkout"]);
+    assert_eq!(
+        (&off["value"], &off["reason"]),
+        (&Value::Null, &json!("DISABLED"))
+    );
+    desk.ok(["flag", "on", "prod", "new-checkout"]);
+    let on = desk.json(["flag", "eval", "prod", "new-checkout"]);
+    assert_eq!((&on["value"], &on["reason"]), (&json!(false), &json!("DEFAULT")));
+    // What is inherited is switched for the child alone.
+    desk.ok(["environment", "add", "eu", "--parent", "prod"]);
+    desk.ok(["flag", "off", "eu", "new-checkout"]);
+    assert_eq!(
+        desk.json(["flag", "eval", "eu", "new-checkout"])["reason"],
+        "DISABLED"
+    );
+    assert_eq!(
+        desk.json(["flag", "eval", "prod", "new-checkout"])["reason"],
+        "DEFAULT"
+    );
+}
+
+#[test]
+fn a_rollout_goes_on_by_itself() {
+    let desk = desk();
+    let refused = desk.run(["flag", "rollout", "prod", "new-checkout", "5%"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("--replace"),
+        "{}",
+        refused.stderr
+    );
+    let past = ["--at", "2020-01-01T00:00:00Z", "--every", "1d", "--replace"];
+    desk.ok(["flag", "rollout", "prod", "new-checkout", "0.5%", "25%", "100%"]
+        .iter()
+        .chain(&past));
+    let split = desk.json(["flag", "simulate", "prod", "new-checkout", "--users", "500"]);
+    assert_eq!(split["variants"], json!({"on": 500}));
+    assert_eq!(
+        desk.json(["flag", "stale", "prod"])["stale"][0]["reason"],
+        "rolled out"
+    );
+    desk.ok([
+        "flag",
+        "rollout",
+        "prod",
+        "new-checkout",
+        "25%",
+        "100%",
+        "--every",
+        "30d",
+    ]);
+    let split = desk.json(["flag", "simulate", "prod", "new-checkout", "--users", "4000"]);
+    let on = split["variants"]["on"].as_u64().unwrap();
+    assert!((800..1200).contains(&on), "{on}");
+    let bars = desk.ok(["flag", "simulate", "prod", "new-checkout", "--users", "4000"]);
+    assert!(
+        bars.contains("###") && bars.contains(&format!("%  {on}")),
+        "{bars}"
+    );
+    let exported: Value = serde_json::from_str(&desk.ok(["flag", "export", "prod"])).unwrap();
+    let rule = exported["flags"]["new-checkout"]["targeting"].to_string();
+    assert!(
+        rule.contains("$flagd.timestamp") && rule.contains("fractional"),
+        "{rule}"
+    );
+    for bad in [
+        ["25", "1h"],
+        ["101%", "1h"],
+        ["1%", "1y"],
+        ["1%", "0s"],
+        ["0.0001%", "1h"],
+    ] {
+        let ran = desk.run([
+            "flag",
+            "rollout",
+            "prod",
+            "new-checkout",
+            bad[0],
+            "--every",
+            bad[1],
+        ]);
+        assert_eq!(ran.code, 2, "{bad:?}");
+    }
+}
+
+#[test]
+fn odd_and_stale_flags_are_told() {
+    let desk = desk();
+    let nothing = desk.ok(["flag", "lint", "prod"]);
+    assert!(nothing.contains("2 flags, nothing odd"), "{nothing}");
+    let split = json!({
+        "state": "ENABLED", "variants": {"a": 1, "b": 2},
+        "targeting": {"if": [true, {"fractional": [["a", 1], ["b", 1]]}, "b"]},
+        "metadata": {"owner": "web", "expires": "2020-01-31"},
+    });
+    desk.feed(["put", "prod", "split", "--kind", "flag"], &split.to_string())
+        .ok();
+    let lint = desk.json(["flag", "lint", "prod", "split"]);
+    let kinds: Vec<_> = lint["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| each["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["constant", "unreachable", "bucketing"]);
+    let text = desk.ok(["flag", "lint", "prod"]);
+    assert!(text.contains("of 1000 sample users another variant"), "{text}");
+    let stale = desk.json(["flag", "stale", "prod"]);
+    assert_eq!(
+        stale["stale"],
+        json!([{"key": "split", "reason": "expired", "days": 0, "owner": "web"}])
+    );
+    let all = desk.json(["flag", "stale", "prod", "--days", "0"]);
+    assert_eq!(
+        all["stale"][0],
+        json!({"key": "size", "reason": "the same for everybody", "days": 0, "owner": null})
+    );
+}
