@@ -261,6 +261,34 @@ fn a_restart_on_what_does_not_render_serves_the_copy_and_a_first_start_delivers_
 }
 
 #[test]
+fn what_cannot_be_made_is_not_made_again_and_again() {
+    let scene = scene();
+    scene.delete("web/token");
+    let (audit, directory) = audit_of(&scene);
+    let start = crate::process::command(&scene.settings(&format!("{NAMES}{audit}")));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    until("it was tried three times", || {
+        let text = crate::http::get(&sidecar.socket, "/metrics").ok()?.text();
+        let failures = text
+            .lines()
+            .filter(|line| line.starts_with("strongroom_injection_failures_total"));
+        let failures: u32 = failures
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok())
+            .sum();
+        (failures >= 3).then_some(())
+    });
+    let opened = decisions(&directory).into_iter();
+    let opened = opened.filter(|record| {
+        record["name"]
+            .as_str()
+            .is_some_and(|name| name.ends_with("template/app"))
+    });
+    // whether it can be served, and to deliver it
+    assert_eq!(opened.filter(|record| record["injection"].is_string()).count(), 2);
+    sidecar.terminate();
+}
+
+#[test]
 fn settings_say_what_is_wrong_with_what_they_want_made() {
     let scene = scene();
     std::fs::write(scene.file("bad.j2"), "{{ 1 }}\n{% if %}").unwrap();
