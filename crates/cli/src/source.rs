@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use strongroom_core::ambient::Ambient;
 use strongroom_core::config::{self, Format};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
@@ -89,7 +90,15 @@ impl Source for Values {
         document.map_err(|error| Unavailable::Other(error.to_string()))
     }
 
-    fn flag(&self, _: &EntryPath, _: &Value) -> Result<Value, Unavailable> {
-        Err(Unavailable::NoFlags)
+    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
+        let context = context.as_object();
+        let context = context.ok_or_else(|| Unavailable::Flag("its context must be a table".to_owned()))?;
+        let (_, definition) = self.read(key, Kind::Flag)?;
+        let other = |error: ReadError| Unavailable::Other(error.to_string());
+        let entry = self.snapshot.flag_entry(&self.environment, key).map_err(other)?;
+        let now = Ambient::system().now().0 / 1000;
+        let value =
+            definition.expose(|definition| self.snapshot.flag_value(&entry, definition, context, now));
+        value.map_err(other)?.map_err(Unavailable::Flag)
     }
 }

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{Entry, ReadError, Snapshot};
-use crate::flag::{Definition, Flag, FlagError, Set};
+use crate::flag::{Context, Definition, Flag, FlagError, Set};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 
@@ -118,6 +120,34 @@ impl Snapshot {
     /// [`ReadError`]; inside, why it is none.
     pub fn open_flag(&self, entry: &Entry) -> Result<Result<Definition, FlagError>, ReadError> {
         self.expose(entry, Definition::parse)
+    }
+
+    /// What a flag, whose definition somebody opened, is for a context at `now`, in seconds since 1970; null where
+    /// it leaves that to its caller.
+    ///
+    /// # Errors
+    /// [`ReadError`]; inside, why it cannot be evaluated.
+    pub fn flag_value(
+        &self,
+        entry: &FlagEntry,
+        definition: &[u8],
+        context: &Context,
+        now: u64,
+    ) -> Result<Result<Value, String>, ReadError> {
+        let set = match self.open_flag_set(entry.set.as_deref())? {
+            Ok(set) => set,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let flag = match Flag::parse(entry.flag.path.as_str(), definition, &set) {
+            Ok(flag) => flag,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let evaluated = flag.evaluate(context, now);
+        let value = evaluated.map(|evaluation| evaluation.chosen.map(|chosen| chosen.value.clone()));
+        Ok(match value {
+            Ok(value) => Ok(value.unwrap_or_default()),
+            Err(failure) => Err(failure.detail.to_owned()),
+        })
     }
 
     /// What is wrong with a flag and its rule.

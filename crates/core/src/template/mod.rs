@@ -66,9 +66,9 @@ pub enum Unavailable {
     /// A document without keys.
     #[error("is text, which has no keys: put it as toml or json")]
     Unstructured,
-    /// Nothing here evaluates flags.
-    #[error("cannot be evaluated: this program does not evaluate flags yet")]
-    NoFlags,
+    /// A flag that is none, or a context that is no table; in words that hold no value.
+    #[error("cannot be evaluated: {0}")]
+    Flag(String),
     /// Anything else, in words that hold no value.
     #[error("cannot be read: {0}")]
     Other(String),

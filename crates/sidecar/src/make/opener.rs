@@ -115,7 +115,25 @@ impl Source for Opener {
         })
     }
 
-    fn flag(&self, _: &EntryPath, _: &Value) -> Result<Value, Unavailable> {
-        Err(Unavailable::NoFlags)
+    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
+        let context = context.as_object().ok_or_else(no_context)?;
+        let environment = self.state.environment();
+        let other = |error: ReadError| Unavailable::Other(error.to_string());
+        let now = self.state.now().0 / 1000;
+        let value = self.open(key, Kind::Flag, |_, definition| {
+            let entry = self.snapshot.flag_entry(environment, key).map_err(other)?;
+            if let Some(set) = &entry.set {
+                let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                used.insert(set.path.clone(), Arc::clone(set));
+            }
+            self.snapshot
+                .flag_value(&entry, definition, context, now)
+                .map_err(other)
+        })?;
+        value.map_err(Unavailable::Flag)
     }
+}
+
+fn no_context() -> Unavailable {
+    Unavailable::Flag("its context must be a table".to_owned())
 }

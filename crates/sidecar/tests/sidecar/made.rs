@@ -323,3 +323,55 @@ fn settings_say_what_is_wrong_with_what_they_want_made() {
     );
     assert!(!said.contains("canary"), "{said}");
 }
+
+#[test]
+fn a_template_asks_flags_with_what_their_set_shares_and_documents_with_their_secrets() {
+    let scene = Scene::with_token();
+    let flag = |rule: &str| {
+        let text = format!(
+            r#"{{"state":"ENABLED","variants":{{"on":true,"off":false}},"defaultVariant":"off","targeting":{rule}}}"#
+        );
+        put("base", "web/new", Kind::Flag, text.as_bytes())
+    };
+    let set = |end: &str| {
+        let text = format!(r#"{{"$evaluators":{{"staff":{{"ends_with":[{{"var":"mail"}},"{end}"]}}}}}}"#);
+        put("base", "web/@set", Kind::Flag, text.as_bytes())
+    };
+    scene.commit(vec![
+        set("@example.org"),
+        flag(r#"{"if":[{"$ref":"staff"},"on"]}"#),
+        put("prod", "web", Kind::Config, br#"{"key":{"secret":"web/token"}}"#),
+        template(
+            "staff {{ flag('web/new', {'mail': 'a@example.org'}) }} {{ flag('web/new') }} {{ config('web').key }}",
+        ),
+    ]);
+    let (audit, log) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &format!("{NAMES}{audit}"));
+    let conf = |wanted: &str| {
+        until("it is rendered", || {
+            (read(scene.file("files/app.conf"))? == wanted).then_some(())
+        })
+    };
+    conf("staff true false one");
+    let asked = decisions(&log)
+        .into_iter()
+        .filter(|one| one["action"] == "evaluateFlag" && one["name"] == "prod/web/new")
+        .count();
+    assert!(asked >= 1);
+    // what the set shares, the flag and the secret are all part of it
+    scene.commit(vec![set("@example.com")]);
+    conf("staff false false one");
+    scene.secret("web/token", "two");
+    conf("staff false false two");
+    let off = put(
+        "base",
+        "web/new",
+        Kind::Flag,
+        br#"{"state":"DISABLED","variants":{"on":true}}"#,
+    );
+    scene.commit(vec![off]);
+    until("what has no value is told", || {
+        sidecar.status()["refused"].as_str().map(str::to_owned)
+    });
+    sidecar.terminate();
+}
