@@ -154,6 +154,7 @@ fn operators_give_what_they_should() {
         (json!({"substr": ["abc", 1e300, 1e300]}), ""),
         (json!({"in": ["bc", {"var": "s"}]}), "true"),
         (json!({"in": [1, "a1"]}), "true"),
+        (json!({"in": [null, "abc"]}), "false"),
         (json!({"in": ["1", [1]]}), "false"),
         (json!({"in": [1.0, [1]]}), "true"),
         (json!({"in": ["x", {"var": "words"}]}), "true"),

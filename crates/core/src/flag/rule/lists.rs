@@ -8,6 +8,7 @@ use super::run::{Run, Stop};
 use super::value::{Path, Scope, Val};
 
 /// `map`, `filter`, `all`, `some` and `none`; what is no list is an empty one.
+#[inline(never)]
 pub(super) fn each<'a>(
     each: Each,
     list: &'a Node,
@@ -39,6 +40,7 @@ pub(super) fn each<'a>(
     })
 }
 
+#[inline(never)]
 pub(super) fn reduce<'a>(
     list: &'a Node,
     rule: &'a Node,
@@ -56,6 +58,7 @@ pub(super) fn reduce<'a>(
 }
 
 /// `merge`: the items of all lists, and what is no list, in one list.
+#[inline(never)]
 pub(super) fn merge<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     let mut out = Vec::new();
@@ -73,6 +76,7 @@ pub(super) fn merge<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) ->
     Ok(Val::Items(out.into()))
 }
 
+#[inline(never)]
 pub(super) fn var<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     let path = args.get(0, scope, run)?;
@@ -88,6 +92,7 @@ fn look_up<'a>(path: &Val<'a>, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<O
 }
 
 /// `missing`: those of the paths under which nothing lies, or an empty text.
+#[inline(never)]
 pub(super) fn missing<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let mut paths = args.all(scope, run)?;
     if let Some(list) = paths.first().filter(|first| first.count().is_some()) {
@@ -114,6 +119,7 @@ fn those_missing<'a>(
 }
 
 /// `missing_some`: nothing when at least so many of the paths lead somewhere, else those that do not.
+#[inline(never)]
 pub(super) fn missing_some<'a>(
     args: &'a Args,
     scope: &Scope<'a>,

@@ -6,6 +6,7 @@ use super::node::Math;
 use super::run::{Run, Stop};
 use super::value::{Scope, Val};
 
+#[inline(never)]
 pub(super) fn eval<'a>(
     math: Math,
     args: &'a Args,

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::args::Args;
 use super::coerce::{self, truth};
 use super::node::{Node, Order};
 use super::value::{Scope, Val};
@@ -72,10 +73,7 @@ impl Node {
         run.spend()?;
         match self {
             Self::Literal(value) => Ok(value.into()),
-            Self::List(items) => {
-                let items: Result<Vec<_>, _> = items.iter().map(|item| item.eval(scope, run)).collect();
-                Ok(Val::Items(items?.into()))
-            }
+            Self::List(items) => list(items, scope, run),
             Self::Shared(node) => node.eval(scope, run),
             Self::Var { path, default } => match (path.find(scope, run), default) {
                 (Some(found), _) => Ok(found),
@@ -86,36 +84,13 @@ impl Node {
             Self::If(nodes) => choose(nodes, scope, run),
             Self::And(nodes) => first(nodes, false, scope, run),
             Self::Or(nodes) => first(nodes, true, scope, run),
-            Self::Not { args, twice } => {
-                let args = args.ready(scope, run)?;
-                Ok(Val::Bool(truth(&args.get(0, scope, run)?) == *twice))
-            }
+            Self::Not { args, twice } => not(args, *twice, scope, run),
             Self::Equal {
                 args,
                 strict,
                 negated,
-            } => {
-                let args = args.ready(scope, run)?;
-                let (a, b) = (args.at(0, scope, run)?, args.at(1, scope, run)?);
-                let equal = match (a, b) {
-                    (Some(a), Some(b)) if *strict => coerce::same(&a, &b),
-                    (Some(a), Some(b)) => coerce::equal(&a, &b),
-                    _ => false,
-                };
-                Ok(Val::Bool(equal != *negated))
-            }
-            Self::Order(order, args) => {
-                let args = args.ready(scope, run)?;
-                let (Some(a), Some(b)) = (args.at(0, scope, run)?, args.at(1, scope, run)?) else {
-                    return Ok(Val::Bool(false));
-                };
-                let holds = order.holds(&a, &b);
-                let between = match args.at(2, scope, run)? {
-                    Some(c) => order.holds(&b, &c),
-                    None => true,
-                };
-                Ok(Val::Bool(holds && between))
-            }
+            } => Ok(Val::Bool(equal(args, *strict, scope, run)? != *negated)),
+            Self::Order(order, args) => ordered(*order, args, scope, run),
             Self::Math(math, args) => math::eval(*math, args, scope, run),
             Self::Cat(args) => words::cat(args, scope, run),
             Self::Substr(args) => words::substr(args, scope, run),
@@ -146,7 +121,53 @@ impl Order {
     }
 }
 
+// Each operator is a function of its own that is not made part of `eval`: that one calls itself, and is to need little
+// stack and to begin quickly.
+
+#[inline(never)]
+fn list<'a>(items: &'a [Node], scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+    let items: Result<Vec<_>, _> = items.iter().map(|item| item.eval(scope, run)).collect();
+    Ok(Val::Items(items?.into()))
+}
+
+#[inline(never)]
+fn not<'a>(args: &'a Args, twice: bool, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+    let args = args.ready(scope, run)?;
+    Ok(Val::Bool(truth(&args.get(0, scope, run)?) == twice))
+}
+
+#[inline(never)]
+fn equal<'a>(args: &'a Args, strict: bool, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<bool, Stop> {
+    let compare = if strict { coerce::same } else { coerce::equal };
+    // The usual case without a detour.
+    if let Args::Each(nodes) = args
+        && let [a, b] = &**nodes
+    {
+        return Ok(compare(&a.eval(scope, run)?, &b.eval(scope, run)?));
+    }
+    let args = args.ready(scope, run)?;
+    Ok(match (args.at(0, scope, run)?, args.at(1, scope, run)?) {
+        (Some(a), Some(b)) => compare(&a, &b),
+        _ => false,
+    })
+}
+
+#[inline(never)]
+fn ordered<'a>(order: Order, args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
+    let args = args.ready(scope, run)?;
+    let (Some(a), Some(b)) = (args.at(0, scope, run)?, args.at(1, scope, run)?) else {
+        return Ok(Val::Bool(false));
+    };
+    let holds = order.holds(&a, &b);
+    let between = match args.at(2, scope, run)? {
+        Some(c) => order.holds(&b, &c),
+        None => true,
+    };
+    Ok(Val::Bool(holds && between))
+}
+
 /// `if`: pairs of a condition and what it gives, and at last what is given else.
+#[inline(never)]
 fn choose<'a>(nodes: &'a [Node], scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let mut pairs = nodes.chunks_exact(2);
     for pair in &mut pairs {
@@ -163,6 +184,7 @@ fn choose<'a>(nodes: &'a [Node], scope: &Scope<'a>, run: &mut Run<'a>) -> Result
 }
 
 /// `or` and `and`: the first value whose truth is `wanted`, else the last one.
+#[inline(never)]
 fn first<'a>(nodes: &'a [Node], wanted: bool, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let mut last = Val::Null;
     for node in nodes {

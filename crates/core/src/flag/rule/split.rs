@@ -27,6 +27,7 @@ pub(in crate::flag) enum Split {
 }
 
 impl Split {
+    #[inline(never)]
     pub(super) fn eval<'a>(&'a self, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
         let (key, entries, total) = match self {
             Self::Fixed { key, entries, total } => (key, entries, *total),

@@ -11,6 +11,7 @@ use super::value::{Scope, Val};
 /// The operators of `sem_ver`.
 pub(super) const OPERATORS: [&str; 8] = ["=", "!=", "<", "<=", ">", ">=", "^", "~"];
 
+#[inline(never)]
 pub(super) fn eval<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     if args.count() != 3 {

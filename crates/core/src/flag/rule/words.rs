@@ -6,6 +6,7 @@ use super::coerce::{number, same, text};
 use super::run::{Run, Stop};
 use super::value::{Scope, Val};
 
+#[inline(never)]
 pub(super) fn cat<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     let mut out = String::new();
@@ -17,6 +18,7 @@ pub(super) fn cat<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> R
 }
 
 /// `substr` of a text, from a place on, for so many characters; negative ones count from the end.
+#[inline(never)]
 pub(super) fn substr<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     let value = args.get(0, scope, run)?;
@@ -50,12 +52,19 @@ fn integer(value: &Val<'_>) -> i64 {
 }
 
 /// `in`: whether a text is in a text, or a value in a list.
+#[inline(never)]
 pub(super) fn contains<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
     let args = args.ready(scope, run)?;
     let needle = args.get(0, scope, run)?;
     let hay = args.get(1, scope, run)?;
     let found = if let Some(hay) = hay.as_str() {
         run.spend_bytes(hay.len())?;
+        // As JavaScript looks for it; nobody means the empty text that `cat` has for null.
+        let needle = if needle.is_null() {
+            Val::Str("null")
+        } else {
+            needle
+        };
         hay.contains(&*text(&needle, run)?)
     } else {
         let mut found = false;
@@ -72,6 +81,7 @@ pub(super) fn contains<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>)
 }
 
 /// `starts_with` and `ends_with`: null unless both arguments are texts.
+#[inline(never)]
 pub(super) fn affix<'a>(
     args: &'a Args,
     end: bool,
