@@ -12,7 +12,8 @@ bench() { cargo bench --quiet --profile release --locked "$@"; }
 # the sidecar as `make install` builds it, strongroom-run as it is mounted, then the benches
 cargo build --quiet --release --locked -p strongroom-sidecar >&2
 scripts/build-run.sh >&2
-bench --no-run -p strongroom-core --bench seal --bench store --bench vault --bench config --bench rewrap --bench policy --bench audit >&2
+bench --no-run -p strongroom-core --bench seal --bench store --bench vault --bench config --bench rewrap --bench policy --bench audit --bench flags >&2
+scripts/flag-engines.sh
 bench --no-run -p strongroom-tests --bench socket >&2
 
 load() { cut -d' ' -f1 /proc/loadavg; }
@@ -42,6 +43,7 @@ trap 'rm -f "$report"' EXIT
     bench -p strongroom-core --bench rewrap
     bench -p strongroom-core --bench policy
     bench -p strongroom-core --bench audit
+    bench -p strongroom-core --bench flags
     bench -p strongroom-tests --bench socket
 } | tee "$report"
 
