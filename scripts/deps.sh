@@ -11,6 +11,9 @@ wanted='
 cc:gcc
 c++:g++
 curl:curl
+node:nodejs
+npm:npm
+python3:python3
 openssl:openssl
 podman:podman
 python3:python3
