@@ -216,7 +216,7 @@ fn odd_and_stale_flags_are_told() {
         "targeting": {"if": [true, {"fractional": [["a", 1], ["b", 1]]}, "b"]},
         "metadata": {"owner": "web", "expires": "2020-01-31"},
     });
-    desk.feed(["put", "prod", "split", "--kind", "flag"], &split.to_string())
+    desk.feed(["put", "prod", "split", "--kind", "flag"], split.to_string())
         .ok();
     let lint = desk.json(["flag", "lint", "prod", "split"]);
     let kinds: Vec<_> = lint["findings"]

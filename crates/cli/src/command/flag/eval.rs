@@ -108,9 +108,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         "metadata": found.metadata,
         "revision": opened.vault.snapshot().revision().0,
     });
-    if args.explain {
-        let part = |part: &flag::Explained| json!({"position": part.position, "depth": part.depth, "result": part.result, "note": part.note});
-        json["explain"] = told.iter().map(part).collect();
+    let part = |part: &flag::Explained| json!({"position": part.position, "depth": part.depth, "result": part.result, "note": part.note});
+    if let Some(members) = json.as_object_mut().filter(|_| args.explain) {
+        members.insert("explain".to_owned(), told.iter().map(part).collect());
     }
     context.output.answer(&json, &text)
 }
