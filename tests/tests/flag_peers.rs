@@ -2,6 +2,7 @@
 //! Every difference is of a kind that docs/flags.md lists, told apart by what the rule uses; any other one fails.
 //! `scripts/flag-engines.sh` installs them; without them the test says so and is skipped.
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
