@@ -44,9 +44,14 @@ impl<T> Bell<T> {
 
     /// Wakes the thread with a message.
     pub fn send(&self, message: T) {
+        self.send_after(|_| message);
+    }
+
+    /// The same with what `message` makes of one that the thread has not taken yet.
+    pub fn send_after(&self, message: impl FnOnce(Option<T>) -> T) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.rung = true;
-        state.message = Some(message);
+        state.message = Some(message(state.message.take()));
         drop(state);
         self.bell.notify_one();
     }

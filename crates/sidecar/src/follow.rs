@@ -15,7 +15,9 @@ use crate::bell::Bell;
 use crate::change;
 use crate::chronicle::Chronicle;
 use crate::inject::Injector;
+use crate::make::Makings;
 use crate::serve::Update;
+use crate::settings::Settings;
 use crate::source::{Opened, Source, Unusable};
 use crate::state::{Current, State};
 use crate::unserved::{self, Unserved};
@@ -119,6 +121,8 @@ impl Follower {
     }
 
     fn serve_copy(&self, since: Timestamp, error: &Unusable) {
+        // what this machine says may change meanwhile
+        let _following = self.following();
         let snapshot = self.state.vault().snapshot();
         let reason = error.to_string().into();
         let (stale, refused) = match error.is_refusal() {
@@ -253,15 +257,49 @@ impl Follower {
         self.workers.update(&Arc::new(update));
     }
 
-    /// Serves the same revision with other layers of this machine from now on.
+    /// Asks whether revisions can be served by what `settings` want made from now on.
+    pub fn plan(&self, settings: &Settings) {
+        let _following = self.following();
+        *self.state.makings() = Makings::of(settings);
+    }
+
+    /// Serves with the layers of this machine that `settings` have, and asks by what they want made, from
+    /// now on: the newest revision where that can be served with them, and else the one that is.
     ///
     /// # Errors
     /// [`Unserved`]: they do not fit, and nothing changes.
-    pub fn overridden(&self, locals: Arc<Locals>) -> Result<(), Unserved> {
-        let _following = self.following();
+    pub fn overridden(&self, settings: &Settings) -> Result<(), Unserved> {
+        let mut following = self.following();
+        let before = std::mem::replace(&mut *self.state.makings(), Makings::of(settings));
         let current = Arc::clone(&self.state.current());
-        let next = current.with_locals(locals)?;
-        self.state.makings().forget();
+        let (vault, locals) = (self.state.vault(), &settings.overrides.locals);
+        let newest = vault.snapshot();
+        let is_held_back = following.is_some() && newest.hash() != current.snapshot.hash();
+        let refused = vault.freshness().refused;
+        if is_held_back && self.override_with(&current, &newest, locals, refused).is_ok() {
+            tracing::info!(revision = newest.revision().0, "serving a new revision");
+            self.copy.ring();
+            if let Some(chronicle) = &mut *following {
+                chronicle.record(&vault, &newest);
+            }
+            return Ok(());
+        }
+        let fit = self.override_with(&current, &current.snapshot, locals, current.refused.clone());
+        if fit.is_err() {
+            *self.state.makings() = before;
+        }
+        fit
+    }
+
+    /// Serves `snapshot` with `locals`, in the place of `current`.
+    fn override_with(
+        &self,
+        current: &Current,
+        snapshot: &Snapshot,
+        locals: &Arc<Locals>,
+        refused: Option<Arc<str>>,
+    ) -> Result<(), Unserved> {
+        let next = current.with_locals(snapshot, Arc::clone(locals), refused)?;
         unserved::check_made(&self.state, &next)?;
         let environment = self.state.environment();
         let mut changes = change::of_everything(&current.snapshot, &next.snapshot, environment);

@@ -160,20 +160,22 @@ impl Reload<'_> {
         if changed.is_empty() {
             return;
         }
-        if new.overrides != self.settings.overrides
-            && let Err(error) = self.follower.overridden(Arc::clone(&new.overrides.locals))
-        {
-            tracing::error!(%error, "the settings were not changed: their overrides do not fit");
-            return;
+        let makes_other = (&new.files, &new.process) != (&self.settings.files, &self.settings.process);
+        if new.overrides != self.settings.overrides {
+            if let Err(error) = self.follower.overridden(&new) {
+                tracing::error!(%error, "the settings were not changed: their overrides do not fit");
+                return;
+            }
+        } else if makes_other {
+            self.follower.plan(&new);
         }
         self.level.set(new.log);
         self.state.rule(Rules::of(&new));
         self.workers.ruled();
-        if (&new.files, &new.process) != (&self.settings.files, &self.settings.process) {
-            self.state.makings().plan(&new);
+        if makes_other {
             self.injector.plan(&new);
-            self.follower.again();
         }
+        self.follower.again();
         self.apply_to_socket(&new);
         self.beside.set(&self.around.file, &new);
         self.settings = new;

@@ -19,6 +19,7 @@ use crate::inject::Injector;
 use crate::keep::Keeper;
 use crate::listen::{self, Bound, Quota};
 use crate::log::Level;
+use crate::make::Makings;
 use crate::mirror::Mirror;
 use crate::notify::Manager;
 use crate::peer::Attestor;
@@ -77,7 +78,7 @@ pub fn run(
         gate,
         source.ambient.clone(),
     )?);
-    state.makings().plan(&settings);
+    *state.makings() = Makings::of(&settings);
     fallback::on_copy(&state, &source, &mut opened)?;
     let count = settings.limits.workers.unwrap_or_else(cores);
     // what is still open when the sidecar ends, whichever way

@@ -119,17 +119,27 @@ impl Current {
         )
     }
 
-    /// The same revision with other layers of this machine.
+    /// What is served after this where this machine says something else: `snapshot`, which may be the one
+    /// that is served, with `locals`.
     ///
     /// # Errors
-    /// [`Unserved`].
-    pub fn with_locals(&self, locals: Arc<Locals>) -> Result<Self, Unserved> {
-        let next = self.snapshot.serving(&self.environment, locals);
+    /// [`Unserved`]: what cannot be guarded, or is not as schemas say, is not served.
+    pub fn with_locals(
+        &self,
+        snapshot: &Snapshot,
+        locals: Arc<Locals>,
+        refused: Option<Arc<str>>,
+    ) -> Result<Self, Unserved> {
+        let decisions = if snapshot.hash() == self.snapshot.hash() {
+            Arc::clone(&self.decisions)
+        } else {
+            Arc::new(Decisions::new(self.decisions.policies().renewed(snapshot)?))
+        };
+        let next = snapshot.serving(&self.environment, locals);
         let next = Arc::new(next.map_err(PolicyError::from)?);
         unserved::check_config(&next, &self.environment, None)?;
-        let mut same = self.same(self.stale_at, self.refused.clone());
-        same.snapshot = next;
-        Ok(same)
+        let environment = self.environment.clone();
+        Ok(Self::new(environment, next, decisions, self.stale_at, refused))
     }
 
     fn new(

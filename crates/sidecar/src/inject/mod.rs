@@ -47,9 +47,30 @@ impl Plan {
 
 #[derive(Debug)]
 enum Order {
-    Plan(Plan),
+    /// Other settings, and whether what is delivered has other values besides.
+    Plan(Plan, bool),
     Again,
     Stop(std::sync::mpsc::Sender<()>),
+}
+
+impl Order {
+    /// Other settings, after an order that was not followed yet: neither may be lost.
+    fn plan(plan: Plan, earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(stop @ Self::Stop(_)) => stop,
+            Some(Self::Again | Self::Plan(_, true)) => Self::Plan(plan, true),
+            Some(Self::Plan(_, false)) | None => Self::Plan(plan, false),
+        }
+    }
+
+    /// Other values, likewise.
+    fn again(earlier: Option<Self>) -> Self {
+        match earlier {
+            Some(stop @ Self::Stop(_)) => stop,
+            Some(Self::Plan(plan, _)) => Self::Plan(plan, true),
+            Some(Self::Again) | None => Self::Again,
+        }
+    }
 }
 
 /// The injecting thread, from outside.
@@ -92,12 +113,13 @@ impl Injector {
 
     /// Injects what other settings want; what is the same in both goes on undisturbed.
     pub fn plan(&self, settings: &Settings) {
-        self.bell.send(Order::Plan(Plan::of(settings)));
+        let plan = Plan::of(settings);
+        self.bell.send_after(|earlier| Order::plan(plan, earlier));
     }
 
     /// Says that the revision that is served has other values than before.
     pub fn again(&self) {
-        self.bell.send(Order::Again);
+        self.bell.send_after(Order::again);
     }
 
     /// Stops the process and ends the thread; waits for it at most `patience`.
@@ -269,11 +291,13 @@ impl Inside {
             };
             match self.bell.wait(wait) {
                 None => {}
-                Some(Order::Plan(plan)) => self.plan(plan),
-                Some(Order::Again) => {
-                    self.files.iter_mut().for_each(|one| one.target.again());
-                    self.process.iter_mut().for_each(|one| one.target.again());
+                Some(Order::Plan(plan, is_again)) => {
+                    self.plan(plan);
+                    if is_again {
+                        self.again();
+                    }
                 }
+                Some(Order::Again) => self.again(),
                 Some(Order::Stop(done)) => {
                     if let Some(process) = &mut self.process {
                         process.target.stop();
@@ -283,6 +307,11 @@ impl Inside {
                 }
             }
         }
+    }
+
+    fn again(&mut self) {
+        self.files.iter_mut().for_each(|one| one.target.again());
+        self.process.iter_mut().for_each(|one| one.target.again());
     }
 
     fn deliver(&mut self, snapshot: &Arc<Snapshot>) {

@@ -37,8 +37,9 @@ pub struct Makings {
 }
 
 impl Makings {
-    /// Asks for what `settings` want from now on.
-    pub fn plan(&mut self, settings: &Settings) {
+    /// Asks for what `settings` want.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
         let files = settings.files.iter().map(|files| {
             let asker = Asker::injection(&files.directory.display().to_string());
             (asker, &files.made, Names::Files)
@@ -48,20 +49,16 @@ impl Makings {
             (asker, &process.made, Names::Variables)
         });
         let plans = files.chain(process).filter(|(_, made, _)| !made.is_empty());
-        self.plans = plans
-            .map(|(asker, made, names)| Plan {
-                asker: Arc::new(asker),
-                made: made.clone(),
-                names,
-                used: None,
-            })
-            .collect();
-        self.refused = None;
-    }
-
-    /// Asks again, whatever was said: what this machine says has changed.
-    pub fn forget(&mut self) {
-        self.refused = None;
+        let plans = plans.map(|(asker, made, names)| Plan {
+            asker: Arc::new(asker),
+            made: made.clone(),
+            names,
+            used: None,
+        });
+        Self {
+            plans: plans.collect(),
+            refused: None,
+        }
     }
 
     /// Why not everything can be made of `snapshot`; nothing when it can.

@@ -34,6 +34,7 @@ mod exposition;
 mod fit;
 mod grant;
 mod hardening;
+mod held;
 mod hostile;
 mod inject;
 mod labels;
