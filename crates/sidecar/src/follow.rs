@@ -1,7 +1,7 @@
 //! From a commit to everyone who waits for it: owns the order. The snapshot is swapped first,
 //! then watchers are told, then slow work is rung for (injections, the sealed copy).
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use strongroom_core::Vault;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Revision;
 use strongroom_core::snapshot::{Changed, Locals, Snapshot};
-use strongroom_core::vault::{Event, Revised};
+use strongroom_core::vault::{Event, Revised, Watch};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 use crate::bell::Bell;
 use crate::change;
@@ -44,7 +46,40 @@ pub struct Follower {
     pub source: Arc<Source>,
     /// The records of what others did; nothing before the store is followed.
     pub following: Mutex<Option<Chronicle>>,
+    /// Whether the newest revision is refused for what may go by itself.
+    pub held_up: HeldUp,
 }
+
+/// Whether the newest revision is refused for what may go by itself, such as an audit log that is not written:
+/// then nobody else says when to ask again.
+#[derive(Debug, Default)]
+pub struct HeldUp {
+    is_so: AtomicBool,
+    news: Notify,
+}
+
+impl HeldUp {
+    fn set(&self, is_so: bool) {
+        if self.is_so.swap(is_so, Ordering::Relaxed) != is_so {
+            self.news.notify_one();
+        }
+    }
+
+    /// The next event of `watch`, or nothing when it is time to ask again; an error when the vault is gone.
+    async fn next(&self, watch: &mut Watch, pause: Duration) -> Result<Option<Event>, Gone> {
+        loop {
+            let is_so = self.is_so.load(Ordering::Relaxed);
+            tokio::select! {
+                event = watch.next() => return event.map(Some).ok_or(Gone),
+                () = self.news.notified() => {}
+                () = tokio::time::sleep(pause), if is_so => return Ok(None),
+            }
+        }
+    }
+}
+
+/// There is no vault any more.
+struct Gone;
 
 impl Follower {
     /// Follows for as long as the process lives.
@@ -58,6 +93,9 @@ impl Follower {
             tracing::warn!(%error, "the store cannot be used: serving the sealed copy");
             self.serve_copy(since, error);
         }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
         std::thread::Builder::new()
             .name("follow".into())
             // documents and schemas nest; what is not touched costs nothing
@@ -70,7 +108,7 @@ impl Follower {
                 }
                 *self.following() = Some(chronicle);
                 loop {
-                    self.follow(&self.state.vault());
+                    self.follow(&self.state.vault(), &runtime);
                 }
             })?;
         Ok(())
@@ -137,7 +175,7 @@ impl Follower {
     }
 
     /// Follows one vault until it is gone.
-    fn follow(&self, vault: &Arc<Vault>) {
+    fn follow(&self, vault: &Arc<Vault>, runtime: &Runtime) {
         let mut watch = vault.watch();
         let mut pause = FIRST_PAUSE;
         while let Err(error) = vault.follow() {
@@ -149,9 +187,14 @@ impl Follower {
         }
         // what happened before the watch began
         self.apply(vault, Steps::default());
-        while let Some(event) = watch.next_blocking() {
+        let mut pause = FIRST_PAUSE;
+        while let Ok(event) = runtime.block_on(self.held_up.next(&mut watch, pause)) {
+            pause = match &event {
+                Some(_) => FIRST_PAUSE,
+                None => pause.saturating_mul(2).min(LONGEST_PAUSE),
+            };
             let mut steps = Steps::default();
-            let mut next = Some(event);
+            let mut next = event;
             while let Some(event) = next.take() {
                 match event {
                     Event::Revised(step) => {
@@ -200,6 +243,8 @@ impl Follower {
             }
             Ok(next)
         });
+        let is_held_up = made.as_ref().is_err_and(Unserved::is_temporary);
+        self.held_up.set(is_held_up);
         let next = match made {
             Ok(next) => next,
             Err(error) => return self.unguarded(&current, freshness.stale_since, &error, chronicle),

@@ -133,11 +133,14 @@ pub struct Reload<'a> {
     pub beside: Beside,
     /// The log.
     pub level: &'a Level,
+    /// Whether other settings were refused for what may go by itself, so that it is worth trying again.
+    pub is_held_up: bool,
 }
 
 impl Reload<'_> {
     /// Reads the file again and applies it. Settings that are not valid are refused whole.
     pub fn reload(&mut self) {
+        self.is_held_up = false;
         let new = match Settings::load(self.around) {
             Ok(new) => new,
             Err(error) => {
@@ -163,6 +166,7 @@ impl Reload<'_> {
         let makes_other = (&new.files, &new.process) != (&self.settings.files, &self.settings.process);
         if new.overrides != self.settings.overrides {
             if let Err(error) = self.follower.overridden(&new) {
+                self.is_held_up = error.is_temporary();
                 tracing::error!(%error, "the settings were not changed: their overrides do not fit");
                 return;
             }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::audit::Sink;
 use crate::bell::Bell;
 use crate::error::StartError;
-use crate::follow::Follower;
+use crate::follow::{Follower, HeldUp};
 use crate::grant::Gate;
 use crate::home::Home;
 use crate::inject::Injector;
@@ -33,6 +33,8 @@ use crate::{fallback, harden, log, uptake};
 
 /// How often readiness is looked at before it is told.
 const LOOK: Duration = Duration::from_millis(10);
+/// How often settings are tried again that were refused for what may go by itself.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How long injections are waited for: the process has its own grace.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -137,6 +139,7 @@ pub fn run(
         copy: Arc::clone(&copy),
         source,
         following: Mutex::default(),
+        held_up: HeldUp::default(),
     });
     let sidecar = Sidecar {
         injector: Arc::clone(&follower.injector),
@@ -254,6 +257,7 @@ impl Sidecar {
             follower: &self.follower,
             beside: Beside::default(),
             level,
+            is_held_up: false,
         };
         reload.beside.set(&around.file, &reload.settings);
         let revision = self.state.current().snapshot.revision().0;
@@ -312,6 +316,7 @@ impl Sidecar {
             tokio::select! {
                 _ = hup.recv() => {}
                 () = noticed.notified() => {}
+                () = tokio::time::sleep(AGAIN), if reload.is_held_up => {}
             }
             // before everything was delivered, `READY=1` would say too much
             let is_ready = self.state.is_ready();

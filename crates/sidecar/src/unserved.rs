@@ -22,18 +22,35 @@ pub enum Unserved {
     #[error("{}", listed(.0))]
     Config(Vec<Unfit>),
     /// What the settings have made of it cannot be made.
-    #[error("{}", listed(.0))]
-    Unmade(Vec<String>),
+    #[error("{}", listed(.problems))]
+    Unmade {
+        /// What is wrong.
+        problems: Vec<String>,
+        /// True when some of it may go by itself, with the same revision.
+        is_temporary: bool,
+    },
 }
 
 impl Unserved {
+    /// True when it may go by itself, with the same revision.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::Unmade {
+                is_temporary: true,
+                ..
+            }
+        )
+    }
+
     /// What the audit log says; the log of the process says more.
     #[must_use]
     pub fn recorded(&self) -> &'static str {
         match self {
             Self::Policy(_) => "the policies of the store's newest revision are not valid",
             Self::Config(_) => "documents of the store's newest revision are not fit to be served",
-            Self::Unmade(_) => {
+            Self::Unmade { .. } => {
                 "what the settings have made of the store's newest revision, such as templates, cannot be made"
             }
         }
@@ -76,12 +93,7 @@ pub fn check_config(
 /// # Errors
 /// [`Unserved`].
 pub fn check_made(state: &Arc<State>, next: &Current) -> Result<(), Unserved> {
-    let problems = state.makings().check(state, &next.decisions, &next.snapshot);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Unserved::Unmade(problems))
-    }
+    state.makings().check(state, &next.decisions, &next.snapshot)
 }
 
 /// Refuses what is found wrong when a store is opened; what cannot be asked yet is found missing later.

@@ -14,6 +14,7 @@ use crate::asker::Asker;
 use crate::change;
 use crate::settings::{Made, Settings};
 use crate::state::State;
+use crate::unserved::Unserved;
 
 /// What an entry is made of, each part by the revision that made it.
 type Parts = Option<(EntryId, Revision, Vec<u64>)>;
@@ -61,33 +62,40 @@ impl Makings {
         }
     }
 
-    /// Why not everything can be made of `snapshot`; nothing when it can.
+    /// Refuses `snapshot` when not everything can be made of it.
+    ///
+    /// # Errors
+    /// [`Unserved::Unmade`].
     pub fn check(
         &mut self,
         state: &Arc<State>,
         decisions: &Arc<Decisions>,
         snapshot: &Arc<Snapshot>,
-    ) -> Vec<String> {
+    ) -> Result<(), Unserved> {
+        let unmade = |problems, is_temporary| Unserved::Unmade {
+            problems,
+            is_temporary,
+        };
         if let Some((hash, problems)) = &self.refused
             && *hash == snapshot.hash()
         {
-            return problems.clone();
+            return Err(unmade(problems.clone(), false));
         }
         let mut problems = Vec::new();
-        let mut is_lasting = true;
+        let mut is_temporary = false;
         for plan in &mut self.plans {
-            match plan.check(state, decisions, snapshot) {
-                Ok(()) => {}
-                Err(error) => {
-                    is_lasting &= !error.is_temporary();
-                    problems.push(error.to_string());
-                }
+            if let Err(error) = plan.check(state, decisions, snapshot) {
+                is_temporary |= error.is_temporary();
+                problems.push(error.to_string());
             }
         }
-        if !problems.is_empty() && is_lasting {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        if !is_temporary {
             self.refused = Some((snapshot.hash(), problems.clone()));
         }
-        problems
+        Err(unmade(problems, is_temporary))
     }
 }
 

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
 
+use crate::grant::audit_of;
 use crate::process::{Sidecar, command, until};
 use crate::scene::{Scene, put};
 
@@ -111,5 +112,56 @@ fn overrides_are_judged_by_what_the_same_settings_want_made() {
     sidecar.serves(next);
     assert_eq!(document(&sidecar), json!({ "size": 2, "b": "b" }));
     assert_eq!(conf(), "b");
+    sidecar.terminate();
+}
+
+#[test]
+fn what_an_audit_log_holds_up_is_served_when_the_log_is_written_again() {
+    let scene = Scene::with_token();
+    let (audit, log) = audit_of(&scene);
+    let web = |size: u8| {
+        let text = json!({ "size": size }).to_string();
+        put("prod", "web", Kind::Config, text.as_bytes())
+    };
+    scene.commit(vec![web(1)]);
+    override_with(&scene, r#"{"user":"a"}"#);
+    let files = format!(
+        "[[files]]\nderive = false\ndirectory = {:?}\nnames.conf = {{ config = \"web\", format = \"json\" }}\n{audit}",
+        scene.file("files")
+    );
+    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", &files);
+    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
+    // the log's directory goes, with its files, and something else has its name
+    let aside = scene.file("aside");
+    let hold_up = || {
+        std::fs::rename(&log, &aside).unwrap();
+        std::fs::write(&log, "in the way").unwrap();
+        until("the loss is noticed", || {
+            (sidecar.get("/api/v1/configs/web").status == 503).then_some(())
+        });
+    };
+    let let_go = || {
+        std::fs::remove_file(&log).unwrap();
+        std::fs::rename(&aside, &log).unwrap();
+    };
+    hold_up();
+    let held = scene.commit(vec![web(2)]);
+    is_refused(&sidecar);
+    let_go();
+    sidecar.serves(held);
+    until("it is no more refused", || {
+        sidecar.status()["refused"].is_null().then_some(())
+    });
+    // the same of settings
+    hold_up();
+    override_with(&scene, r#"{"user":"b"}"#);
+    sidecar.logs("their overrides do not fit");
+    let_go();
+    let conf = || std::fs::read(scene.file("files/conf")).unwrap_or_default();
+    until("the override is taken", || {
+        let delivered: Value = serde_json::from_slice(&conf()).ok()?;
+        (delivered == json!({ "size": 2, "user": "b" })).then_some(())
+    });
     sidecar.terminate();
 }
