@@ -9,7 +9,7 @@ use strongroom_core::config::Format;
 use strongroom_core::id::{EntryId, Revision, Version};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EnvironmentName;
-use strongroom_core::snapshot::{Entry, Snapshot};
+use strongroom_core::snapshot::{Entry, Local, Snapshot};
 
 use super::text::Text;
 use crate::change;
@@ -31,6 +31,8 @@ struct Of {
     version: Version,
     version_of: Revision,
     revision: Revision,
+    /// What this machine says of it, which changes within a revision, and says nothing of the past.
+    local: Option<u64>,
     raw: bool,
 }
 
@@ -57,6 +59,7 @@ impl Told {
             version: entry.version,
             version_of: entry.revision,
             revision: snapshot.revision(),
+            local: snapshot.local(environment, &entry.path).map(Local::mark),
             raw,
         };
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -43,6 +43,7 @@ mod made;
 mod metrics;
 mod offline;
 mod openapi;
+mod overrides;
 mod past;
 mod policies;
 mod programs;

@@ -1,0 +1,53 @@
+//! What this machine says of config changes within a revision: who asks again, resumes a watch or is waited
+//! for is told of it all the same.
+
+use std::time::Instant;
+
+use strongroom_core::kind::Kind;
+
+use crate::http::Client;
+use crate::process::{PATIENCE, Sidecar, command};
+use crate::scene::{Scene, put};
+
+/// A document `web` and the secret `other/token`; the sidecar's machine says `text` of it.
+fn scene(text: &str) -> (Scene, Sidecar) {
+    let scene = Scene::new();
+    scene.secret("other/token", "one");
+    scene.commit(vec![put("prod", "web", Kind::Config, br#"{"size":1}"#)]);
+    override_with(&scene, text);
+    let sidecar = start(&scene);
+    (scene, sidecar)
+}
+
+fn start(scene: &Scene) -> Sidecar {
+    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", "");
+    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
+    sidecar.ready();
+    sidecar
+}
+
+fn override_with(scene: &Scene, text: &str) {
+    std::fs::write(scene.file("web.local.json"), text).unwrap();
+}
+
+#[test]
+fn a_connection_that_asks_all_the_time_gets_the_tag_of_what_it_gets() {
+    let (scene, sidecar) = scene(r#"{"size":7}"#);
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    let mut ask = |headers: &[&str]| client.request("GET", "/api/v1/configs/web", headers).unwrap();
+    let first = ask(&[]).header("etag").unwrap().to_owned();
+    override_with(&scene, r#"{"size":8}"#);
+    // without a pause, in which it would forget what it was told
+    let start = Instant::now();
+    let other = loop {
+        let answer = ask(&[]);
+        if answer.json()["value"].as_str().unwrap().contains('8') {
+            break answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "the override is not taken");
+    };
+    assert_ne!(other.header("etag"), Some(first.as_str()));
+    let held = format!("if-none-match: {first}");
+    assert_eq!(ask(&[&held]).status, 200);
+    sidecar.terminate();
+}
