@@ -36,6 +36,14 @@ impl Settings {
         }
     }
 
+    /// Has `file` say something of the config at `path`, nearer than any environment.
+    #[must_use]
+    pub fn overriding(mut self, path: &str, file: &str) -> Self {
+        self.text
+            .insert_str(0, &format!("overrides = {{ {path:?} = {file:?} }}\n"));
+        self
+    }
+
     /// Lets the user and group `id` read: from the socket, and the files of [`Self::files`].
     #[must_use]
     pub fn for_user(mut self, id: u32) -> Self {

@@ -123,7 +123,9 @@ impl Follower {
 
     /// True unless the event tells that nothing of what is wanted changed since the last one.
     fn is_news(&self, event: &RevisionEvent) -> bool {
-        if Some(event.revision) == self.told {
+        // what the sidecar's machine says of config changes within a revision: having read that tells nothing
+        let is_within = event.resync || event.from == Some(event.revision);
+        if Some(event.revision) == self.told && !is_within {
             return false;
         }
         let gap = event.resync || event.from.is_none() || event.from > self.told;

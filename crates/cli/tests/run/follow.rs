@@ -91,6 +91,35 @@ fn a_change_can_signal_the_command_or_run_another() {
 }
 
 #[test]
+fn what_the_sidecars_machine_says_of_config_restarts_the_command_when_it_changes() {
+    let stage = Stage::new();
+    let put = ["put", "prod", "web/app", "--kind", "config", "--format", "json"];
+    stage.scene.ok_with(&put, br#"{"size":1}"#);
+    let file = stage.file("app.local.json");
+    fs::write(&file, r#"{"size":7}"#).unwrap();
+    let settings = stage.settings().overriding("web/app", "app.local.json");
+    let _sidecar = strongroom_tests::sidecar::Sidecar::start(&stage.scene, &settings);
+    let script = "echo $APP | tr -d ' ' >> log; exec sleep 600";
+    let arguments = [
+        "--map",
+        "APP=web/app",
+        "--only-mapped",
+        "--on-change",
+        "restart",
+        "--",
+    ];
+    let running = stage.start(&[&arguments[..], &["sh", "-c", script]].concat());
+    stage.reads("log", "{\"size\":7}\n");
+    fs::write(&file, r#"{"size":8}"#).unwrap();
+    stage.reads("log", "{\"size\":7}\n{\"size\":8}\n");
+    // of no concern to it
+    stage.put("shared/ca", "ca-2");
+    fs::write(&file, r#"{"size":9}"#).unwrap();
+    stage.reads("log", "{\"size\":7}\n{\"size\":8}\n{\"size\":9}\n");
+    assert_eq!(running.end().code, Some(143));
+}
+
+#[test]
 fn values_asked_for_by_several_paths_are_of_one_revision() {
     let stage = Stage::new();
     stage.put("a/value", "0");
