@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::event::{self, Event};
-use super::ring::{Place, Ring, Update, View};
+use super::ring::{Begin, Place, Ring, Update, View};
 use super::stream;
 
 /// Watchers that are told before other tasks of the worker have a turn.
@@ -47,11 +47,11 @@ pub struct Cursor {
 }
 
 impl Feed {
-    /// A feed of a sidecar that serves `revision`.
+    /// A feed of a sidecar that serves `revision`, of which its machine says something if `is_overridden`.
     #[must_use]
-    pub fn new(revision: u64) -> Arc<Self> {
+    pub fn new(revision: u64, is_overridden: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Inner {
-            ring: Ring::new(revision),
+            ring: Ring::new(revision, is_overridden),
             slots: Vec::new(),
             free: Vec::new(),
         })))
@@ -98,12 +98,12 @@ impl Feed {
     #[must_use]
     pub fn watch(self: &Arc<Self>, view: View, last: Option<u64>) -> Cursor {
         let mut inner = self.lock();
-        let (place, is_resumed) = inner.ring.place(view, last);
+        let (place, begin) = inner.ring.place(view, last);
         let revision = inner.ring.revision();
-        let first = match last {
-            _ if is_resumed => None,
-            Some(last) if last == revision => Some(event::unchanged(revision)),
-            _ => Some(event::resync(revision)),
+        let first = match begin {
+            Begin::Resumed => None,
+            Begin::Unchanged => Some(event::unchanged(revision)),
+            Begin::Resync => Some(event::resync(revision)),
         };
         let new = Some(Slot {
             place,

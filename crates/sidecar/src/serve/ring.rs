@@ -123,11 +123,25 @@ impl Kept {
     }
 }
 
+/// How a watcher begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// With the updates since what it saw.
+    Resumed,
+    /// It has seen everything.
+    Unchanged,
+    /// Nothing is known of what it saw.
+    Resync,
+}
+
 /// The last updates.
 #[derive(Debug)]
 pub(super) struct Ring {
     /// The newest revision.
     revision: u64,
+    /// The last revision of which this machine may have said something else before, which no update here
+    /// tells: the one this began with, or one of an update that was dropped.
+    doubtful: Option<u64>,
     /// Oldest first.
     updates: VecDeque<Kept>,
     /// The number of the update after the last one.
@@ -146,9 +160,11 @@ pub(super) struct Place {
 }
 
 impl Ring {
-    pub(super) fn new(revision: u64) -> Self {
+    /// The updates from `revision` on, of which this machine says something if `is_overridden`.
+    pub(super) fn new(revision: u64, is_overridden: bool) -> Self {
         Self {
             revision,
+            doubtful: is_overridden.then_some(revision),
             updates: VecDeque::new(),
             next: 0,
             beats: 0,
@@ -161,8 +177,11 @@ impl Ring {
     }
 
     pub(super) fn push(&mut self, update: Arc<Update>) {
-        if self.updates.len() >= KEPT {
-            self.updates.pop_front();
+        if self.updates.len() >= KEPT
+            && let Some(Kept { update: gone, .. }) = self.updates.pop_front()
+            && gone.from == gone.revision
+        {
+            self.doubtful = Some(gone.revision);
         }
         self.revision = update.revision;
         self.updates.push_back(Kept {
@@ -180,9 +199,10 @@ impl Ring {
         self.closed = true;
     }
 
-    /// The place of a watcher that saw `last` before; true when it gets everything since.
-    pub(super) fn place(&self, view: View, last: Option<u64>) -> (Place, bool) {
+    /// The place of a watcher that saw `last` before, and how it begins.
+    pub(super) fn place(&self, view: View, last: Option<u64>) -> (Place, Begin) {
         let oldest = self.next.wrapping_sub(self.updates.len() as u64);
+        let last = last.filter(|last| !self.is_ambiguous(*last));
         // the update that leads away from what was seen; one that covers it lists a little more
         let missed = last.and_then(|last| {
             self.updates
@@ -191,12 +211,24 @@ impl Ring {
         });
         // what was decided by other policies, or at another time, does not hold for who comes now
         let missed = missed.filter(|position| self.still_holds(*position));
+        let begin = match missed {
+            Some(_) => Begin::Resumed,
+            None if last == Some(self.revision) => Begin::Unchanged,
+            None => Begin::Resync,
+        };
         let place = Place {
             view,
             next: missed.map_or(self.next, |position| oldest.wrapping_add(position as u64)),
             beats: self.beats,
         };
-        (place, missed.is_some())
+        (place, begin)
+    }
+
+    /// True when a revision was served with one thing and another that this machine said: who saw it may
+    /// have seen either.
+    fn is_ambiguous(&self, revision: u64) -> bool {
+        let is_within = |kept: &Kept| (kept.update.from, kept.update.revision) == (revision, revision);
+        self.doubtful == Some(revision) || self.updates.iter().any(is_within)
     }
 
     /// True when the updates from `position` on were decided as they would be now.

@@ -81,6 +81,8 @@ impl Workers {
     /// The system's, when a thread or runtime cannot be made.
     pub fn start(count: usize, state: &Arc<State>, runtime: &Handle) -> std::io::Result<Arc<Self>> {
         let mut workers = Vec::with_capacity(count);
+        let served = Arc::clone(&state.current().snapshot);
+        let (revision, is_overridden) = (served.revision().0, !served.locals().is_empty());
         let ticks: Arc<Ticks> = Arc::default();
         for number in 0..count.max(1) {
             let (sender, receiver) = unbounded_channel();
@@ -93,7 +95,7 @@ impl Workers {
             let load = Arc::new(AtomicUsize::new(0));
             let inside = Inside {
                 state: Arc::clone(state),
-                feed: Feed::new(state.current().snapshot.revision().0),
+                feed: Feed::new(revision, is_overridden),
                 clock: Arc::default(),
                 ticks: Arc::clone(&ticks),
                 tally: state.tallies.add(&load),

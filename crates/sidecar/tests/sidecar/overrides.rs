@@ -3,10 +3,11 @@
 
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
 
-use crate::http::Client;
-use crate::process::{PATIENCE, Sidecar, command};
+use crate::http::{Client, Event, Events};
+use crate::process::{PATIENCE, Sidecar, command, until};
 use crate::scene::{Scene, put};
 
 /// A document `web` and the secret `other/token`; the sidecar's machine says `text` of it.
@@ -30,6 +31,20 @@ fn override_with(scene: &Scene, text: &str) {
     std::fs::write(scene.file("web.local.json"), text).unwrap();
 }
 
+fn until_size(sidecar: &Sidecar, size: u8) {
+    until("the override is taken", || {
+        let answer = sidecar.get("/api/v1/configs/web").json();
+        let document: Value = serde_json::from_str(answer["value"].as_str()?).unwrap();
+        (document["size"] == size).then_some(())
+    });
+}
+
+fn resumed(sidecar: &Sidecar, last: u64) -> Event {
+    let last = format!("last-event-id: {last}");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[&last]);
+    events.next().unwrap()
+}
+
 #[test]
 fn a_connection_that_asks_all_the_time_gets_the_tag_of_what_it_gets() {
     let (scene, sidecar) = scene(r#"{"size":7}"#);
@@ -49,5 +64,26 @@ fn a_connection_that_asks_all_the_time_gets_the_tag_of_what_it_gets() {
     assert_ne!(other.header("etag"), Some(first.as_str()));
     let held = format!("if-none-match: {first}");
     assert_eq!(ask(&[&held]).status, 200);
+    sidecar.terminate();
+}
+
+#[test]
+fn who_resumes_a_watch_does_not_miss_an_override() {
+    let (scene, sidecar) = scene(r#"{"size":7}"#);
+    // another life of the sidecar may have said something else
+    let at = scene.revision();
+    assert_eq!(resumed(&sidecar, at).data["resync"], true);
+    let next = scene.secret("other/token", "two");
+    sidecar.serves(next);
+    assert_eq!(resumed(&sidecar, at).data["resync"], true);
+    let told = resumed(&sidecar, next).data;
+    assert_eq!((&told["resync"], &told["from"]), (&json!(false), &json!(next)));
+    override_with(&scene, r#"{"size":8}"#);
+    until_size(&sidecar, 8);
+    assert_eq!(resumed(&sidecar, next).data["resync"], true);
+    let last = scene.secret("other/token", "three");
+    sidecar.serves(last);
+    assert_eq!(resumed(&sidecar, next).data["resync"], true);
+    assert_eq!(resumed(&sidecar, last).data["resync"], false);
     sidecar.terminate();
 }

@@ -337,7 +337,7 @@ fn next(cursor: &mut Cursor) -> Option<String> {
 
 #[test]
 fn a_slow_watcher_is_told_and_nothing_is_kept_for_it() {
-    let feed = Feed::new(1);
+    let feed = Feed::new(1, false);
     let steps = Steps::new();
     let watch = |last| feed.watch(steps.view.clone(), last);
     let mut cursor = watch(None);
@@ -362,7 +362,7 @@ fn a_slow_watcher_is_told_and_nothing_is_kept_for_it() {
 
 #[test]
 fn watchers_hear_signs_of_life_and_the_end() {
-    let feed = Feed::new(1);
+    let feed = Feed::new(1, false);
     let mut cursor = feed.watch(Steps::new().view, Some(1));
     assert!(next(&mut cursor).unwrap().contains("\"from\":1"));
     feed.beat();
