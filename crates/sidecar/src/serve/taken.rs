@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use hyper::Response;
+use strongroom_core::config::Key;
 use strongroom_core::id::EntryId;
 use strongroom_core::snapshot::{Entry, Snapshot};
 
@@ -34,7 +35,10 @@ impl Service {
         is_taken: bool,
     ) -> Result<Response<Body>, Refusal> {
         let entry = Arc::clone(grant.entry());
-        let secrets = grant.secrets().to_vec();
+        let secrets = match part {
+            Some(Part::Key(key)) if is_taken => secrets_under(asked, snapshot, &grant, key),
+            _ => grant.secrets().to_vec(),
+        };
         let response = value::answer(asked, snapshot, grant, part)?;
         if is_taken {
             self.took(snapshot, &entry);
@@ -126,11 +130,31 @@ fn is_told(client: &Client, is_news: bool) -> bool {
     is_news || !client.is_one()
 }
 
-/// A number for the entries of a list, which is no entry's.
+/// The secrets of a document that its value at or under `key` has in it.
+fn secrets_under(asked: &Asked<'_>, snapshot: &Snapshot, grant: &Grant, key: &Key) -> Vec<Arc<Entry>> {
+    let secrets = grant.secrets();
+    if secrets.is_empty() {
+        return Vec::new();
+    }
+    // one that cannot be read is not given out either
+    let references = snapshot.references(asked.environment, &grant.entry().path);
+    let references = references.unwrap_or_default();
+    let is_given = |secret: &&Arc<Entry>| {
+        let mut under = references.iter().filter(|reference| key.holds(&reference.key));
+        under.any(|reference| reference.secret == secret.path)
+    };
+    secrets.iter().filter(is_given).cloned().collect()
+}
+
+/// A number for the entries of a list and the secrets in them, which is no entry's.
 fn list_of(grants: &[Grant]) -> EntryId {
     let mut hasher = DefaultHasher::new();
     for grant in grants {
         grant.entry().id.hash(&mut hasher);
+        // what this machine says may refer to others within a revision
+        for secret in grant.secrets() {
+            secret.id.hash(&mut hasher);
+        }
     }
     let hash = u128::from(hasher.finish());
     EntryId((hash << 64 | hash).to_be_bytes())

@@ -223,6 +223,30 @@ fn who_reads_a_document_uses_its_secrets() {
 }
 
 #[test]
+fn who_reads_one_key_uses_the_secrets_under_it_alone() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = crate::http::Client::connect(&sidecar.socket).unwrap();
+    let mut key = |key: &str| {
+        let target = format!("/api/v1/configs/web?key={key}");
+        assert_eq!(client.request("GET", &target, &[]).unwrap().status, 200);
+    };
+    let has = |at: &str| {
+        let (prod, at) = (crate::scene::environment("prod"), crate::scene::path(at));
+        let id = scene.vault.snapshot().entry(&prod, &at).unwrap().id;
+        let consumers = reported(&scene, ConsumerKind::Socket);
+        consumers.iter().any(|consumer| consumer.of(id).is_some())
+    };
+    key("size");
+    key("db.user");
+    until("the document is reported", || has("web").then_some(()));
+    assert!(!has("web/token"));
+    key("db");
+    until("its secret is reported", || has("web/token").then_some(()));
+    sidecar.terminate();
+}
+
+#[test]
 fn a_reference_whose_secret_is_gone_is_not_served_and_what_was_served_stays() {
     let scene = scene();
     let sidecar = Sidecar::start(&scene, "");

@@ -4,11 +4,14 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use strongroom_core::id::EntryId;
 use strongroom_core::kind::Kind;
+use strongroom_core::uptake::ConsumerKind;
 
 use crate::http::{Client, Event, Events};
 use crate::process::{PATIENCE, Sidecar, command, until};
-use crate::scene::{Scene, put};
+use crate::scene::{Scene, environment, path, put};
+use crate::uptake::reported;
 
 /// A document `web` and the secret `other/token`; the sidecar's machine says `text` of it.
 fn scene(text: &str) -> (Scene, Sidecar) {
@@ -85,5 +88,31 @@ fn who_resumes_a_watch_does_not_miss_an_override() {
     sidecar.serves(last);
     assert_eq!(resumed(&sidecar, next).data["resync"], true);
     assert_eq!(resumed(&sidecar, last).data["resync"], false);
+    sidecar.terminate();
+}
+
+fn has(scene: &Scene, entry: EntryId) -> bool {
+    let all = reported(scene, ConsumerKind::Socket);
+    all.iter().any(|consumer| consumer.of(entry).is_some())
+}
+
+#[test]
+fn a_secret_that_an_override_brings_into_a_list_is_reported() {
+    let (scene, sidecar) = scene(r#"{"size":7}"#);
+    let id = |at: &str| {
+        let snapshot = scene.vault.snapshot();
+        snapshot.entry(&environment("prod"), &path(at)).unwrap().id
+    };
+    let (web, token) = (id("web"), id("other/token"));
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    let mut list = || client.request("GET", "/api/v1/values?prefix=web", &[]).unwrap();
+    assert_eq!(list().status, 200);
+    until("the list is reported", || has(&scene, web).then_some(()));
+    assert!(!has(&scene, token));
+    override_with(&scene, r#"{"password":{"secret":"other/token"}}"#);
+    until("the list has the secret", || {
+        list().text().contains("one").then_some(())
+    });
+    until("the secret is reported", || has(&scene, token).then_some(()));
     sidecar.terminate();
 }
