@@ -25,6 +25,9 @@ pub struct Change {
     pub entry: Arc<Entry>,
     /// The keys of a document that deliver something else; `None` where that is not known.
     pub keys: Option<Vec<Key>>,
+    /// The secrets that the document referred to before or refers to now, where its keys are named: those
+    /// who may read all of it are told of them.
+    pub secrets: Vec<Arc<Entry>>,
 }
 
 /// Most documents of one step whose keys are named: each is read twice for it.
@@ -36,7 +39,18 @@ pub fn name_keys(changes: &mut [Change], old: &Snapshot, new: &Snapshot, environ
         .iter_mut()
         .filter(|change| change.kind == Kind::Config && change.action == Action::Updated);
     for change in documents.take(MOST_NAMED) {
+        let secrets = |snapshot: &Snapshot| {
+            let entry = snapshot.entry(environment, &change.path).ok()?;
+            snapshot.secrets_in(environment, &entry).ok()
+        };
+        let (Some(before), Some(mut secrets)) = (secrets(old), secrets(new)) else {
+            continue;
+        };
+        secrets.extend(before);
+        secrets.sort_by_key(|secret| (secret.id, secret.revision));
+        secrets.dedup_by_key(|secret| (secret.id, secret.revision));
         change.keys = new.changed_keys(old, environment, &change.path);
+        change.secrets = secrets;
     }
 }
 
@@ -176,5 +190,6 @@ fn compare(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>, layer_change
         version: entry.version.0,
         entry: Arc::clone(entry),
         keys: None,
+        secrets: Vec::new(),
     })
 }

@@ -10,6 +10,7 @@ use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Hash;
 use strongroom_core::name::EntryPath;
 use strongroom_core::policy::{Action, Decisions, Prepared};
+use strongroom_core::snapshot::Entry;
 
 use super::event::{self, Event};
 use crate::asker::Asker;
@@ -69,24 +70,31 @@ impl Update {
         viewer.filter(|_| !self.decisions.policies().is_default())
     }
 
+    /// Whether keys are named, to those who may read all of a document.
+    fn names_keys(&self) -> bool {
+        let mut changes = self.changes.iter().flatten();
+        changes.any(|change| change.keys.is_some())
+    }
+
     fn event(&self, view: &View) -> Event {
         let viewer = self.viewer(view);
-        let may = |action, change: &Change| {
-            viewer.is_none_or(|viewer| {
-                let decided = self.decisions.decide(viewer, action, &change.entry, self.at);
-                decided.allowed
-            })
+        let may = |action, entry: &Entry| {
+            viewer.is_none_or(|viewer| self.decisions.decide(viewer, action, entry, self.at).allowed)
+        };
+        let reads = |change: &Change| {
+            let mut parts = std::iter::once(&change.entry).chain(&change.secrets);
+            parts.all(|entry| may(Action::read_of(entry.kind), entry))
         };
         let sees = |change: &Change| {
             let prefix = view.prefix.as_ref();
-            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(Action::Watch, change)
+            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(Action::Watch, &change.entry)
         };
         let part = (view.prefix.clone(), viewer.map(Prepared::identity));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = parts.get(&part) {
             return made.clone();
         }
-        let made = event::step(self, sees, |change| may(Action::read_of(change.kind), change));
+        let made = event::step(self, sees, reads);
         if parts.len() < MOST_PARTS {
             parts.insert(part, made.clone());
         }
@@ -236,9 +244,13 @@ impl Ring {
         let Some(newest) = self.updates.back().map(|kept| kept.update.decisions.policies()) else {
             return true;
         };
-        let mut policies = self.updates.iter().skip(position);
-        let same = policies.all(|kept| Arc::ptr_eq(kept.update.decisions.policies(), newest));
-        same && !newest.is_timed(Action::Watch)
+        let since = || self.updates.iter().skip(position);
+        let is_same = since().all(|kept| Arc::ptr_eq(kept.update.decisions.policies(), newest));
+        let names_keys = || since().any(|kept| kept.update.names_keys());
+        let reads = [Action::ReadConfig, Action::ReadSecret];
+        let is_timed = newest.is_timed(Action::Watch)
+            || (reads.iter().any(|read| newest.is_timed(*read)) && names_keys());
+        is_same && !is_timed
     }
 
     /// What a watcher gets next, which takes it a place further; `None` when the stream has ended.

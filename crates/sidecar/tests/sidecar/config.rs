@@ -134,6 +134,58 @@ fn keys_that_changed_are_named_to_who_may_read_them() {
 }
 
 #[test]
+fn keys_are_named_to_who_may_read_the_secrets_too_and_for_as_long_as_that_holds() {
+    let scene = scene();
+    let policy = |when: &str| {
+        let text = format!(
+            "permit (principal is Member, action, resource);\n\
+             permit (principal is Workload, action in [Action::\"watch\", Action::\"describe\", Action::\"readConfig\"], resource);\n\
+             permit (principal is Workload, action == Action::\"readSecret\", resource) when {{ {when} }};"
+        );
+        put("prod", "policy/test", Kind::Policy, text.as_bytes())
+    };
+    let other = put("prod", "other", Kind::Config, br#"{"a":1}"#);
+    scene.commit(vec![policy("false"), other]);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
+    events.next().unwrap();
+    let of = |event: &crate::http::Event, at: &str| {
+        let changes = event.data["changes"].as_array().unwrap();
+        let change = changes.iter().find(|change| change["path"] == at);
+        change.unwrap()["keys"].clone()
+    };
+    let at = scene.commit(vec![
+        web("base", &WEB.replace(":1", ":9")),
+        put("prod", "other", Kind::Config, br#"{"a":2}"#),
+    ]);
+    let event = events.next().unwrap();
+    assert_eq!(
+        (of(&event, "web"), of(&event, "other")),
+        (Value::Null, json!(["a"]))
+    );
+    // the secret that it referred to before counts as well
+    let from = scene.commit(vec![web("base", r#"{"size":9}"#)]);
+    assert_eq!(of(&events.next().unwrap(), "web"), Value::Null);
+    let resumed = |last: u64| {
+        let last = format!("last-event-id: {last}");
+        let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[&last]);
+        events.next().unwrap()
+    };
+    assert_eq!(resumed(at).data["resync"], false);
+    // what may be read for a time is not named from memory
+    scene.commit(vec![policy("context.now < datetime(\"2100-01-01T00:00:00Z\")")]);
+    events.next().unwrap();
+    let from = from + 1;
+    scene.commit(vec![web("base", WEB)]);
+    assert_eq!(of(&events.next().unwrap(), "web"), json!(["size", "db"]));
+    assert_eq!(resumed(from).data["resync"], true);
+    let last = scene.secret("unrelated", "x");
+    events.next().unwrap();
+    assert_eq!(resumed(last - 1).data["resync"], false);
+    sidecar.terminate();
+}
+
+#[test]
 fn who_may_not_read_the_secret_does_not_get_the_document() {
     let scene = scene();
     scene.commit(vec![put("prod", "other", Kind::Config, br#"{"a":1}"#)]);

@@ -321,6 +321,7 @@ impl Steps {
             action: Action::Updated,
             version: 2,
             keys: None,
+            secrets: Vec::new(),
             entry: Arc::clone(&self.entry),
         };
         let decisions = Arc::clone(&self.decisions);
