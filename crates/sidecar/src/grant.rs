@@ -170,7 +170,20 @@ impl Refused {
             why: why(decision),
         }
     }
+
+    /// A document with a secret in it that who asks may not know of: neither it nor its policies are named.
+    fn hidden_part(question: &Question<'_>, document: &Entry) -> Self {
+        Self::Denied {
+            action: Action::read_of(document.kind),
+            environment: question.environment.clone(),
+            path: document.path.clone(),
+            why: HIDDEN_PART.to_owned(),
+        }
+    }
 }
+
+/// What is said of a secret in a document to who may not know of it.
+const HIDDEN_PART: &str = "it has a part that may not be read";
 
 /// An entry, and what policy says of reading it.
 type Part<'a> = (&'a Entry, Option<Arc<policy::Decision>>);
@@ -251,6 +264,10 @@ impl Gate {
         if let Some((entry, decision)) = denied {
             let action = Action::read_of(entry.kind);
             self.deny(&question.record(action, entry, decision.as_deref()));
+            let is_secret = entry.id != item.entry.id;
+            if is_secret && !question.allows(Action::Describe, entry) {
+                return Err(Refused::hidden_part(question, &item.entry));
+            }
             return Err(Refused::denied(action, question, entry, decision.as_deref()));
         }
         let records: Vec<_> = parts.iter().map(|part| question.part(part)).collect();

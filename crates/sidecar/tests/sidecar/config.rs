@@ -186,6 +186,32 @@ fn keys_are_named_to_who_may_read_the_secrets_too_and_for_as_long_as_that_holds(
 }
 
 #[test]
+fn who_may_not_know_of_a_secret_is_not_told_of_it_by_the_document() {
+    let scene = scene();
+    let policy = br#"
+        permit (principal is Member, action, resource);
+        permit (principal is Workload, action in [Action::"describe", Action::"readConfig"], resource);
+        @id("top secret")
+        forbid (principal is Workload, action, resource in Path::"prod/web/token");
+    "#;
+    scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy)]);
+    let (audit, log) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let answer = sidecar.get("/api/v1/configs/web");
+    assert_eq!((answer.status, answer.code().as_str()), (403, "denied"));
+    let told = answer.text();
+    assert!(told.contains("it has a part that may not be read"), "{told}");
+    assert!(!told.contains("token") && !told.contains("top secret"), "{told}");
+    // the log has all of it
+    let denied = decisions(&log)
+        .into_iter()
+        .filter(|one| one["decision"] == "deny" && one["name"] == "prod/web/token")
+        .count();
+    assert_eq!(denied, 1);
+    sidecar.terminate();
+}
+
+#[test]
 fn who_may_not_read_the_secret_does_not_get_the_document() {
     let scene = scene();
     scene.commit(vec![put("prod", "other", Kind::Config, br#"{"a":1}"#)]);
