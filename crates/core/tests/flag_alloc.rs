@@ -38,6 +38,7 @@ fn the_usual_rules_allocate_nothing() {
     let flags = world.vault.flags(&env("prod")).unwrap();
     let context = json!({"targetingKey": "user-1", "email": "ada@example.org", "age": 36});
     let context: Context = serde_json::from_value(context).unwrap();
+    #[allow(clippy::needless_range_loop)]
     for at in 0..rules.len() {
         let key = format!("flag-{at}");
         let compiled = flags.bool(&key, &context).unwrap();
