@@ -286,7 +286,7 @@ fn work_and_length_are_bounded() {
         "{% set x %}xx{% endset %}".to_owned() + &"{% set x %}{{ x }}{{ x }}{% endset %}".repeat(60);
     assert_eq!(problem(&captured).1, Problem::TooMuch);
     let nested = "{{ ".to_owned() + &"(".repeat(100_000);
-    assert!(matches!(problem(&nested).1, Problem::Syntax(_)));
+    assert_eq!(problem(&nested).1, Problem::Chain);
     assert_eq!(problem(&" ".repeat(MAX_TEXT + 1)).1, Problem::TextTooLong);
     let error = Template::parse("t", b"\xff").unwrap_err();
     assert_eq!(error.problem, Problem::NotText);
@@ -396,4 +396,215 @@ proptest! {
             let _ = template.render(Arc::new(Values::default()));
         }
     }
+}
+
+/// Runs `f` on no more stack than a thread of the standard library has.
+fn on_a_small_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        thread.spawn_scoped(scope, f).unwrap().join().unwrap()
+    })
+}
+
+#[test]
+fn what_chains_or_nests_too_far_is_refused_before_the_engine_reads_it() {
+    let bad = [
+        format!("{{{{ {}1 }}}}", "1+".repeat(50_000)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(50_000)),
+        format!("{{{{ {}1 }}}}", "-".repeat(50_000)),
+        format!("{{{{ 1{} }}}}", "|abs".repeat(50_000)),
+        format!("{{{{ config('web'){} }}}}", ".a".repeat(50_000)),
+        format!("{{{{ config('web'){} }}}}", "[0]".repeat(50_000)),
+        format!("{{{{ range{} }}}}", "()".repeat(50_000)),
+        format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(20_000)),
+        format!("{{{{ 1{} }}}}", " is odd".repeat(20_000)),
+        format!("{{% set {}a = 1 %}}", "(".repeat(100_000)),
+        format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(20_000)),
+        // the deepest first, so that no level is long by itself
+        format!(
+            "{{{{ {}1{} }}}}",
+            "(".repeat(60),
+            format!("){}", "+1".repeat(50)).repeat(60)
+        ),
+        // what looks like an end, and is none
+        format!("{{{{ '}}}}' ~ \"%}}\" ~ {}1 }}}}", "1+".repeat(50_000)),
+        format!("{{# }}}} {{{{ #}}{{{{ {}1 }}}}", "1+".repeat(50_000)),
+        format!(
+            "{{% raw %}}{{{{ ' {{% endraw %}}{{{{ {}1 }}}}",
+            "1+".repeat(50_000)
+        ),
+    ];
+    for text in bad {
+        let problem = on_a_small_stack(|| problem(&text).1);
+        assert_eq!(problem, Problem::Chain, "{}", &text[..60]);
+    }
+    let good = [
+        (format!("{{{{ {}1 }}}}", "1+".repeat(150)), "151".to_owned()),
+        (
+            format!("{{{{ [{}] | length }}}}", "1+1,".repeat(9000)),
+            "9000".to_owned(),
+        ),
+        ("{{ 1 }}".repeat(9000), "1".repeat(9000)),
+        (
+            format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(90)),
+            String::new(),
+        ),
+        (
+            format!(
+                "{}{{{{ {}1 }}}}{}",
+                "{% if 1 %}".repeat(70),
+                "1+".repeat(190),
+                "{% endif %}".repeat(70)
+            ),
+            "191".to_owned(),
+        ),
+    ];
+    for (text, wanted) in good {
+        assert_eq!(on_a_small_stack(|| render(&text)), wanted);
+    }
+}
+
+#[test]
+fn values_neither_nest_nor_grow_without_bound() {
+    let loops = "{% set ns = namespace(x=1) %}{% for i in range(20000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | json }}";
+    assert!(matches!(problem(loops).1, Problem::Name(name) if name == "namespace"));
+    let uses = [
+        "| json",
+        "| toml",
+        "== y",
+        "~ y",
+        "in y",
+        "| unique | list",
+        "| sort",
+        "| string",
+    ];
+    for end in uses {
+        let end = format!("{{% set y = x %}}{{{{ x {end} }}}}");
+        let bad = [
+            "{% set x = 1 %}".to_owned() + &"{% set x = [x] %}".repeat(10_000),
+            "{% set x = 1 %}".to_owned() + &"{% set x = {'a': x} %}".repeat(10_000),
+            "{% set x = 1 %}".to_owned() + &"{% set x = x, %}".repeat(10_000),
+            "{% set x = 1 %}".to_owned() + &"{% set x = [x, x] %}".repeat(24),
+            "{% set x = 1 %}".to_owned() + &"{% set x = (x, x) %}".repeat(24),
+            "{% set x = 1 %}".to_owned() + &"{% set x = x, x %}".repeat(24),
+            "{% set x = 1 %}".to_owned() + &"{% set x = dict(a=x, b=x) %}".repeat(24),
+            "{% set x = 1 %}".to_owned() + &"{% set x = [x] * 1000 %}".repeat(4),
+            "{% set x = 1 %}".to_owned() + &"{% set x = 1000 * ([x]) %}".repeat(4),
+            "{% set x = [1] %}".to_owned() + &"{% set x = x | zip(x) | list %}".repeat(24),
+        ];
+        for text in bad {
+            let text = text + &end;
+            assert_eq!(
+                on_a_small_stack(|| problem(&text).1),
+                Problem::Tangled,
+                "{text:.80}"
+            );
+        }
+    }
+    let macros = "{% macro m(x) %}{{ m([x, x]) }}{% endmacro %}{{ m(1) }}";
+    assert_eq!(problem(macros).1, Problem::Tangled);
+    let recursive = "{% for x in [1] recursive %}{{ loop([x, x]) }}{% endfor %}";
+    assert_eq!(problem(recursive).1, Problem::Tangled);
+    // as deep as is allowed, it is dropped, compared and written on a small stack
+    let deep = "{% set x = 1 %}".to_owned() + &"{% set x = [x] %}".repeat(450);
+    let compared =
+        deep.clone() + &deep.replace('x', "y") + "{{ x == y }}{{ (x ~ y) | length }}{{ x in [y] }}";
+    assert_eq!(on_a_small_stack(|| render(&compared)), "true1802true");
+    let written = deep + "{{ x | json }}";
+    assert_eq!(on_a_small_stack(|| problem(&written).1), Problem::TooDeep);
+    // as large as is allowed, and what is too large for a filter
+    let large = "{% set x = range(1000) | list %}".to_owned() + &"{% set x = [x, x] %}".repeat(7);
+    assert_eq!(problem(&(large + "{{ x | json }}")).1, Problem::TooMuch);
+    let flag = "{% set x = range(1000) | list %}{{ flag('web/new-ui', {'a': [x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x]}) }}";
+    assert_eq!(problem(flag).1, Problem::TooMuch);
+    let ranges = format!("{{{{ [{}] ~ '' }}}}", "range(100000),".repeat(11));
+    assert_eq!(problem(&ranges).1, Problem::TooMuch);
+}
+
+#[test]
+fn ordinary_lists_and_tables_are_not_refused() {
+    let text = "{% set host = 'a' %}{% set port = 1 %}{% set one = {'host': host, 'port': port} %}".to_owned()
+        + &"{% set one = {'host': config('web').name, 'port': port} %}".repeat(100)
+        + &"{{ [host, port] | json }}".repeat(100)
+        + &"{% for x in [host, port] %}{{ flag('web/new-ui', {'user': x, 'team': port, 'at': host}) }}{% endfor %}"
+            .repeat(20)
+        + "{% macro m(u, t) %}{{ flag('web/new-ui', {'user': u, 'team': t}) }}{% endmacro %}{{ m('ann', 1) }}";
+    assert!(render(&text).ends_with("true"));
+}
+
+#[test]
+fn no_filter_tells_a_key_that_was_computed() {
+    let password = "secret('db/password')";
+    for (filter, value) in [
+        ("toml", "none"),
+        ("toml", "config('web').big"),
+        ("dotenv", "none"),
+        ("dotenv", "'\\x00'"),
+        ("properties", "none"),
+        ("toml", "[none]"),
+    ] {
+        let problem = problem(&format!("{{{{ {{{password}: {value}}} | {filter} }}}}")).1;
+        assert!(matches!(problem, Problem::Filter { .. }), "{problem:?}");
+    }
+    let twice = format!("{{{{ {{{password} ~ '-': 1, {password} ~ '_': 1}} | dotenv }}}}");
+    assert!(matches!(problem(&twice).1, Problem::Filter { .. }));
+    let dotted = format!("{{{{ {{{password} ~ '.a': 1, {password}: {{'a': 1}}}} | properties }}}}");
+    assert!(matches!(problem(&dotted).1, Problem::Filter { .. }));
+}
+
+#[test]
+fn a_long_text_is_read_once_whatever_it_names() {
+    let names: String = (0..9000).map(|at| format!("{{{{ n{at} }}}}\n")).collect();
+    let text = "{{1}}".repeat(20_000) + &names;
+    assert!(matches!(problem(&text), (1, Problem::Name(name)) if name == "n0"));
+}
+
+#[test]
+fn what_is_not_there_is_refused_at_any_depth() {
+    for text in [
+        "{{ {'size': config('web').pool.siez} | yaml }}",
+        "{{ [config('web').pool.siez, 1] | json }}",
+        "{{ ['a', config('web').pool.siez] | join(',') }}",
+        "{{ [config('web').pool] | map(attribute='siez') | list | json }}",
+        "{{ flag('web/new-ui', {'user': config('web').pool.siez}) }}",
+        "{{ config('web').pool.siez | string }}",
+    ] {
+        let said = said(text);
+        assert_eq!(
+            said, "template/t, line 1: `pool.siez` of the config web is not there",
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn filters_of_the_engine_take_no_less_care() {
+    assert_eq!(
+        render("{{ ['a', 1, true] | join(', ') }}{{ [] | join }}"),
+        "a, 1, true"
+    );
+    assert_eq!(
+        render("{{ [{'a': 1}, {'a': 2}] | join('-', attribute='a') }}"),
+        "1-2"
+    );
+    assert_eq!(render("{{ true | string }}{{ 1 | string }}"), "true1");
+    assert_eq!(problem("{{ ['a', none] | join(',') }}").1, Problem::Null);
+    assert_eq!(problem("{{ ['a', []] | join(',') }}").1, Problem::Table);
+    assert_eq!(problem("{{ [] | string }}").1, Problem::Table);
+    assert_eq!(problem("{{ none | string }}").1, Problem::Null);
+}
+
+#[test]
+fn what_was_defaulted_is_not_what_is_missing() {
+    assert_eq!(
+        said("{{ config('web').sise | default(3) }}{{ {}.x }}"),
+        "template/t, line 1: a value is used that is not there"
+    );
+    assert_eq!(
+        said("{{ config('web').sise is defined }}{{ {}.x }}"),
+        "template/t, line 1: a value is used that is not there"
+    );
+    // a name that only begins with what was computed is not written
+    let computed = "{{ config('web').hostsfile | default(1) }}{{ config('web')['host' ~ 'sf'] }}";
+    assert_eq!(problem(computed).1, Problem::Undefined(None));
 }

@@ -1,15 +1,15 @@
 //! minijinja, bounded: owns what of it a template may use and how far it goes. It must not know who asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, functions};
 
 use super::error::{self, Problem, TemplateError};
 use super::table::{self, Notes};
-use super::{Source, Unavailable, filter, names};
+use super::{Source, Unavailable, filter, json, names, shape};
 use crate::config::MAX_DELIVERED;
 use crate::name::EntryPath;
 use crate::secret::Filling;
@@ -34,20 +34,34 @@ fn environment<'a>(notes: &Notes) -> Environment<'a> {
     environment.set_recursion_limit(DEPTH);
     environment.set_syntax(syntax());
     environment.remove_global("debug");
+    // with it a loop could put values into one another without end
+    environment.remove_global("namespace");
+    environment.add_function("range", range);
     for name in FILTERS_LEFT {
         environment.remove_filter(name);
     }
     let formatter = notes.clone();
-    environment.set_formatter(move |out, _, value| match value.kind() {
-        ValueKind::String | ValueKind::Number => Ok(write!(out, "{value}")?),
-        // Jinja would write `True`, which few formats know
-        ValueKind::Bool => Ok(write!(out, "{}", value.is_true())?),
-        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
-        ValueKind::None => Err(formatter.fail(Problem::Null)),
-        _ => Err(formatter.fail(Problem::Table)),
+    environment.set_formatter(move |out, _, value| {
+        if let ValueKind::String | ValueKind::Number = value.kind() {
+            return Ok(write!(out, "{value}")?);
+        }
+        Ok(out.write_str(&filter::text(value, &formatter)?)?)
     });
     filter::add(&mut environment, notes);
     environment
+}
+
+/// As the engine has it; its items are charged here, since whoever walks them need not charge for them.
+fn range(
+    state: &State<'_, '_>,
+    lower: isize,
+    upper: Option<isize>,
+    step: Option<isize>,
+) -> Result<Value, Error> {
+    let range = functions::range(lower, upper, step)?;
+    let items = range.len().unwrap_or_default();
+    state.consume_fuel(u64::try_from(items).unwrap_or(u64::MAX))?;
+    Ok(range)
 }
 
 /// Lines that hold nothing but a statement leave no line behind, and the text's last newline stays.
@@ -70,21 +84,19 @@ pub(super) fn check(name: &str, text: &str) -> Result<(), TemplateError> {
         line,
         problem,
     };
+    shape::check(text).map_err(|(line, problem)| failed(line, problem))?;
     let parsed = environment
         .template_from_named_str("template", text)
         .map_err(|error| failed(error.line().unwrap_or(1), error::of_engine(&error, text, None)))?;
-    let mut unknown: Vec<String> = parsed.undeclared_variables(false).into_iter().collect();
+    let mut unknown: BTreeSet<String> = parsed.undeclared_variables(false).into_iter().collect();
     unknown.retain(|name| {
         !FUNCTIONS.contains(&name.as_str()) && !environment.globals().any(|(known, _)| known == name)
     });
-    let first = unknown
-        .into_iter()
-        .map(|unknown| (names::line_of(text, &unknown), unknown))
-        .min();
-    match first {
-        Some((line, unknown)) => Err(failed(line, Problem::Name(unknown))),
-        None => Ok(()),
-    }
+    let Some(any) = unknown.first() else {
+        return Ok(());
+    };
+    let (line, first) = names::first_of(text, &unknown).unwrap_or((1, any));
+    Err(failed(line, Problem::Name(first.to_owned())))
 }
 
 pub(super) fn render(
@@ -183,10 +195,10 @@ fn functions(environment: &mut Environment<'_>, text: &str, source: &Arc<dyn Sou
     let to = asking;
     environment.add_function(
         "flag",
-        move |key: &str, context: Option<Value>| -> Result<Value, Error> {
+        move |state: &State<'_, '_>, key: &str, context: Option<Value>| -> Result<Value, Error> {
             let key = to.path(key)?;
-            let context = context.map_or(Ok(serde_json::json!({})), serde_json::to_value);
-            let context = context.map_err(|_| Error::from(ErrorKind::InvalidOperation))?;
+            let context = context.map(|context| json::of(state, &context, &to.notes));
+            let context = context.unwrap_or_else(|| Ok(serde_json::json!({})))?;
             to.once(("the flag", key.as_str()), &context.to_string(), |source| {
                 let name = to.written(key.as_str());
                 let flag = name.map(|key| format!("the flag {key}").into());

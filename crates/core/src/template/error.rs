@@ -82,32 +82,76 @@ pub enum Problem {
     /// An operation does not take what it was given.
     #[error("an operation, filter or test does not take what it was given")]
     Operation,
-    /// It calls itself too often.
-    #[error("macros or loops call themselves too deeply")]
+    /// One expression goes on too long.
+    #[error(
+        "an expression is too long a chain of operators, filters, points or brackets, or an `if` of `elif`: \
+         take a part of it into a variable"
+    )]
+    Chain,
+    /// Values would hold one another without bound.
+    #[error(
+        "lists and tables are put into one another, or repeated, more often than a template may: give their \
+         parts to filters one by one"
+    )]
+    Tangled,
+    /// JSON has nothing for it.
+    #[error("a value is nothing that JSON can hold")]
+    NotJson,
+    /// It calls itself too often, or a value nests too deep.
+    #[error("macros or loops call themselves too deeply, or a value nests too deeply")]
     TooDeep,
     /// It does too much.
-    #[error("the template does too much work: does a loop go on without end?")]
+    #[error("the template does too much work or writes too large a value: does a loop go on without end?")]
     TooMuch,
     /// It writes too much.
     #[error("the template writes more than {MAX_DELIVERED} bytes")]
     TooLong,
 }
 
-/// Why a filter does not write a value.
+/// Why a filter does not write a value. A key may be computed from a value, so none is named.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// The format.
-    #[error(transparent)]
-    Format(#[from] DeliverError),
+    /// A null, which only JSON and YAML have.
+    #[error("it is null or has a null in it, which this format cannot say")]
+    Null,
+    /// Only tables have keys.
+    #[error("it is no table, and this format has keys")]
+    NotTable,
+    /// A number beyond 64 bits with sign.
+    #[error("it has a number that TOML cannot hold")]
+    Number,
+    /// Two keys get one name.
+    #[error("two of its keys would get one name")]
+    Collision,
+    /// A key that gives no name.
+    #[error("one of its keys gives no name that this format can have")]
+    Name,
+    /// Longer than is delivered.
+    #[error("it is longer than {MAX_DELIVERED} bytes")]
+    TooLong,
     /// It is no single value.
     #[error("a text, number or boolean is wanted")]
     NotScalar,
     /// A word with a NUL.
     #[error("it holds a NUL")]
     Nul,
-    /// JSON has nothing for it.
-    #[error("it is nothing that JSON can hold")]
-    NotJson,
+    /// It is no text.
+    #[error("it is not UTF-8")]
+    NotText,
+}
+
+impl From<DeliverError> for FilterError {
+    fn from(error: DeliverError) -> Self {
+        match error {
+            DeliverError::Null(_) => Self::Null,
+            DeliverError::NotTable => Self::NotTable,
+            DeliverError::Number(_) => Self::Number,
+            DeliverError::Collision(..) => Self::Collision,
+            DeliverError::Name(_) => Self::Name,
+            DeliverError::Nul(_) => Self::Nul,
+            DeliverError::TooLong => Self::TooLong,
+        }
+    }
 }
 
 fn unknown(what: &str, name: Option<&str>) -> String {

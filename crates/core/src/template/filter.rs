@@ -1,16 +1,19 @@
 //! Filters that write values in a format: owns which format a value of which shape gets. It must not know
 //! where values come from.
 
-use minijinja::value::Value;
-use minijinja::{Environment, Error, ErrorKind};
+use std::io::Write as _;
+
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, filters};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::error::{FilterError, Problem};
+use super::json;
 use super::table::Notes;
-use crate::config::{self, DeliverError, Delivered};
-use crate::secret::Secret;
+use crate::config::{self, Delivered, MAX_DELIVERED};
+use crate::secret::{Filling, Secret};
 
 /// What is not escaped in any part of a URL.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -26,7 +29,7 @@ type Filter = (&'static str, fn(&Json) -> Written);
 pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
     let filters: [Filter; 7] = [
         ("toml", toml),
-        ("json", json),
+        ("json", json_line),
         ("yaml", yaml),
         ("dotenv", dotenv),
         ("properties", properties),
@@ -35,15 +38,88 @@ pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
     ];
     for (filter, write) in filters {
         let notes = notes.clone();
-        environment.add_filter(filter, move |value: &Value| -> Result<String, Error> {
-            if value.is_undefined() {
+        environment.add_filter(
+            filter,
+            move |state: &State<'_, '_>, value: &Value| -> Result<String, Error> {
+                let json = json::of(state, value, &notes)?;
+                let text = write(&json);
+                let mut text = text.map_err(|why| notes.fail(Problem::Filter { filter, why }))?;
+                Ok(std::mem::take(&mut *text))
+            },
+        );
+    }
+    as_texts(environment, notes);
+    forgiving(environment, notes);
+}
+
+/// The engine's filters that make texts of what has none, so that these take no less care than an expression.
+fn as_texts(environment: &mut Environment<'_>, notes: &Notes) {
+    let to = notes.clone();
+    environment.add_filter("string", move |value: &Value| text(value, &to));
+    let to = notes.clone();
+    environment.add_filter(
+        "join",
+        move |state: &State<'_, '_>, items: &Value, between: Option<&str>, named: Kwargs| {
+            let between = between.map_or_else(|| named.get::<Option<&str>>("d"), |text| Ok(Some(text)))?;
+            let attribute = named.get::<Option<&str>>("attribute")?;
+            named.assert_all_used()?;
+            if items.is_undefined() {
                 return Err(ErrorKind::UndefinedError.into());
             }
-            let json = serde_json::to_value(value).map_err(|_| FilterError::NotJson);
-            let mut text = json
-                .and_then(|json| write(&json))
-                .map_err(|why| notes.fail(Problem::Filter { filter, why }))?;
-            Ok(std::mem::take(&mut *text))
+            let mut out = Filling::new(MAX_DELIVERED);
+            let mut put = |text: &str| {
+                out.write_all(text.as_bytes())
+                    .map_err(|_| to.fail(Problem::TooMuch))
+            };
+            for (at, item) in items.try_iter()?.enumerate() {
+                let item = match attribute {
+                    Some(name) => item.get_attr(name)?,
+                    None => item,
+                };
+                let item = text(&item, &to)?;
+                state.consume_fuel(1)?;
+                if let (1.., Some(between)) = (at, between) {
+                    put(between)?;
+                }
+                put(&item)?;
+            }
+            text_of(&out.finish())
+                .map(|mut text| std::mem::take(&mut *text))
+                .map_err(|why| to.fail(Problem::Filter { filter: "join", why }))
+        },
+    );
+}
+
+/// As an expression is written.
+pub(super) fn text(value: &Value, notes: &Notes) -> Result<String, Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number => Ok(value.to_string()),
+        // Jinja would write `True`, which few formats know
+        ValueKind::Bool => Ok(value.is_true().to_string()),
+        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
+        ValueKind::None => Err(notes.fail(Problem::Null)),
+        ValueKind::Invalid => Err(notes.fail(Problem::TooMuch)),
+        _ => Err(notes.fail(Problem::Table)),
+    }
+}
+
+/// What says itself that a value may be missing: such a one is not what a later error is about.
+fn forgiving(environment: &mut Environment<'_>, notes: &Notes) {
+    for name in ["default", "d"] {
+        let notes = notes.clone();
+        environment.add_filter(
+            name,
+            move |state: &State<'_, '_>, value: &Value, rest: Rest<Value>| {
+                notes.with(|learnt| learnt.missed = None);
+                filters::default(state, value, rest)
+            },
+        );
+    }
+    for (name, wanted) in [("defined", true), ("undefined", false)] {
+        let notes = notes.clone();
+        environment.add_test(name, move |value: &Value| {
+            notes.with(|learnt| learnt.missed = None);
+            value.is_undefined() != wanted
         });
     }
 }
@@ -56,14 +132,14 @@ fn document(format: Delivered, value: &Json) -> Written {
 fn text_of(secret: &Secret) -> Written {
     secret.expose(|bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(FilterError::NotJson),
+        Err(_) => Err(FilterError::NotText),
     })
 }
 
 /// The text of what is one.
 fn scalar(value: &Json) -> Written {
     match value {
-        Json::Null => Err(DeliverError::Null(config::Key::default()).into()),
+        Json::Null => Err(FilterError::Null),
         Json::Array(_) | Json::Object(_) => Err(FilterError::NotScalar),
         value => config::text(value).ok_or(FilterError::NotScalar),
     }
@@ -78,7 +154,7 @@ fn toml(value: &Json) -> Written {
 }
 
 /// On one line.
-fn json(value: &Json) -> Written {
+fn json_line(value: &Json) -> Written {
     Ok(Zeroizing::new(value.to_string()))
 }
 
@@ -96,12 +172,12 @@ fn dotenv(value: &Json) -> Written {
     if value.is_object() {
         return document(Delivered::Dotenv, value);
     }
-    let text = config::text(value).ok_or(DeliverError::Null(config::Key::default()))?;
+    let text = config::text(value).ok_or(FilterError::Null)?;
     if text.contains('\0') {
         return Err(FilterError::Nul);
     }
     let mut out = Zeroizing::new(Vec::with_capacity(text.len().saturating_mul(2).saturating_add(2)));
-    config::dotenv_value(&mut *out, &text).map_err(|_| DeliverError::TooLong)?;
+    config::dotenv_value(&mut *out, &text).map_err(|_| FilterError::TooLong)?;
     text_of(&Secret::new(std::mem::take(&mut *out)))
 }
 
@@ -110,7 +186,7 @@ fn properties(value: &Json) -> Written {
     if value.is_object() {
         return document(Delivered::Properties, value);
     }
-    let text = config::text(value).ok_or(DeliverError::Null(config::Key::default()))?;
+    let text = config::text(value).ok_or(FilterError::Null)?;
     Ok(config::properties_value(&text))
 }
 

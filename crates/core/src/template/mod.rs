@@ -9,8 +9,11 @@
 mod engine;
 mod error;
 mod filter;
+mod json;
 mod names;
+mod shape;
 mod table;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
