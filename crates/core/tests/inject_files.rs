@@ -458,11 +458,11 @@ fn what_was_made_is_a_file_under_its_name_and_counts_as_a_change() {
     assert_eq!(
         said,
         [
-            "the template of a/b cannot be the file a/b: a/b is that file already: name one of them otherwise",
-            "the template of ../x cannot be the file ../x: a file name has no part that is . or ..",
-            "a/b cannot be the file a/b: the template of a is a file where its directory would be: name one of them otherwise",
-            "the template of a/b/c cannot be the file a/b/c: the template of a is a file where its directory would be: name one of them otherwise",
-            "the template of a/b/c cannot be the file a/b/c: a/b is a file where its directory would be: name one of them otherwise",
+            "the template of a/b cannot be the file \"a/b\": a/b is that file already: name one of them otherwise",
+            "the template of ../x cannot be the file \"../x\": a file name has no part that is . or ..",
+            "a/b cannot be the file \"a/b\": the template of a is a file where its directory would be: name one of them otherwise",
+            "the template of a/b/c cannot be the file \"a/b/c\": the template of a is a file where its directory would be: name one of them otherwise",
+            "the template of a/b/c cannot be the file \"a/b/c\": a/b is a file where its directory would be: name one of them otherwise",
         ]
     );
     assert_eq!(std::fs::read(target.join("conf/app.conf")).unwrap(), b"y");

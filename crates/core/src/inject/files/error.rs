@@ -31,7 +31,7 @@ pub enum FileProblem {
         inside: EntryPath,
     },
     /// Something that was made cannot have its name.
-    #[error("{of} cannot be the file {name}: {problem}")]
+    #[error("{of} cannot be the file {name:?}: {problem}")]
     Made {
         /// The name it would have.
         name: String,
