@@ -1,6 +1,7 @@
 //! `render`: writes an environment's values into a directory of files, once; or one template or document to
 //! standard output.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use strongroom_core::config::{self, Delivered};
 use strongroom_core::inject::files::{Applied, Directory, FilesSettings};
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
-use strongroom_core::template::{Source as _, Template};
+use strongroom_core::template::{MAX_TEXT, Source as _, Template};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
@@ -151,7 +152,12 @@ fn render(template: &Template, values: &Arc<Values>) -> Result<Secret, CliError>
 
 fn read(file: &Path) -> Result<Template, CliError> {
     let name = file.display().to_string();
-    let text = std::fs::read(file).map_err(|error| CliError::io(&name, &error))?;
+    let mut text = Vec::new();
+    // what is longer is refused below, whatever its length
+    let most = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(file)
+        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .map_err(|error| CliError::io(&name, &error))?;
     Template::parse(&name, &text).map_err(|error| CliError::failed(error.to_string()))
 }
 

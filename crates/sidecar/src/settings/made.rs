@@ -164,7 +164,7 @@ fn read_one(file: &Path) -> Result<Template, String> {
     let name = file.display().to_string();
     let mut text = Vec::new();
     let most = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX).saturating_add(1);
-    let opened = std::fs::File::open(file);
+    let opened = super::regular::open(file);
     opened
         .and_then(|file| file.take(most).read_to_end(&mut text))
         .map_err(|error| format!("{name} cannot be read: {error}"))?;

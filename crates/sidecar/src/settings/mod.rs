@@ -11,6 +11,7 @@ pub mod keys;
 mod limits;
 mod made;
 mod overrides;
+mod regular;
 mod reload;
 mod sandbox;
 mod shown;
