@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_core::config::{self, DeliverError, Key};
-use strongroom_core::inject::{self, env::VariableName};
+use strongroom_core::inject::env::{EnvError, EnvSettings, VariableName};
+use strongroom_core::inject::files::FileName;
+use strongroom_core::inject::{self};
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::Entry;
@@ -69,6 +71,19 @@ pub enum Unmade {
         /// The key.
         key: Key,
     },
+    /// What was made cannot be delivered under its name.
+    #[error("{of} cannot be {name:?}: {problem}")]
+    Undeliverable {
+        /// The file or variable; a part of it may be a document's key.
+        name: String,
+        /// What it was made of.
+        of: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Variables cannot be; all of them.
+    #[error(transparent)]
+    Variables(#[from] EnvError),
 }
 
 impl Unmade {
@@ -84,7 +99,9 @@ impl Unmade {
                 }
             ),
             Self::Unavailable { why, .. } => matches!(why, Unavailable::Now(_)),
-            Self::Format { .. } | Self::NoKey { .. } => false,
+            Self::Format { .. } | Self::NoKey { .. } | Self::Undeliverable { .. } | Self::Variables(_) => {
+                false
+            }
         }
     }
 }
@@ -99,20 +116,68 @@ pub struct Making {
 }
 
 impl Making {
-    /// Makes all of `wanted`.
+    /// Makes all of `wanted`, and looks whether it can be delivered by itself: whoever delivers finds what is
+    /// in the way of it beside it.
     ///
     /// # Errors
-    /// [`Unmade`], of the first that is not made.
+    /// [`Unmade`], of the first that is not made or cannot be delivered.
     pub fn of(opener: &Arc<Opener>, wanted: &[Made], names: Names) -> Result<Self, Unmade> {
         let mut made = Vec::with_capacity(wanted.len());
         for one in wanted {
             made.extend(one_of(opener, one, names)?);
         }
+        let made = match names {
+            Names::Files => are_files(&made).map(|()| made)?,
+            Names::Variables => are_variables(made)?,
+        };
         Ok(Self {
             made,
             used: opener.used(),
         })
     }
+}
+
+/// Every name is a file's, no two are the same, and none is also a directory.
+fn are_files(made: &[inject::Made]) -> Result<(), Unmade> {
+    let mut taken = BTreeMap::new();
+    let cannot = |one: &inject::Made, problem: String| Unmade::Undeliverable {
+        name: one.name.clone(),
+        of: one.of.clone(),
+        problem,
+    };
+    for one in made {
+        FileName::new(&one.name).map_err(|error| cannot(one, error.to_string()))?;
+        if let Some(first) = taken.insert(one.name.as_str(), one) {
+            return Err(cannot(one, format!("{} is that file already", first.of)));
+        }
+    }
+    for one in made {
+        let above = one
+            .name
+            .match_indices('/')
+            .filter_map(|(end, _)| one.name.get(..end));
+        let mut above = above.filter_map(|above| taken.get(above));
+        if let Some(file) = above.next() {
+            let problem = format!("{} is a file where its directory would be", file.of);
+            return Err(cannot(one, problem));
+        }
+    }
+    Ok(())
+}
+
+/// Every name and value can be a variable.
+fn are_variables(made: Vec<inject::Made>) -> Result<Vec<inject::Made>, Unmade> {
+    let alone = inject::Material {
+        revision: 0,
+        values: Vec::new(),
+        made,
+    };
+    let settings = EnvSettings {
+        derive: false,
+        ..EnvSettings::default()
+    };
+    settings.variables(&alone)?;
+    Ok(alone.made)
 }
 
 fn one_of(opener: &Arc<Opener>, wanted: &Made, names: Names) -> Result<Vec<inject::Made>, Unmade> {

@@ -260,6 +260,62 @@ fn a_restart_on_what_does_not_render_serves_the_copy_and_a_first_start_delivers_
     sidecar.terminate();
 }
 
+/// A document whose keys cannot be delivered is no revision that is served.
+fn is_held_back(settings: &str, document: &Value, why: &str) {
+    let scene = scene();
+    let good = scene.revision();
+    let sidecar = Sidecar::start(&scene, settings);
+    sidecar.ready();
+    let document = document.to_string();
+    scene.commit(vec![put("prod", "web", Kind::Config, document.as_bytes())]);
+    until("it is refused", || {
+        sidecar.status()["refused"].is_string().then_some(())
+    });
+    let status = sidecar.status();
+    let refused = status["refused"].as_str().unwrap();
+    assert!(refused.contains(why), "{refused}");
+    assert!(!refused.contains('\u{1b}'), "{refused}");
+    assert_eq!(status["revision"], json!(good));
+    sidecar.terminate();
+}
+
+#[test]
+fn a_revision_of_which_what_is_made_cannot_be_delivered_is_held_back() {
+    let files = "[[files]]\nderive = false\ndirectory = \"files\"\nkeys.web = \"web\"\n";
+    is_held_back(files, &json!({ "a\u{1b}b": 1 }), "no control characters");
+    is_held_back(
+        files,
+        &json!({ "a": { "b": 1 }, "a.b": 2 }),
+        "is that file already",
+    );
+    let process = "[process]\ncommand = [\"sleep\", \"1000\"]\nderive = false\nkeys.WEB = \"web\"\n";
+    is_held_back(process, &json!({ "a": "x\u{0}y" }), "holds a NUL byte");
+    is_held_back(
+        process,
+        &json!({ "a": { "b": 1 }, "a_b": 2 }),
+        "is that variable already",
+    );
+}
+
+#[test]
+fn a_fifo_is_no_file_to_be_read() {
+    let scene = scene();
+    for name in ["fifo.j2", "fifo.toml"] {
+        let made = std::process::Command::new("mkfifo")
+            .arg(scene.file(name))
+            .status();
+        assert!(made.unwrap().success());
+    }
+    for more in [
+        "[[files]]\ndirectory = \"files\"\nnames.a = { template_file = \"fifo.j2\" }",
+        "[overrides]\nweb = \"fifo.toml\"",
+    ] {
+        let (code, said) = ends(&scene.settings_named("other", more), &[]);
+        assert_ne!(code, Some(0));
+        assert!(said.contains("it is no regular file"), "{said}");
+    }
+}
+
 #[test]
 fn what_cannot_be_made_is_not_made_again_and_again() {
     let scene = scene();
