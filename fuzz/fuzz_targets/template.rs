@@ -47,10 +47,16 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = document.map(|document| deliver(format, &document).map(drop));
     }
     let written = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
-    let said = match Template::parse("t", bytes) {
-        Ok(template) => template.render(Arc::new(Values)).err(),
-        Err(error) => Some(error),
-    };
+    // on what a thread of the standard library has, whatever the fuzzer's own has
+    let said = std::thread::scope(|scope| {
+        let run = || match Template::parse("t", bytes) {
+            Ok(template) => template.render(Arc::new(Values)).err(),
+            Err(error) => Some(error),
+        };
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        let thread = thread.spawn_scoped(scope, run).expect("a thread");
+        thread.join().expect("no panic")
+    });
     if let Some(error) = said {
         assert!(written || !format!("{error} {error:?}").contains(CANARY));
     }
