@@ -22,10 +22,12 @@ pub fn on_copy(state: &Arc<State>, source: &Source, opened: &mut Opened) -> Resu
         return Ok(());
     };
     let Some(copy) = source.copy()? else {
+        state.makings().lose();
         return Ok(());
     };
     let reason = error.to_string().into();
     let Ok(next) = current.next(&copy.snapshot(), None, None, Some(reason)) else {
+        state.makings().lose();
         return Ok(());
     };
     if unserved::check_made(state, &next).is_ok() {
@@ -33,6 +35,8 @@ pub fn on_copy(state: &Arc<State>, source: &Source, opened: &mut Opened) -> Resu
         state.serve(next);
         opened.vault = copy;
         opened.instead_of = Some(Unusable::Unserved(error));
+    } else {
+        state.makings().lose();
     }
     Ok(())
 }

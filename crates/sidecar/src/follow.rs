@@ -303,9 +303,26 @@ impl Follower {
     }
 
     /// Asks whether revisions can be served by what `settings` want made from now on.
-    pub fn plan(&self, settings: &Settings) {
+    ///
+    /// # Errors
+    /// [`Unserved`]: it cannot be made of what is served, nor of a newer revision that is held back; nothing
+    /// changes.
+    pub fn plan(&self, settings: &Settings) -> Result<(), Unserved> {
         let _following = self.following();
-        *self.state.makings() = Makings::of(settings);
+        let before = std::mem::replace(&mut *self.state.makings(), Makings::of(settings));
+        let current = Arc::clone(&self.state.current());
+        let checked = unserved::check_made(&self.state, &current).or_else(|error| {
+            let newest = self.state.vault().snapshot();
+            if newest.hash() == current.snapshot.hash() {
+                return Err(error);
+            }
+            let next = current.next(&newest, None, current.stale_at, None)?;
+            unserved::check_made(&self.state, &next)
+        });
+        if checked.is_err() {
+            *self.state.makings() = before;
+        }
+        checked
     }
 
     /// Serves with the layers of this machine that `settings` have, and asks by what they want made, from

@@ -170,8 +170,10 @@ impl Reload<'_> {
                 tracing::error!(%error, "the settings were not changed: their overrides do not fit");
                 return;
             }
-        } else if makes_other {
-            self.follower.plan(&new);
+        } else if makes_other && let Err(error) = self.follower.plan(&new) {
+            self.is_held_up = error.is_temporary();
+            tracing::error!(%error, "the settings were not changed: what they want made cannot be");
+            return;
         }
         self.level.set(new.log);
         self.state.rule(Rules::of(&new));

@@ -218,7 +218,10 @@ fn what_stays_wrong_is_told_once_and_so_is_its_end() {
     assert!(kill.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    for words in ["refers to a secret that is not there", "changes are followed again"] {
+    for words in [
+        "refers to a secret that is not there",
+        "changes are followed again",
+    ] {
         assert_eq!(told.matches(words).count(), 1, "{words}: {told}");
     }
 }

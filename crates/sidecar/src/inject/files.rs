@@ -48,8 +48,18 @@ impl Target {
         }
     }
 
-    pub(super) fn settings(&self) -> &Files {
-        &self.settings
+    /// Takes other settings where only what is made is another thing: what comes out the same stays as it is.
+    pub(super) fn adopt(&mut self, settings: &Files) -> bool {
+        let same = Files {
+            made: settings.made.clone(),
+            ..self.settings.clone()
+        };
+        let is_same = same == *settings;
+        if is_same && self.settings != *settings {
+            self.settings = same;
+            super::Target::again(self);
+        }
+        is_same
     }
 
     pub(super) fn is_at(&self, directory: &Path) -> bool {
@@ -114,6 +124,10 @@ impl super::Target for Target {
         }
         self.carried.apply(state.now(), snapshot.revision().0);
         Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.makes.is_whole(&self.settings.made)
     }
 
     fn again(&mut self) {

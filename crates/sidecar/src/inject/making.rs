@@ -20,6 +20,8 @@ use crate::state::State;
 pub(super) struct Makes {
     names: Names,
     used: BTreeSet<EntryPath>,
+    /// Whether it was ever made: before, nobody knows what a consumer of an earlier run uses.
+    has_made: bool,
     /// The revision of which it cannot be made, and why: asking again would say the same.
     failed: Option<(u64, String)>,
 }
@@ -29,6 +31,7 @@ impl Makes {
         Self {
             names,
             used: BTreeSet::new(),
+            has_made: false,
             failed: None,
         }
     }
@@ -46,6 +49,11 @@ impl Makes {
         self.failed = None;
     }
 
+    /// Whether what it lists is all that the consumer may use.
+    pub(super) fn is_whole(&self, wanted: &[Made]) -> bool {
+        wanted.is_empty() || self.has_made
+    }
+
     /// Makes `wanted` of `snapshot`.
     pub(super) fn make(
         &mut self,
@@ -61,6 +69,7 @@ impl Makes {
         match Making::of(&opener, wanted, self.names) {
             Ok(Making { made, used }) => {
                 self.used = used.into_keys().collect();
+                self.has_made = true;
                 Ok(made)
             }
             Err(error) => {

@@ -145,6 +145,9 @@ trait Target {
     /// Why not, for people; it is tried again.
     fn deliver(&mut self, state: &Arc<State>, snapshot: &Arc<Snapshot>) -> Result<(), String>;
 
+    /// Whether what it uses is known whole.
+    fn is_whole(&self) -> bool;
+
     /// Has the next revision delivered even if it is the one that is there.
     fn again(&mut self);
 
@@ -243,7 +246,7 @@ impl<T: Target> Delivery<T> {
             environment: environment.clone(),
             revision: carried.revision(),
             problem: self.problem.clone().or(report.problem).unwrap_or_default(),
-            is_whole: true,
+            is_whole: self.target.is_whole(),
             uses: carried.uses(&wanted),
         }
     }
@@ -340,7 +343,7 @@ impl Inside {
     fn plan(&mut self, plan: Plan) {
         let mut old = std::mem::take(&mut self.files);
         for settings in plan.files {
-            match old.iter().position(|one| *one.target.settings() == settings) {
+            match old.iter_mut().position(|one| one.target.adopt(&settings)) {
                 Some(at) => self.files.push(old.swap_remove(at)),
                 None => {
                     // the directory's lock must be free before it is opened with other settings
@@ -353,10 +356,11 @@ impl Inside {
         }
         // plaintext nobody wants any more does not stay
         old.into_iter().for_each(|one| one.target.clear());
-        let kept = self
-            .process
-            .take()
-            .filter(|one| Some(one.target.settings()) == plan.process.as_ref());
+        // one that is not kept is stopped before another one begins
+        let kept = self.process.take().and_then(|mut one| {
+            let new = plan.process.as_ref()?;
+            one.target.adopt(new).then_some(one)
+        });
         self.process = kept.or_else(|| {
             let process = plan.process?;
             Some(Delivery::new(process::Target::new(

@@ -57,8 +57,18 @@ impl Target {
         }
     }
 
-    pub(super) fn settings(&self) -> &Process {
-        &self.settings
+    /// Takes other settings where only what is made is another thing: what comes out the same stays as it is.
+    pub(super) fn adopt(&mut self, settings: &Process) -> bool {
+        let same = Process {
+            made: settings.made.clone(),
+            ..self.settings.clone()
+        };
+        let is_same = same == *settings;
+        if is_same && self.settings != *settings {
+            self.settings = same;
+            super::Target::again(self);
+        }
+        is_same
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
@@ -174,6 +184,10 @@ impl super::Target for Target {
         let listed = self.listed(state.environment(), snapshot);
         self.carried.hand(state, snapshot, listed);
         Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.makes.is_whole(&self.settings.made)
     }
 
     fn again(&mut self) {

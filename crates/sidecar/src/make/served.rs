@@ -27,6 +27,8 @@ struct Plan {
     names: Names,
     /// What was used when it was made last.
     used: Option<BTreeMap<EntryPath, Parts>>,
+    /// It cannot be made of what is served: then no newer revision makes it worse.
+    is_lost: bool,
 }
 
 /// What the settings have made of each revision.
@@ -55,11 +57,21 @@ impl Makings {
             made: made.clone(),
             names,
             used: None,
+            is_lost: false,
         });
         Self {
             plans: plans.collect(),
             refused: None,
         }
+    }
+
+    /// What is served is served although not everything could be made of it: what could not be made then holds
+    /// nothing newer back.
+    pub fn lose(&mut self) {
+        for plan in &mut self.plans {
+            plan.is_lost = plan.used.is_none();
+        }
+        self.refused = None;
     }
 
     /// Refuses `snapshot` when not everything can be made of it.
@@ -84,7 +96,9 @@ impl Makings {
         let mut problems = Vec::new();
         let mut is_temporary = false;
         for plan in &mut self.plans {
-            if let Err(error) = plan.check(state, decisions, snapshot) {
+            if let Err(error) = plan.check(state, decisions, snapshot)
+                && !plan.is_lost
+            {
                 is_temporary |= error.is_temporary();
                 problems.push(error.to_string());
             }
@@ -122,6 +136,7 @@ impl Plan {
             (path, parts)
         });
         self.used = Some(used.collect());
+        self.is_lost = false;
         Ok(())
     }
 }

@@ -431,3 +431,67 @@ fn a_template_asks_flags_with_what_their_set_shares_and_documents_with_their_sec
     });
     sidecar.terminate();
 }
+
+/// A process that says when it starts, with a variable of a template beside the settings.
+fn scene_of_process() -> (Scene, String) {
+    let scene = scene();
+    std::fs::write(scene.file("x.j2"), "{{ secret('web/token') }}").unwrap();
+    let started = scene.file("started");
+    let more = format!(
+        "[process]\ncommand = [\"sh\", \"-c\", \"echo $X >>{}; exec sleep 1000\"]\nderive = false\n\
+         env.X = {{ template_file = \"x.j2\" }}\n",
+        started.display()
+    );
+    (scene, more)
+}
+
+#[test]
+fn a_template_beside_the_settings_starts_a_process_again_only_by_what_it_gives() {
+    let (scene, more) = scene_of_process();
+    let sidecar = Sidecar::start(&scene, &more);
+    let started = || read(scene.file("started")).unwrap_or_default();
+    until("it runs", || (started() == "one\n").then_some(()));
+    let edit = |text: &str| std::fs::write(scene.file("x.j2"), text).unwrap();
+    edit("{# the same #}{{ secret('web/token') }}");
+    sidecar.logs("the settings were reloaded");
+    // what cannot be made is refused with the settings, and what runs goes on
+    edit("{{ secret('web/tokne') }}");
+    sidecar.logs("what they want made cannot be");
+    let at = scene.secret("web/other", "x");
+    sidecar.serves(at);
+    assert_eq!(started(), "one\n");
+    edit("a {{ secret('web/token') }}");
+    until("it was started again", || {
+        (started() == "one\na one\n").then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
+fn what_never_could_be_made_holds_nothing_newer_back() {
+    let scene = Scene::with_token();
+    scene.commit(vec![template("no {{ secret('web/none') }}")]);
+    let settings = scene.settings(NAMES);
+    let mut start = crate::process::command(&settings);
+    start.current_dir(scene.file(""));
+    let sidecar = Sidecar::launch(start, scene.file("web/s.sock"));
+    until("it listens", || {
+        crate::http::get(&sidecar.socket, "/healthz").ok().map(drop)
+    });
+    let at = scene.secret("web/token", "two");
+    sidecar.serves(at);
+    assert_eq!(sidecar.secret("web/token"), "two");
+    // nobody knows what the files of an earlier run have
+    until("it is not reported as whole", || {
+        let all = crate::uptake::reported(&scene, ConsumerKind::Files);
+        all.iter().any(|one| !one.is_whole).then_some(())
+    });
+    // once it can be made it is, and then it holds back what would undo that
+    let at = scene.secret("web/none", "there");
+    is_at(&scene, at);
+    scene.delete("web/none");
+    until("it is held back", || {
+        sidecar.status()["refused"].as_str().map(str::to_owned)
+    });
+    sidecar.terminate();
+}
