@@ -16,7 +16,6 @@ npm:npm
 python3:python3
 openssl:openssl
 podman:podman
-python3:python3
 redis-server:redis-server
 ssh:openssh-client
 runc:runc
@@ -34,6 +33,8 @@ missing() {
     [ -x /usr/sbin/nginx ] || echo nginx
     [ -x /usr/sbin/sshd ] || echo openssh-server
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
+    # what other engines of flags are installed into
+    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     # the container's busybox has no libraries to load: it must be the static one
     if command -v busybox >/dev/null 2>&1 && ldd "$(command -v busybox)" >/dev/null 2>&1; then
         echo busybox-static

@@ -35,16 +35,11 @@ pub fn lacking(component: &str, what: &str) {
     );
 }
 
-/// True when `file` is there. When it is not: panics under CI, and otherwise says on the terminal that `what` is
-/// skipped, and that `setting` in the environment says where it is.
+/// True when `file` is there, which lies beside a checkout and is not installed by name. When it is not, the
+/// terminal is told that `what` is skipped, and that `setting` in the environment says where it is; under CI too.
 #[must_use]
 pub fn is_file_there(file: &Path, setting: &str, what: &str) -> bool {
     let found = file.is_file();
-    assert!(
-        found || !under_ci(),
-        "{} is missing and CI is set: {setting} says where it is (needed for {what})",
-        file.display()
-    );
     if !found {
         let _ = writeln!(
             std::io::stderr(),
