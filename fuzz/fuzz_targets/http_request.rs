@@ -114,7 +114,7 @@ impl Scene {
         let peer = Peer::held(uid, uid, pid, hold, &self.attestor);
         // by another thread: a paused clock would not wait for it
         let _ = self.runtime.block_on(peer.workload());
-        let feed = Feed::new(self.state.current().snapshot.revision().0);
+        let feed = Feed::new(self.state.current().snapshot.revision().0, false);
         let (state, tally) = (Arc::clone(&self.state), Arc::default());
         let service = Service::new(state, feed, tally, peer, Arc::clone(&connected));
         let (ours, theirs) = tokio::io::duplex(64 << 10);
