@@ -185,6 +185,7 @@ fn what_stays_wrong_is_told_once_and_so_is_its_end() {
     desk.ok(["environment", "add", "dev", "--parent", "prod"]);
     // what others inherit from may lack what its documents refer to
     desk.ok(["environment", "add", "mine", "--parent", "dev"]);
+    desk.put("mine", "web/b", "of its own");
     let secret = ["put", "dev", "web/b"];
     desk.feed(secret, "1").ok();
     let toml = ["put", "prod", "web/both", "--kind", "config", "--format", "toml"];
