@@ -43,7 +43,7 @@ pub struct Question<'a> {
 
 /// What is asked for: an entry with the secrets that become part of it, where it is a document that
 /// refers to some.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Item {
     /// The entry.
     pub entry: Arc<Entry>,
@@ -127,6 +127,27 @@ impl<T> Verdict<T> {
                 let written = waiting.record.wait()?;
                 Ok(released(waiting.granted, &written))
             }
+        }
+    }
+}
+
+/// What became of the records that have to be in the log first.
+enum Recorded {
+    /// There are none to write.
+    Nothing,
+    /// They are written.
+    Done(Written),
+    /// They are being written.
+    Soon(Pending),
+}
+
+impl Recorded {
+    /// Releases `granted`, at once or when they are written.
+    fn release<T>(self, granted: T) -> Verdict<T> {
+        match self {
+            Self::Nothing => Verdict::Granted(granted),
+            Self::Done(written) => Verdict::Granted(released(granted, &written)),
+            Self::Soon(record) => Verdict::Waiting(Waiting { granted, record }),
         }
     }
 }
@@ -243,16 +264,16 @@ impl Gate {
         if !item.secrets.is_empty() {
             return self.ask_with_secrets(question, item);
         }
-        let entry = Arc::clone(&item.entry);
-        let action = Action::read_of(entry.kind);
-        let decision = question.decide(action, &entry);
+        let action = Action::read_of(item.entry.kind);
+        let decision = question.decide(action, &item.entry);
         let decision = decision.as_deref();
-        let record = question.record(action, &entry, decision);
+        let record = question.record(action, &item.entry, decision);
         if is_allowed(decision) {
-            return self.release(Grant::of(item), std::slice::from_ref(&record));
+            let recorded = self.record(std::slice::from_ref(&record))?;
+            return Ok(recorded.release(Grant::of(item)));
         }
         self.deny(&record);
-        Err(Refused::denied(action, question, &entry, decision))
+        Err(Refused::denied(action, question, &item.entry, decision))
     }
 
     /// The same for a document that refers to secrets: all of it is allowed, or nothing.
@@ -271,7 +292,8 @@ impl Gate {
             return Err(Refused::denied(action, question, entry, decision.as_deref()));
         }
         let records: Vec<_> = parts.iter().map(|part| question.part(part)).collect();
-        self.release(Grant::of(item.clone()), &records)
+        let recorded = self.record(&records)?;
+        Ok(recorded.release(Grant::of(item)))
     }
 
     /// Asks whether `action`, which opens nothing, may be done with an entry.
@@ -288,7 +310,7 @@ impl Gate {
         let decision = decision.as_deref();
         let record = question.record(action, entry, decision);
         if is_allowed(decision) {
-            return self.release((), std::slice::from_ref(&record));
+            return Ok(self.record(std::slice::from_ref(&record))?.release(()));
         }
         self.deny(&record);
         Err(Refused::denied(action, question, entry, decision))
@@ -303,38 +325,34 @@ impl Gate {
         Refused::denied(action, question, entry, Some(&denial))
     }
 
-    /// Asks for all of `entries`: those that policy does not allow are left out, as from a list.
+    /// Asks for all of `items`: those that policy does not allow are left out, as from a list.
     ///
     /// # Errors
     /// [`Refused::Unrecorded`].
-    pub fn ask_all(
-        &self,
-        question: &Question<'_>,
-        items: impl Iterator<Item = Item>,
-    ) -> Result<Verdict<Vec<Grant>>, Refused> {
-        let items: Vec<_> = items.collect();
-        let mut grants = Vec::with_capacity(items.len());
-        let mut allowed = Vec::with_capacity(items.len());
+    pub fn ask_all(&self, question: &Question<'_>, items: Vec<Item>) -> Result<Verdict<Vec<Grant>>, Refused> {
+        let mut parts = Vec::with_capacity(items.len());
+        let mut is_granted = Vec::with_capacity(items.len());
         for item in &items {
-            let parts = question.parts(item);
-            if parts.iter().all(|(_, decision)| is_allowed(decision.as_deref())) {
-                grants.push(Grant::of(item.clone()));
-                allowed.extend(parts);
-            }
+            let of = question.parts(item);
+            let is_all_allowed = of.iter().all(|(_, decision)| is_allowed(decision.as_deref()));
+            is_granted.push(is_all_allowed);
+            parts.extend(of.into_iter().filter(|_| is_all_allowed));
         }
-        let records: Vec<_> = allowed.iter().map(|part| question.part(part)).collect();
-        self.release(grants, &records)
+        let records: Vec<_> = parts.iter().map(|part| question.part(part)).collect();
+        let recorded = self.record(&records)?;
+        let granted = items.into_iter().zip(is_granted).filter(|(_, is)| *is);
+        Ok(recorded.release(granted.map(|(item, _)| Grant::of(item)).collect()))
     }
 
-    /// Releases `granted` once `records` are written.
-    fn release<T>(&self, granted: T, records: &[Record<'_>]) -> Result<Verdict<T>, Refused> {
+    /// Has `records` written.
+    fn record(&self, records: &[Record<'_>]) -> Result<Recorded, Refused> {
         let sink = match &self.sink {
             Some(sink) if !records.is_empty() => sink,
-            _ => return Ok(Verdict::Granted(granted)),
+            _ => return Ok(Recorded::Nothing),
         };
         match sink.try_write_all(records) {
-            Attempt::Done(written) => Ok(Verdict::Granted(released(granted, &written))),
-            Attempt::Pending(record) => Ok(Verdict::Waiting(Waiting { granted, record })),
+            Attempt::Done(written) => Ok(Recorded::Done(written)),
+            Attempt::Pending(record) => Ok(Recorded::Soon(record)),
             Attempt::Failed(error) => Err(error.into()),
         }
     }

@@ -114,8 +114,8 @@ pub fn material(
     let mut values = Vec::new();
     let mut entries = entries(snapshot, question.environment, wanted.prefixes())?;
     entries.retain(|entry| is_wanted(entry, wanted));
-    let items = items(question, snapshot, entries)?;
-    let grants = gate.ask_all(question, items.into_iter())?.wait()?;
+    let items = entries.iter().map(|entry| item(question, snapshot, entry));
+    let grants = gate.ask_all(question, items.collect::<Result<_, _>>()?)?.wait()?;
     for grant in grants {
         let value = open(
             grant,
@@ -157,23 +157,11 @@ pub fn listed(
     Ok(listed.into_iter().collect())
 }
 
-/// What has to be granted so that all of `entries` that are injected can be opened.
-///
-/// # Errors
-/// [`ReadError::NoSecret`].
-fn items(
-    question: &Question<'_>,
-    snapshot: &Snapshot,
-    entries: Vec<Arc<Entry>>,
-) -> Result<Vec<Item>, ReadError> {
-    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    injected.map(|entry| item(question, snapshot, &entry)).collect()
-}
-
-/// The same for a list, without what cannot be opened: one document does not keep all others away.
-pub fn listable(question: &Question<'_>, snapshot: &Snapshot, entries: Vec<Arc<Entry>>) -> Vec<Item> {
-    let injected = entries.into_iter().filter(|entry| is_injected(entry.kind));
-    let item = |entry| match item(question, snapshot, &entry) {
+/// What has to be granted for a list of those of `entries` that are injected, without what cannot be
+/// opened: one document does not keep all others away.
+pub fn listable(question: &Question<'_>, snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Vec<Item> {
+    let injected = entries.iter().filter(|entry| is_injected(entry.kind));
+    let item = |entry| match item(question, snapshot, entry) {
         Ok(item) => Some(item),
         Err(error) => {
             tracing::debug!(%error, "left out of a list");

@@ -17,6 +17,7 @@ use super::later::Known;
 use super::reply::Reply;
 use super::said::Said;
 use super::service::{Service, admit, ended, hidden};
+use super::taken::Given;
 use super::value;
 use crate::asker::Asker;
 use crate::grant::Question;
@@ -75,7 +76,7 @@ impl Service {
                     "it is not noted who confirms: there are too many clients, or the engine does not answer",
                 )
             })?;
-            if client.confirmed(self.taking(&current.snapshot, &entry)) {
+            if client.confirmed(self.taking(&current.snapshot, Given::of(&entry))) {
                 self.state.uptake().ring();
             }
         }

@@ -267,8 +267,8 @@ impl Service {
             }
             Route::Values => {
                 let entries = list::matching(asked, snapshot, query)?;
-                let items = read::listable(&question, snapshot, entries);
-                match gate.ask_all(&question, items.into_iter())? {
+                let items = read::listable(&question, snapshot, &entries);
+                match gate.ask_all(&question, items)? {
                     Verdict::Granted(grants) => {
                         return self.values(asked, snapshot, grants, is_taken).map(Answered::Now);
                     }

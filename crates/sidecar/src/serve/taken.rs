@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use hyper::Response;
 use strongroom_core::config::Key;
-use strongroom_core::id::EntryId;
+use strongroom_core::id::{EntryId, Revision, Version};
 use strongroom_core::snapshot::{Entry, Snapshot};
 
 use super::answer::Refusal;
@@ -24,6 +24,25 @@ pub(super) struct Taken {
     client: OnceLock<Arc<Client>>,
 }
 
+/// Which version of an entry is given out, without a hold on the entry: threads that read the same one
+/// would take turns at counting those.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    entry: EntryId,
+    version: Version,
+    made: Revision,
+}
+
+impl Given {
+    pub(super) fn of(entry: &Arc<Entry>) -> Self {
+        Self {
+            entry: entry.id,
+            version: entry.version,
+            made: entry.revision,
+        }
+    }
+}
+
 impl Service {
     /// Answers with one entry that was granted.
     pub(super) fn one(
@@ -34,28 +53,28 @@ impl Service {
         part: Option<&Part>,
         is_taken: bool,
     ) -> Result<Response<Body>, Refusal> {
-        let entry = Arc::clone(grant.entry());
+        let entry = Given::of(grant.entry());
         let secrets = match part {
             Some(Part::Key(key)) if is_taken => secrets_under(asked, snapshot, &grant, key),
-            _ => grant.secrets().to_vec(),
+            _ => grant.secrets().iter().map(Given::of).collect(),
         };
         let response = value::answer(asked, snapshot, grant, part)?;
         if is_taken {
-            self.took(snapshot, &entry);
-            for secret in &secrets {
+            self.took(snapshot, entry);
+            for secret in secrets {
                 self.took(snapshot, secret);
             }
         }
         Ok(response)
     }
 
-    /// Notes that `entry` was given out as it is served now.
-    fn took(&self, snapshot: &Snapshot, entry: &Entry) {
+    /// Notes that something was given out as it is served now.
+    fn took(&self, snapshot: &Snapshot, given: Given) {
         let epoch = self.state.uptake().epoch();
-        if !self.own.taken.noted.knows(entry.id, entry.revision, epoch)
+        if !self.own.taken.noted.knows(given.entry, given.made, epoch)
             && let Some(client) = self.client()
-            && !client.knows(entry.id, entry.revision, epoch)
-            && is_told(&client, client.read(self.taking(snapshot, entry)))
+            && !client.knows(given.entry, given.made, epoch)
+            && is_told(&client, client.read(self.taking(snapshot, given)))
         {
             self.state.uptake().ring();
         }
@@ -81,17 +100,15 @@ impl Service {
             return list::values(asked, snapshot, grants);
         }
         let parts = |grant: &Grant| {
-            std::iter::once(grant.entry())
-                .chain(grant.secrets())
-                .cloned()
-                .collect::<Vec<_>>()
+            let parts = std::iter::once(grant.entry()).chain(grant.secrets());
+            parts.map(Given::of).collect::<Vec<_>>()
         };
-        let entries: Vec<_> = grants.iter().flat_map(parts).collect();
+        let all: Vec<_> = grants.iter().flat_map(parts).collect();
         let response = list::values(asked, snapshot, grants)?;
         if let Some(client) = self.client() {
             let mut is_news = false;
-            for entry in entries {
-                is_news |= is_told(&client, client.read(self.taking(snapshot, &entry)));
+            for given in all {
+                is_news |= is_told(&client, client.read(self.taking(snapshot, given)));
             }
             if is_news {
                 self.state.uptake().ring();
@@ -114,11 +131,11 @@ impl Service {
         Some(Arc::clone(self.own.taken.client.get_or_init(|| client)))
     }
 
-    pub(super) fn taking(&self, snapshot: &Snapshot, entry: &Entry) -> Took {
+    pub(super) fn taking(&self, snapshot: &Snapshot, given: Given) -> Took {
         Took {
-            entry: entry.id,
-            version: entry.version,
-            made: entry.revision,
+            entry: given.entry,
+            version: given.version,
+            made: given.made,
             revision: snapshot.revision(),
             at: self.state.now(),
         }
@@ -131,7 +148,7 @@ fn is_told(client: &Client, is_news: bool) -> bool {
 }
 
 /// The secrets of a document that its value at or under `key` has in it.
-fn secrets_under(asked: &Asked<'_>, snapshot: &Snapshot, grant: &Grant, key: &Key) -> Vec<Arc<Entry>> {
+fn secrets_under(asked: &Asked<'_>, snapshot: &Snapshot, grant: &Grant, key: &Key) -> Vec<Given> {
     let secrets = grant.secrets();
     if secrets.is_empty() {
         return Vec::new();
@@ -143,7 +160,7 @@ fn secrets_under(asked: &Asked<'_>, snapshot: &Snapshot, grant: &Grant, key: &Ke
         let mut under = references.iter().filter(|reference| key.holds(&reference.key));
         under.any(|reference| reference.secret == secret.path)
     };
-    secrets.iter().filter(is_given).cloned().collect()
+    secrets.iter().filter(is_given).map(Given::of).collect()
 }
 
 /// A number for the entries of a list and the secrets in them, which is no entry's.
