@@ -69,11 +69,11 @@ pub(super) fn answer(
                 false => described(asked, snapshot.revision(), entry, None, bytes),
             });
         };
-        let part = Taken::of(entry, bytes, part, raw)?;
-        part.text.expose(|bytes| {
+        let extract = Extract::of(entry, bytes, part, raw)?;
+        extract.text.expose(|bytes| {
             Ok(match raw {
                 true => copied(bytes),
-                false => described(asked, snapshot.revision(), entry, Some(&part), bytes),
+                false => described(asked, snapshot.revision(), entry, Some(&extract), bytes),
             })
         })
     };
@@ -93,14 +93,14 @@ fn name(response: &mut Response<Body>, heads: Heads, asked: &Asked<'_>) {
     answer::name_revision_as(response, heads.revision, asked.current);
 }
 
-/// What was taken of a document.
-struct Taken<'a> {
+/// A part of a document, or the whole in another format.
+struct Extract<'a> {
     key: Option<&'a Key>,
     format: Format,
     text: Secret,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> Extract<'a> {
     /// A text under one key is bare where nothing says what it is.
     fn of(entry: &Entry, document: &[u8], part: &'a Part, raw: bool) -> Result<Self, Refusal> {
         let document = config::delivered(entry.format, document);
@@ -130,12 +130,12 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// What the bytes are, then the bytes, in memory that is wiped; `taken` where they are not the whole.
+/// What the bytes are, then the bytes, in memory that is wiped; `extract` where they are not the whole.
 fn described(
     asked: &Asked<'_>,
     revision: Revision,
     entry: &Entry,
-    taken: Option<&Taken<'_>>,
+    extract: Option<&Extract<'_>>,
     bytes: &[u8],
 ) -> Wiped {
     let names = asked
@@ -155,9 +155,9 @@ fn described(
     out.raw(b",\"revision\":");
     out.number(revision.0);
     out.raw(b",\"format\":\"");
-    let format = taken.map_or(entry.format, |taken| taken.format);
+    let format = extract.map_or(entry.format, |extract| extract.format);
     out.raw(format.as_str().as_bytes());
-    if let Some(key) = taken.and_then(|taken| taken.key) {
+    if let Some(key) = extract.and_then(|extract| extract.key) {
         out.raw(b"\",\"key\":");
         out.text(&key.to_string());
         out.raw(b",");
