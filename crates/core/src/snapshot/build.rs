@@ -47,7 +47,6 @@ impl Snapshot {
             me,
             keyring,
             spaces: PersistentMap::default(),
-            compiled: super::compiled::Compiled::default(),
             serving: None,
         };
         let parts = next

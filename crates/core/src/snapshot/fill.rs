@@ -2,7 +2,7 @@
 //! and their entries inserted or removed. It must not know where records come from.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::delta::{Delta, Due, What};
 use super::label::MarkedRecords;
@@ -355,6 +355,7 @@ fn place(
         sealed,
         marks: part.live.marks.clone(),
         marked,
+        schema: OnceLock::new(),
     });
     if let Some(order) = space.order.get_mut() {
         order.insert(entry.path.clone(), Arc::clone(&entry));

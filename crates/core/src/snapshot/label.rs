@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::meta::rotation_context;
 use super::{Entry, ReadError, Reading, Snapshot};
@@ -166,6 +166,7 @@ impl Snapshot {
             revision: labelled.revision,
             size: seal::plaintext_len(record.bytes().len()),
             sealed: record.clone(),
+            schema: OnceLock::new(),
             ..Entry::clone(current)
         }))
     }

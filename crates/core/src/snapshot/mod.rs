@@ -2,11 +2,11 @@
 //! opening. It must not know stores; it is built from verified commits and checked objects.
 
 mod build;
-mod compiled;
 mod delta;
 mod directory;
 mod document;
 mod fill;
+mod fit;
 mod flag;
 mod label;
 mod local;
@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use crate::ambient::Timestamp;
 use crate::commit::{Marks, Sealed, State};
 pub use crate::commit::{Role, RoleError};
-use crate::config::{DocumentError, Format};
+use crate::config::{DocumentError, Format, Schema};
 use crate::crypto::identity::PublicIdentity;
 use crate::crypto::keyring::Keyring;
 use crate::id::{CompartmentId, EntryId, Hash, MemberId, PersistentMap, Revision, Version};
@@ -33,6 +33,8 @@ pub(crate) use build::{Fetch, Take};
 pub(crate) use delta::Delta;
 pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
+pub(crate) use fit::Depth;
+pub use fit::{Layer, Unfit};
 pub use flag::{FlagEntry, is_flag_set};
 pub use label::{Label, LabelError};
 pub use local::{Local, Locals};
@@ -40,8 +42,7 @@ pub(crate) use meta::{
     EnvironmentRecord, Meta, index_context, message_context, meta_context, name_context, report_context,
     rotation_context, value_context,
 };
-pub(crate) use schema::Depth;
-pub use schema::{Layer, Unfit, governed_by};
+pub use schema::governed_by;
 
 /// An entry as described by its opened metadata; its value stays sealed.
 #[derive(Clone, Debug)]
@@ -74,6 +75,8 @@ pub struct Entry {
     pub(crate) marks: Option<Arc<Marks>>,
     /// The records of what else has a label; few entries have that.
     pub(super) marked: Option<Box<label::MarkedRecords>>,
+    /// What it says, where it is a schema that was asked for by now.
+    pub(super) schema: OnceLock<Arc<Schema>>,
 }
 
 /// An environment.
@@ -215,8 +218,6 @@ pub struct Snapshot {
     keyring: Arc<Keyring>,
     directory: Arc<Directory>,
     spaces: PersistentMap<EnvironmentName, Space>,
-    /// Schemas that were compiled by now.
-    compiled: compiled::Compiled,
     /// What whoever serves an environment keeps beside.
     serving: Option<Arc<serving::Serving>>,
 }
