@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::key::Key;
 use super::read::{json, utf8};
-use super::unset::Tree;
+use super::unset::{self, Tree};
 use super::{DocumentError, Format};
 use crate::name::EntryPath;
 use crate::secret::Secret;
@@ -74,9 +74,7 @@ fn find(value: &Json, names: &mut Vec<String>, found: &mut Vec<Reference>) -> Re
 
 /// Whether a document may refer to secrets: no bytes of it can, as long as they cannot spell the key.
 pub(crate) fn may_refer(format: Format, bytes: &[u8]) -> bool {
-    // An escape could spell it too.
-    let spells = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
-    format != Format::Text && (bytes.contains(&b'\\') || spells(SECRET.as_bytes()))
+    format != Format::Text && unset::may_spell(bytes, SECRET)
 }
 
 /// The secrets that a document refers to, as it is stored or delivered.

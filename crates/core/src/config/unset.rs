@@ -5,6 +5,8 @@
 //! A table whose only key is `strongroom`, with a text under it, is reserved; every other table is
 //! an ordinary one, also one that has a key `strongroom` among others.
 
+use memchr::{memchr, memmem};
+
 use super::DocumentError;
 use super::reference::{self, SECRET};
 
@@ -77,8 +79,13 @@ impl Tree for serde_json::Value {
 /// Whether a document may hold such a value: no bytes of it can, as long as they cannot spell the
 /// mark, and few documents do.
 pub(super) fn may_stand_in(bytes: &[u8]) -> bool {
+    may_spell(bytes, MARK)
+}
+
+/// Whether a document that has a word in it could have these bytes.
+pub(super) fn may_spell(bytes: &[u8], word: &str) -> bool {
     // An escape could spell it too.
-    bytes.contains(&b'\\') || bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes())
+    memchr(b'\\', bytes).is_some() || memmem::find(bytes, word.as_bytes()).is_some()
 }
 
 /// Refuses what is reserved where it means nothing: another word than `unset`, the document as a
