@@ -1,8 +1,10 @@
-//! An nginx: owns starting one in a scratch directory that serves one certificate, and asking which.
+//! An nginx: owns starting one, with any settings or in a scratch directory where it serves one certificate, and
+//! asking which.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -11,6 +13,29 @@ use crate::server::{self, Server};
 use crate::{component, wait};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
+
+/// True when there is one; when not, `what` [lacks](component::lacking) it.
+#[must_use]
+pub fn present(what: &str) -> bool {
+    let found = server::found(&[PROGRAM]).is_some();
+    if !found {
+        component::lacking("nginx", what);
+    }
+    found
+}
+
+/// Starts one with `settings`, by which its number is in `nginx.pid` of `directory`, and waits for that.
+#[must_use]
+pub fn start(settings: &Path, directory: &Path) -> Server {
+    let mut command = Command::new(PROGRAM);
+    command.args(["-g", "daemon off;", "-e"]);
+    command.arg(directory.join("error.log")).arg("-c").arg(settings);
+    let server = Server::start(&mut command, &directory.join("log"));
+    wait::until("nginx has its number", || {
+        directory.join("nginx.pid").exists().then_some(())
+    });
+    server
+}
 
 /// A server of one's own.
 #[derive(Debug)]
@@ -24,8 +49,7 @@ impl Nginx {
     /// A server that runs with `pem`, a key and its certificate; `None` where nginx is missing.
     #[must_use]
     pub fn start(what: &str, pem: &str) -> Option<Self> {
-        if server::found(&[PROGRAM]).is_none() {
-            component::lacking("nginx", what);
+        if !present(what) {
             return None;
         }
         let directory = tempfile::Builder::new()
@@ -56,18 +80,9 @@ impl Nginx {
 
     /// Starts it where it was stopped.
     pub fn run(&mut self) {
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(["-g", "daemon off;", "-e"])
-            .arg(self.file("error.log"))
-            .arg("-c")
-            .arg(self.file("nginx.conf"));
-        self.server = Some(Server::start(&mut command, &self.file("log")));
+        self.server = Some(start(&self.file("nginx.conf"), self.directory.path()));
         wait::until("nginx listens", || {
             std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()
-        });
-        wait::until("nginx has its number", || {
-            self.file("nginx.pid").exists().then_some(())
         });
     }
 
@@ -98,6 +113,18 @@ impl Nginx {
             "[\"{PROGRAM}\", \"-t\", \"-q\", \"-e\", \"/dev/null\", \"-c\", \"{}\"]",
             settings.display()
         )
+    }
+
+    /// The processes that answer at its port now, whichever settings they were started with.
+    #[must_use]
+    pub fn workers(&self) -> BTreeSet<u32> {
+        let master = std::fs::read_to_string(self.file("nginx.pid")).unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", master.trim());
+        let children = std::fs::read_to_string(children).unwrap();
+        children
+            .split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
     }
 
     /// How many requests it has begun to read and not got whole.

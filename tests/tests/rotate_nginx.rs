@@ -174,14 +174,21 @@ fn a_probe_that_fails_is_undone_by_itself() {
     let first = desk.current();
     let mut spoil = OnTold(|told: &Told<'_>| {
         if let Told::Done(Effect::Apply) = told {
+            wait::until("the new one is served", || {
+                (server.serves() != certificate(&first)).then_some(())
+            });
             // Somebody else has it serve the old one again.
+            let new = server.workers();
             std::fs::write(server.file("web.pem"), &first).unwrap();
             let pid = std::fs::read_to_string(server.file("nginx.pid")).unwrap();
             let done = Command::new("kill").args(["-HUP", pid.trim()]).status();
             assert!(done.unwrap().success());
-            wait::until("it is served", || {
-                (server.serves() == certificate(&first)).then_some(())
+            // until they have gone, those before it answer now and then
+            wait::until("only those answer that serve the old one", || {
+                let workers = server.workers();
+                (!workers.is_empty() && workers.is_disjoint(&new)).then_some(())
             });
+            assert_eq!(server.serves(), certificate(&first));
         }
     });
     let ended = drive(&desk.vault(), &mut at_once(), &mut spoil).unwrap();

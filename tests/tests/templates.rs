@@ -17,9 +17,7 @@ use strongroom_tests::postgres::Postgres;
 use strongroom_tests::scene::Scene;
 use strongroom_tests::server::{self, Server};
 use strongroom_tests::sidecar::{Settings, Sidecar};
-use strongroom_tests::{component, wait};
-
-const NGINX: &str = "/usr/sbin/nginx";
+use strongroom_tests::{component, nginx, wait};
 
 /// A store with the document `web`, and the template `template/t`.
 fn scene(document: &str, template: &str) -> (Scene, PathBuf) {
@@ -57,10 +55,19 @@ fn ask(port: u16) -> std::io::Result<String> {
     Ok(answer)
 }
 
+/// Says that it is done when it goes, also by a panic: who asks until then would go on for ever.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn nginx_is_reloaded_under_load_and_drops_no_request() {
-    if server::found(&[NGINX]).is_none() {
-        return component::lacking("nginx", "a rendered nginx.conf");
+    if !nginx::present("a rendered nginx.conf") {
+        return;
     }
     let user = if server::is_root() { "user root;" } else { "" };
     let port = server::free_port();
@@ -77,25 +84,19 @@ fn nginx_is_reloaded_under_load_and_drops_no_request() {
         format!("run = \"{run}\"\nworkers = {workers}\nanswer = \"answer {number}\"\n")
     };
     let (scene, reader) = scene(&document(0), &template);
-    let pid = run.path().join("nginx.pid");
     let files = format!(
         "directory = \"web/files\"\nnames.\"nginx.conf\" = {{ template = \"template/t\" }}\n\
-         on_change = {{ signal = \"HUP\", pidfile = \"{}\" }}",
-        pid.display()
+         on_change = {{ signal = \"HUP\", pidfile = \"{}/nginx.pid\" }}",
+        run.path().display()
     );
     let sidecar = start(&scene, &reader, &files);
-    let mut command = Command::new(NGINX);
-    command
-        .args(["-g", "daemon off;", "-e"])
-        .arg(run.path().join("error.log"));
-    command.arg("-c").arg(scene.file("web/files/nginx.conf"));
-    let nginx = Server::start(&mut command, &run.path().join("log"));
+    let nginx = nginx::start(&scene.file("web/files/nginx.conf"), run.path());
     wait::until("nginx answers", || ask(port).ok());
-    wait::until("nginx has its number", || pid.exists().then_some(()));
 
     let (done, failures) = (AtomicBool::new(false), AtomicU32::new(0));
     let answered = AtomicU32::new(0);
     std::thread::scope(|scope| {
+        let _done = Done(&done);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -119,10 +120,8 @@ fn nginx_is_reloaded_under_load_and_drops_no_request() {
                 (answered.load(Ordering::Relaxed) > before + 20).then_some(())
             });
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(failures.load(Ordering::Relaxed), 0, "of {answered:?}");
-    assert!(answered.load(Ordering::Relaxed) > 160);
     nginx.end(rustix::process::Signal::QUIT);
     assert_eq!(sidecar.terminate(), Some(0));
 }
