@@ -8,13 +8,15 @@
 )]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-use strongroom_tests::component;
 use strongroom_tests::program::{self, workspace};
 use strongroom_tests::scene::Scene;
 use strongroom_tests::sidecar::{Settings, Sidecar};
+use strongroom_tests::{component, http, wait};
 
 #[test]
 fn the_embedding_example_reads_a_secret_and_follows_it() {
@@ -38,6 +40,21 @@ fn the_embedding_example_reads_a_secret_and_follows_it() {
     child.wait().unwrap();
 }
 
+/// The service in Python that follows `path`, and what it prints.
+fn service(scene: &Scene, socket: &Path, path: &str) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = scene
+        .command("python3")
+        .arg(workspace().join("examples/config.py"))
+        .arg(socket)
+        .arg(path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines.map_while(Result::ok))
+}
+
 #[test]
 fn a_python_service_reads_its_config_and_follows_it() {
     if !component::present("python3", "the example in Python") {
@@ -49,32 +66,68 @@ fn a_python_service_reads_its_config_and_follows_it() {
     set("pool.size=10");
     set("password={ secret = 'web/password' }");
     let identity = scene.reader("web", "prod");
-    let sidecar = Sidecar::start(&scene, &Settings::new(&scene, "web", &identity, "prod"));
-    let mut child = scene
-        .command("python3")
-        .arg(workspace().join("examples/config.py"))
-        .arg(sidecar.socket())
-        .arg("web")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
+    let settings = Settings::new(&scene, "web", &identity, "prod");
+    let sidecar = Sidecar::start(&scene, &settings.tables("[limits]\nidle_timeout = \"100ms\""));
+    let (child, mut lines) = service(&scene, &sidecar.socket(), "web");
     let mut next = |keys: &str, document: &str| {
         let line = lines.next().unwrap();
         let (_, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest, format!("{keys} {document}"));
     };
     next("-", r#"{"password": "s3cret", "pool": {"size": 10}}"#);
+    wait::until("only its watch and who asks here have a connection", || {
+        let metrics = http::get(&sidecar.socket(), "/metrics", &[]).unwrap().text();
+        metrics.contains("\nstrongroom_connections 2\n").then_some(())
+    });
     set("pool.size=20");
     next("pool.size", r#"{"password": "s3cret", "pool": {"size": 20}}"#);
     // a secret that it refers to, and something that is none of its business
     scene.put("prod", "other", "x");
     scene.put("prod", "web/password", "another");
     next("password", r#"{"password": "another", "pool": {"size": 20}}"#);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // a watch that is refused, and one that ends with its sidecar
+    let (refused, _) = service(&scene, &sidecar.socket(), "a//b");
+    let refused = refused.wait_with_output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("RuntimeError: "),
+        "{said}"
+    );
+    assert_eq!(sidecar.terminate(), Some(0));
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{said}");
+}
+
+#[test]
+fn a_python_service_that_was_too_slow_reads_again() {
+    if !component::present("python3", "the example in Python") {
+        return;
+    }
+    let scene = Scene::bare();
+    let socket = scene.file("s.sock");
+    let sidecar = UnixListener::bind(&socket).unwrap();
+    sidecar.set_nonblocking(true).unwrap();
+    let (child, lines) = service(&scene, &socket, "web");
+    // what api.md says of a client that is too slow
+    let answer = |wanted: &str, body: &str| {
+        let (mut stream, _) = wait::until("it asks", || sidecar.accept().ok());
+        let mut request = String::new();
+        BufReader::new(&stream).read_line(&mut request).unwrap();
+        assert!(request.contains(wanted), "{request}");
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    };
+    answer(
+        "watch",
+        "event: lagged\ndata: {\"missed\":9}\n\n\
+         event: revision\nid: 7\ndata: {\"revision\":7,\"from\":null,\"resync\":true,\"changes\":[]}\n\n",
+    );
+    answer("configs", r#"{"value":"{\"size\":1}"}"#);
+    assert_eq!(lines.collect::<Vec<_>>(), [r#"7 - {"size": 1}"#]);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{said}");
 }
 
 #[test]
