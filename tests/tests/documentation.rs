@@ -59,6 +59,14 @@ fn every_runnable_block_runs() {
             continue;
         }
         blocks += script.len();
+        for line in script.iter().flat_map(|block| block.lines()) {
+            let is_claim = line.trim_start().starts_with("! ");
+            assert!(
+                !is_claim,
+                "{}: `{line}` never fails: write `if ...; then exit 1; fi`",
+                page.display()
+            );
+        }
         run(&page.display().to_string(), &script.join("\n"));
     }
     assert!(blocks >= 2, "no runnable blocks were found");
