@@ -34,12 +34,7 @@ fn schema(environment: &str, text: &str) -> Edit {
 /// `eu` inherits from `prod`.
 fn world() -> World {
     let world = World::new();
-    let child = Edit::AddEnvironment {
-        name: env("eu"),
-        parent: Some(env("prod")),
-        compartment: None,
-    };
-    world.commit(vec![child]).unwrap();
+    world.child("eu", "prod");
     world
 }
 

@@ -21,13 +21,7 @@ fn commit(vault: &Vault, edit: Edit) -> u64 {
 /// A child `eu` of `prod`, and writer `bob` who opens both.
 fn world() -> (World, Vault) {
     let world = World::new();
-    world
-        .commit(vec![Edit::AddEnvironment {
-            name: env("eu"),
-            parent: Some(env("prod")),
-            compartment: None,
-        }])
-        .unwrap();
+    world.child("eu", "prod");
     let bob = world
         .open(&world.member("bob", Role::Writer, &["prod", "eu"]))
         .unwrap();

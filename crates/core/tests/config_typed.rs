@@ -81,13 +81,7 @@ fn a_derived_schema_says_what_the_type_says() {
 #[test]
 fn only_what_is_valid_and_new_is_told() {
     let world = World::new();
-    world
-        .commit(vec![Edit::AddEnvironment {
-            name: env("eu"),
-            parent: Some(env("prod")),
-            compartment: None,
-        }])
-        .unwrap();
+    world.child("eu", "prod");
     world
         .commit(vec![schema("prod"), config("name = 'one'")])
         .unwrap();

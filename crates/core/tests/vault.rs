@@ -120,13 +120,7 @@ fn one_bad_edit_refuses_the_whole_change() {
 #[test]
 fn environments_inherit_config_and_flags_but_never_secrets() {
     let world = World::new();
-    world
-        .commit(vec![Edit::AddEnvironment {
-            name: env("canary"),
-            parent: Some(env("prod")),
-            compartment: None,
-        }])
-        .unwrap();
+    world.child("canary", "prod");
     let flag = br#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on"}"#;
     world
         .commit(vec![

@@ -40,12 +40,7 @@ fn ada() -> Context {
 /// `eu` inherits from `prod`.
 fn world() -> World {
     let world = World::new();
-    let child = Edit::AddEnvironment {
-        name: env("eu"),
-        parent: Some(env("prod")),
-        compartment: None,
-    };
-    world.commit(vec![child]).unwrap();
+    world.child("eu", "prod");
     world
 }
 

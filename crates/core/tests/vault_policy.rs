@@ -90,12 +90,7 @@ fn policies_govern_from_the_first_to_the_last() {
 #[test]
 fn children_inherit_policies_and_add_their_own() {
     let world = World::new();
-    let child = |name: &str| Edit::AddEnvironment {
-        name: env(name),
-        parent: Some(env("prod")),
-        compartment: None,
-    };
-    world.commit(vec![child("prod-eu")]).unwrap();
+    world.child("prod-eu", "prod");
     let forbid = r#"permit (principal, action, resource in Path::"prod/web"); forbid (principal, action, resource) when { resource.path == "web/key" };"#;
     world.commit(vec![policy("prod", "policy/base", forbid)]).unwrap();
     assert!(may_read(&world, "prod-eu", "web/db"));
@@ -277,13 +272,7 @@ fn a_new_environment_is_governed_by_what_it_inherits_in_the_same_commit() {
 #[test]
 fn no_admin_shuts_themselves_out() {
     let world = World::new();
-    world
-        .commit(vec![Edit::AddEnvironment {
-            name: env("eu"),
-            parent: Some(env("prod")),
-            compartment: None,
-        }])
-        .unwrap();
+    world.child("eu", "prod");
     // Without any permit admins keep the policies.
     world.commit(vec![policy("prod", "policy/none", "")]).unwrap();
     denied(

@@ -424,6 +424,29 @@ fn a_stricter_schema_is_refused_and_a_writer_without_it_is_found_by_check() {
 }
 
 #[test]
+fn a_reference_without_its_secret_is_found_by_check() {
+    let desk = desk();
+    desk.put("eu", "web/token", CANARY);
+    let setting = "password={ secret = \"web/token\" }";
+    desk.ok(["config", "set", "prod", "web", setting]);
+    assert_eq!(
+        desk.ok(["config", "check", "eu"]),
+        "warning: web in eu: no schema governs it\n"
+    );
+    // whoever does not open the document may take its secret away
+    let bob = desk.member("bob", "writer", &["eu"]);
+    let mut unseeing = desk.command(["delete", "eu", "web/token"]);
+    Ran::of(unseeing.env("STRONGROOM_IDENTITY", bob).output().unwrap()).ok();
+    let ran = desk.run(["config", "check", "eu"]);
+    assert_eq!(ran.code, 1);
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        said.starts_with("web in eu: `password` refers to a secret that is not there"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_schema_is_inferred_and_put() {
     let desk = desk();
     desk.ok(["config", "set", "eu", "web", "more=true"]);

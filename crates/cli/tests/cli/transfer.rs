@@ -224,6 +224,26 @@ fn an_export_removes_no_file_of_others() {
 }
 
 #[test]
+fn a_document_is_exported_with_references_and_delivered_with_the_secrets() {
+    let desk = Desk::new();
+    desk.put("prod", "db/password", CANARY);
+    let setting = "password={ secret = \"db/password\" }";
+    desk.ok(["config", "set", "prod", "web/api", setting]);
+    for format in ["dotenv", "toml", "json"] {
+        let out = desk.ok(["export", "prod", "-p", "web", "--format", format]);
+        assert!(out.contains("db/password") && !out.contains(CANARY), "{out}");
+    }
+    let delivered = format!("password = \"{CANARY}\"\n");
+    desk.ok(["render", "prod", "-p", "web", "--to", "files"]);
+    assert_eq!(
+        std::fs::read_to_string(desk.file("files/api")).unwrap(),
+        delivered
+    );
+    let said = desk.ok(["run", "prod", "-p", "web", "--", "sh", "-c", "printf %s \"$API\""]);
+    assert_eq!(said, delivered);
+}
+
+#[test]
 fn what_a_format_cannot_hold_is_refused() {
     let desk = Desk::new();
     desk.put("prod", "bin", [0xff, 0x00]);

@@ -43,6 +43,15 @@ impl World {
         .unwrap();
     }
 
+    pub fn child(&self, environment: &str, parent: &str) {
+        self.commit(vec![Edit::AddEnvironment {
+            name: env(environment),
+            parent: Some(env(parent)),
+            compartment: None,
+        }])
+        .unwrap();
+    }
+
     pub fn member(&self, member: &str, role: Role, compartments: &[&str]) -> Arc<Identity> {
         let identity = identity();
         self.commit(vec![Edit::AddMember {
