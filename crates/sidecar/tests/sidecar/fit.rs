@@ -9,7 +9,7 @@ use strongroom_core::vault::Change;
 use crate::grant::{audit_of, decisions};
 use crate::http::Events;
 use crate::offline::copied;
-use crate::process::{Sidecar, ends, until};
+use crate::process::{Sidecar, ends};
 use crate::scene::{Scene, put};
 
 const SCHEMA: &str = r#"{"properties": {"size": {"type": "integer"}}, "required": ["size"]}"#;
@@ -54,9 +54,7 @@ fn a_document_that_does_not_fit_is_not_served_and_what_was_served_stays() {
     let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
     events.next().unwrap();
     commit(&bob, r#"{"size":"canary"}"#);
-    until("it is refused", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
+    sidecar.refused();
     is_served_as_before(&sidecar, good);
     sidecar.logs("the last good one is served");
     let mended = commit(&bob, r#"{"size":2}"#);

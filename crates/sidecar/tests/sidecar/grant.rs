@@ -61,6 +61,12 @@ pub fn decisions(directory: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// How often the log says so of `name`.
+pub fn recorded(directory: &Path, decision: &str, name: &str) -> usize {
+    let is = |record: &&Value| record["decision"] == decision && record["name"] == name;
+    decisions(directory).iter().filter(is).count()
+}
+
 #[test]
 fn policy_says_who_reads_what_and_who_may_know_of_it() {
     let scene = scene();
@@ -197,10 +203,7 @@ fn what_is_hidden_is_not_told_to_who_asks_for_something_else() {
     let told = sidecar.get("/api/v1/configs/public/key");
     assert!(told.text().contains("is a secret"), "{}", told.text());
     until("the attempts are recorded", || {
-        let denied = |name: &str| {
-            let is = |record: &&Value| record["name"] == name && record["decision"] == "deny";
-            decisions(&directory).iter().filter(is).count()
-        };
+        let denied = |name: &str| recorded(&directory, "deny", name);
         (denied("prod/other/key") == 2 && denied("prod/policy/test") == 1).then_some(())
     });
     sidecar.terminate();

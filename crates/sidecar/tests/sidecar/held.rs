@@ -3,25 +3,15 @@
 
 use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
+use strongroom_core::vault::Edit;
 
 use crate::grant::audit_of;
-use crate::process::{Sidecar, command, until};
+use crate::process::{Sidecar, until};
 use crate::scene::{Scene, put};
 
-fn document(sidecar: &Sidecar) -> Value {
-    let answer = sidecar.get("/api/v1/configs/web");
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    serde_json::from_str(answer.json()["value"].as_str().unwrap()).unwrap()
-}
-
-fn is_refused(sidecar: &Sidecar) -> String {
-    until("the newest revision is refused", || {
-        sidecar.status()["refused"].as_str().map(str::to_owned)
-    })
-}
-
-fn override_with(scene: &Scene, text: &str) {
-    std::fs::write(scene.file("web.local.json"), text).unwrap();
+fn web(size: u8) -> Edit {
+    let text = json!({ "size": size }).to_string();
+    put("prod", "web", Kind::Config, text.as_bytes())
 }
 
 /// A sidecar with an override of `web`, whose size is then held to a range by the next revision, which has
@@ -32,48 +22,44 @@ fn held_back(range: &Value, size: u8) -> (Scene, Sidecar, u64) {
         let text = json!({ "properties": { "size": range } }).to_string();
         put("prod", "schema/web", Kind::Schema, text.as_bytes())
     };
-    let web = |size: u8| {
-        let text = json!({ "size": size }).to_string();
-        put("prod", "web", Kind::Config, text.as_bytes())
-    };
     scene.commit(vec![schema(&json!({ "maximum": 100 })), web(1)]);
-    override_with(&scene, r#"{"size":7}"#);
-    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", "");
-    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
-    sidecar.ready();
+    scene.override_with(r#"{"size":7}"#);
+    let sidecar = Sidecar::start_on(&scene, &scene.settings_overriding(""));
     let held = scene.commit(vec![schema(range), web(size)]);
-    assert!(is_refused(&sidecar).contains("size"));
-    assert_eq!(document(&sidecar)["size"], 7);
+    assert!(sidecar.refused().contains("size"));
+    assert_eq!(sidecar.document("web")["size"], 7);
     (scene, sidecar, held)
 }
 
 #[test]
 fn an_override_that_is_mended_lets_the_revision_through_that_it_held_back() {
     let (scene, sidecar, held) = held_back(&json!({ "maximum": 5 }), 1);
-    override_with(&scene, r#"{"size":4}"#);
+    scene.override_with(r#"{"size":4}"#);
     sidecar.serves(held);
     let status = sidecar.status();
     assert_eq!(status["refused"], Value::Null);
-    assert_eq!(document(&sidecar)["size"], 4);
+    assert_eq!(sidecar.document("web")["size"], 4);
     sidecar.terminate();
 }
 
 #[test]
 fn an_override_that_fits_the_newest_revision_alone_is_taken_with_it() {
     let (scene, sidecar, held) = held_back(&json!({ "minimum": 150 }), 200);
-    override_with(&scene, r#"{"size":160}"#);
+    scene.override_with(r#"{"size":160}"#);
     sidecar.serves(held);
     assert_eq!(sidecar.status()["refused"], Value::Null);
-    assert_eq!(document(&sidecar)["size"], 160);
+    assert_eq!(sidecar.document("web")["size"], 160);
     sidecar.terminate();
 }
 
 #[test]
 fn an_override_that_fits_what_is_served_alone_is_taken_and_the_newest_stays_held_back() {
     let (scene, sidecar, held) = held_back(&json!({ "maximum": 5 }), 1);
-    override_with(&scene, r#"{"size":8}"#);
-    until("it is taken", || (document(&sidecar)["size"] == 8).then_some(()));
-    is_refused(&sidecar);
+    scene.override_with(r#"{"size":8}"#);
+    until("it is taken", || {
+        (sidecar.document("web")["size"] == 8).then_some(())
+    });
+    sidecar.refused();
     assert!(sidecar.status()["revision"].as_u64().unwrap() < held);
     sidecar.terminate();
 }
@@ -81,10 +67,6 @@ fn an_override_that_fits_what_is_served_alone_is_taken_and_the_newest_stays_held
 #[test]
 fn overrides_are_judged_by_what_the_same_settings_want_made() {
     let scene = Scene::with_token();
-    let web = |size: u8| {
-        let text = json!({ "size": size }).to_string();
-        put("prod", "web", Kind::Config, text.as_bytes())
-    };
     scene.commit(vec![web(1)]);
     for name in ["a", "b", "c"] {
         let text = json!({ name: name }).to_string();
@@ -99,18 +81,17 @@ fn overrides_are_judged_by_what_the_same_settings_want_made() {
         scene.settings_with("web", &overrides, &files)
     };
     let conf = || std::fs::read_to_string(scene.file("files/conf")).unwrap_or_default();
-    let sidecar = Sidecar::launch(command(&settings("a", "a")), scene.file("web/s.sock"));
-    sidecar.ready();
+    let sidecar = Sidecar::start_on(&scene, &settings("a", "a"));
     assert_eq!(conf(), "a");
     settings("b", "b");
     until("both are taken", || (conf() == "b").then_some(()));
-    assert_eq!(document(&sidecar), json!({ "size": 1, "b": "b" }));
+    assert_eq!(sidecar.document("web"), json!({ "size": 1, "b": "b" }));
     // refused, neither leaves anything behind
     settings("c", "none");
     sidecar.logs("their overrides do not fit");
     let next = scene.commit(vec![web(2)]);
     sidecar.serves(next);
-    assert_eq!(document(&sidecar), json!({ "size": 2, "b": "b" }));
+    assert_eq!(sidecar.document("web"), json!({ "size": 2, "b": "b" }));
     assert_eq!(conf(), "b");
     sidecar.terminate();
 }
@@ -119,19 +100,13 @@ fn overrides_are_judged_by_what_the_same_settings_want_made() {
 fn what_an_audit_log_holds_up_is_served_when_the_log_is_written_again() {
     let scene = Scene::with_token();
     let (audit, log) = audit_of(&scene);
-    let web = |size: u8| {
-        let text = json!({ "size": size }).to_string();
-        put("prod", "web", Kind::Config, text.as_bytes())
-    };
     scene.commit(vec![web(1)]);
-    override_with(&scene, r#"{"user":"a"}"#);
+    scene.override_with(r#"{"user":"a"}"#);
     let files = format!(
         "[[files]]\nderive = false\ndirectory = {:?}\nnames.conf = {{ config = \"web\", format = \"json\" }}\n{audit}",
         scene.file("files")
     );
-    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", &files);
-    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
-    sidecar.ready();
+    let sidecar = Sidecar::start_on(&scene, &scene.settings_overriding(&files));
     // the log's directory goes, with its files, and something else has its name
     let aside = scene.file("aside");
     let hold_up = || {
@@ -147,7 +122,7 @@ fn what_an_audit_log_holds_up_is_served_when_the_log_is_written_again() {
     };
     hold_up();
     let held = scene.commit(vec![web(2)]);
-    is_refused(&sidecar);
+    sidecar.refused();
     let_go();
     sidecar.serves(held);
     until("it is no more refused", || {
@@ -155,7 +130,7 @@ fn what_an_audit_log_holds_up_is_served_when_the_log_is_written_again() {
     });
     // the same of settings
     hold_up();
-    override_with(&scene, r#"{"user":"b"}"#);
+    scene.override_with(r#"{"user":"b"}"#);
     sidecar.logs("their overrides do not fit");
     let_go();
     let conf = || std::fs::read(scene.file("files/conf")).unwrap_or_default();

@@ -177,14 +177,8 @@ fn a_revision_that_does_not_render_is_held_back_whole() {
     events.next().unwrap();
     let before = read(scene.file("files/app.conf"));
     scene.commit(vec![config(2), crate::scene::delete("web/token")]);
-    until("it is refused", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
-    let status = sidecar.status();
-    assert_eq!(
-        (&status["revision"], &status["refused"]),
-        (&json!(good), &json!(MISSING))
-    );
+    assert_eq!(sidecar.refused(), MISSING);
+    assert_eq!(sidecar.status()["revision"], good);
     sidecar.logs("the last good one is served");
     sidecar.serves(good);
     assert_eq!(sidecar.secret("web/token"), "one");
@@ -215,9 +209,7 @@ fn other_settings_let_a_revision_through_that_was_held_back() {
     let sidecar = Sidecar::start(&scene, NAMES);
     sidecar.ready();
     let revision = scene.delete("web/token");
-    until("it is refused", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
+    sidecar.refused();
     scene.settings("");
     sidecar.serves(revision);
     assert_eq!(sidecar.status()["refused"], Value::Null);
@@ -268,14 +260,10 @@ fn is_held_back(settings: &str, document: &Value, why: &str) {
     sidecar.ready();
     let document = document.to_string();
     scene.commit(vec![put("prod", "web", Kind::Config, document.as_bytes())]);
-    until("it is refused", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
-    let status = sidecar.status();
-    let refused = status["refused"].as_str().unwrap();
+    let refused = sidecar.refused();
     assert!(refused.contains(why), "{refused}");
     assert!(!refused.contains('\u{1b}'), "{refused}");
-    assert_eq!(status["revision"], json!(good));
+    assert_eq!(sidecar.status()["revision"], good);
     sidecar.terminate();
 }
 
@@ -426,9 +414,7 @@ fn a_template_asks_flags_with_what_their_set_shares_and_documents_with_their_sec
         br#"{"state":"DISABLED","variants":{"on":true}}"#,
     );
     scene.commit(vec![off]);
-    until("what has no value is told", || {
-        sidecar.status()["refused"].as_str().map(str::to_owned)
-    });
+    sidecar.refused();
     sidecar.terminate();
 }
 
@@ -490,8 +476,6 @@ fn what_never_could_be_made_holds_nothing_newer_back() {
     let at = scene.secret("web/none", "there");
     is_at(&scene, at);
     scene.delete("web/none");
-    until("it is held back", || {
-        sidecar.status()["refused"].as_str().map(str::to_owned)
-    });
+    sidecar.refused();
     sidecar.terminate();
 }

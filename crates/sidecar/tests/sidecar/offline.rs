@@ -186,18 +186,14 @@ fn a_forged_revision_is_refused_and_the_last_good_one_serves_also_after_a_restar
     copied(&scene);
     let good = scene.revision();
     append_unsigned(&scene.store());
-    until("it is reported", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
+    sidecar.refused();
     sidecar.logs("refused");
     assert_eq!(sidecar.status()["revision"], good);
     assert_eq!(sidecar.secret("web/token"), "one");
     sidecar.kill();
     let sidecar = Sidecar::start(&scene, "");
     assert_eq!(sidecar.secret("web/token"), "one");
-    until("it is reported again", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
+    sidecar.refused();
     assert_eq!(sidecar.status()["revision"], good);
     sidecar.terminate();
 }

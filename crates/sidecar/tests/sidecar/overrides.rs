@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use strongroom_core::id::EntryId;
 use strongroom_core::kind::Kind;
 use strongroom_core::uptake::ConsumerKind;
 
 use crate::http::{Client, Event, Events};
-use crate::process::{PATIENCE, Sidecar, command, until};
+use crate::process::{PATIENCE, Sidecar, until};
 use crate::scene::{Scene, environment, path, put};
 use crate::uptake::reported;
 
@@ -18,27 +18,14 @@ fn scene(text: &str) -> (Scene, Sidecar) {
     let scene = Scene::new();
     scene.secret("other/token", "one");
     scene.commit(vec![put("prod", "web", Kind::Config, br#"{"size":1}"#)]);
-    override_with(&scene, text);
-    let sidecar = start(&scene);
+    scene.override_with(text);
+    let sidecar = Sidecar::start_on(&scene, &scene.settings_overriding(""));
     (scene, sidecar)
-}
-
-fn start(scene: &Scene) -> Sidecar {
-    let settings = scene.settings_with("web", "overrides = { web = \"web.local.json\" }\n", "");
-    let sidecar = Sidecar::launch(command(&settings), scene.file("web/s.sock"));
-    sidecar.ready();
-    sidecar
-}
-
-fn override_with(scene: &Scene, text: &str) {
-    std::fs::write(scene.file("web.local.json"), text).unwrap();
 }
 
 fn until_size(sidecar: &Sidecar, size: u8) {
     until("the override is taken", || {
-        let answer = sidecar.get("/api/v1/configs/web").json();
-        let document: Value = serde_json::from_str(answer["value"].as_str()?).unwrap();
-        (document["size"] == size).then_some(())
+        (sidecar.document("web")["size"] == size).then_some(())
     });
 }
 
@@ -54,7 +41,7 @@ fn a_connection_that_asks_all_the_time_gets_the_tag_of_what_it_gets() {
     let mut client = Client::connect(&sidecar.socket).unwrap();
     let mut ask = |headers: &[&str]| client.request("GET", "/api/v1/configs/web", headers).unwrap();
     let first = ask(&[]).header("etag").unwrap().to_owned();
-    override_with(&scene, r#"{"size":8}"#);
+    scene.override_with(r#"{"size":8}"#);
     // without a pause, in which it would forget what it was told
     let start = Instant::now();
     let other = loop {
@@ -81,7 +68,7 @@ fn who_resumes_a_watch_does_not_miss_an_override() {
     assert_eq!(resumed(&sidecar, at).data["resync"], true);
     let told = resumed(&sidecar, next).data;
     assert_eq!((&told["resync"], &told["from"]), (&json!(false), &json!(next)));
-    override_with(&scene, r#"{"size":8}"#);
+    scene.override_with(r#"{"size":8}"#);
     until_size(&sidecar, 8);
     assert_eq!(resumed(&sidecar, next).data["resync"], true);
     let last = scene.secret("other/token", "three");
@@ -109,7 +96,7 @@ fn a_secret_that_an_override_brings_into_a_list_is_reported() {
     assert_eq!(list().status, 200);
     until("the list is reported", || has(&scene, web).then_some(()));
     assert!(!has(&scene, token));
-    override_with(&scene, r#"{"password":{"secret":"other/token"}}"#);
+    scene.override_with(r#"{"password":{"secret":"other/token"}}"#);
     until("the list has the secret", || {
         list().text().contains("one").then_some(())
     });

@@ -100,9 +100,7 @@ fn policies_that_do_not_hold_are_not_served_and_what_was_served_stays() {
     let mut events = Events::open(&sidecar.socket, "/api/v1/watch", &[]);
     events.next().unwrap();
     forge(&scene, BAD);
-    until("it is refused", || {
-        sidecar.status()["refused"].is_string().then_some(())
-    });
+    sidecar.refused();
     is_served_as_before(&sidecar, good);
     sidecar.logs("the last good one is served");
     let reason = json!("the policies of the store's newest revision are not valid");

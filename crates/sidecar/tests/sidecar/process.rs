@@ -51,7 +51,12 @@ pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
 impl Sidecar {
     /// Starts a sidecar on the scene's settings and waits until it is ready.
     pub fn start(scene: &Scene, more: &str) -> Self {
-        let sidecar = Self::launch(command(&scene.settings(more)), scene.file("web/s.sock"));
+        Self::start_on(scene, &scene.settings(more))
+    }
+
+    /// The same on settings of the name `web` that are written already.
+    pub fn start_on(scene: &Scene, settings: &Path) -> Self {
+        let sidecar = Self::launch(command(settings), scene.file("web/s.sock"));
         sidecar.ready();
         sidecar
     }
@@ -108,6 +113,13 @@ impl Sidecar {
         answer.json()["value"].as_str().unwrap().to_owned()
     }
 
+    /// A document of JSON as it is now.
+    pub fn document(&self, path: &str) -> serde_json::Value {
+        let answer = self.get(&format!("/api/v1/configs/{path}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        serde_json::from_str(answer.json()["value"].as_str().unwrap()).unwrap()
+    }
+
     pub fn status(&self) -> serde_json::Value {
         self.get("/api/v1/status").json()
     }
@@ -117,6 +129,13 @@ impl Sidecar {
         until("the revision is served", || {
             (self.status()["revision"].as_u64()? >= revision).then_some(())
         });
+    }
+
+    /// Waits until it refuses the store's newest revision: why.
+    pub fn refused(&self) -> String {
+        until("the newest revision is refused", || {
+            self.status()["refused"].as_str().map(str::to_owned)
+        })
     }
 
     pub fn pid(&self) -> Pid {

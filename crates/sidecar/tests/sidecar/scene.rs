@@ -165,6 +165,11 @@ impl Scene {
         self.vault.snapshot().revision().0
     }
 
+    /// Has this machine say `text` of the document `web`, where [`Self::settings_overriding`] are in use.
+    pub fn override_with(&self, text: &str) {
+        std::fs::write(self.file("web.local.json"), text).unwrap();
+    }
+
     /// Writes the settings of a sidecar of `prod`; `more` follows the keys of `[socket]`.
     pub fn settings(&self, more: &str) -> PathBuf {
         self.settings_named("web", more)
@@ -173,6 +178,11 @@ impl Scene {
     /// The same under another name.
     pub fn settings_named(&self, name: &str, more: &str) -> PathBuf {
         self.settings_with(name, "", more)
+    }
+
+    /// The same, by which this machine says something of the document `web`.
+    pub fn settings_overriding(&self, more: &str) -> PathBuf {
+        self.settings_with("web", "overrides = { web = \"web.local.json\" }\n", more)
     }
 
     /// The same, with `top` among the keys that are in no table.
