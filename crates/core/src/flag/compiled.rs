@@ -12,7 +12,7 @@ use super::rule::{self, Choice, MAX_WORK, Node, Reader, Run, Stop};
 use super::set::{Bucketing, Set};
 
 /// What callers know of whom a flag is evaluated for; `targetingKey` is whom users are split by. A member
-/// `$flagd` is ignored: the engine has its own.
+/// `$flagd` is ignored: the engine has its own. `$peer` is what a sidecar knows of who asks.
 pub type Context = Map<String, Value>;
 
 /// A flag that was compiled with what its set shares.
@@ -149,6 +149,20 @@ impl Flag {
     /// [`Failure`]: [`Code::Parse`] for a rule that cannot be evaluated, [`Code::General`] for one that names
     /// no variant or takes too much work.
     pub fn evaluate<'a>(&'a self, context: &'a Context, now: u64) -> Result<Evaluation<'a>, Failure<'a>> {
+        self.evaluate_for(context, None, now)
+    }
+
+    /// The same for a caller of whom something is known: rules find `peer` as `$peer`, whatever the caller says
+    /// under that name.
+    ///
+    /// # Errors
+    /// As [`Flag::evaluate`].
+    pub fn evaluate_for<'a>(
+        &'a self,
+        context: &'a Context,
+        peer: Option<&'a Value>,
+        now: u64,
+    ) -> Result<Evaluation<'a>, Failure<'a>> {
         if !self.enabled {
             return Ok(self.result(None, Reason::Disabled));
         }
@@ -167,6 +181,7 @@ impl Flag {
         };
         let mut run = Run {
             context,
+            peer,
             key: &self.key,
             now,
             bucketing: self.bucketing,

@@ -2,6 +2,7 @@
 //! that has no result. Errors never hold any of the definition or of the context but known words.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -85,4 +86,25 @@ pub struct Failure<'a> {
     pub detail: &'a str,
     /// The metadata of the flag and its set, which answers have with errors too.
     pub metadata: &'a Map<String, Value>,
+}
+
+impl Failure<'static> {
+    /// That there is no such flag.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::bare(Code::FlagNotFound, "there is no such flag")
+    }
+}
+
+impl<'a> Failure<'a> {
+    /// One of which there is no flag that could say more.
+    pub(crate) fn bare(code: Code, detail: &'a str) -> Self {
+        static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        let metadata = &NOTHING;
+        Self {
+            code,
+            detail,
+            metadata,
+        }
+    }
 }

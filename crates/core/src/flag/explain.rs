@@ -29,6 +29,7 @@ pub fn explain(key: &str, definition: &Definition, set: &Set, context: &Context,
     };
     let run = Run {
         context,
+        peer: None,
         key,
         now,
         bucketing: set.bucketing(),

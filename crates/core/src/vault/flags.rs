@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Vault, lock};
 use crate::ambient::Ambient;
@@ -33,7 +33,9 @@ type Shared = Arc<OnceLock<Result<Set, Broken>>>;
 #[derive(Debug)]
 struct Table {
     snapshot: Arc<Snapshot>,
-    slots: HashMap<EntryPath, Slot, RandomState>,
+    /// By path.
+    slots: Vec<Slot>,
+    places: HashMap<EntryPath, usize, RandomState>,
     sets: BTreeMap<EntryId, Shared>,
 }
 
@@ -44,26 +46,50 @@ impl Table {
         before: Option<&Self>,
     ) -> Result<Self, ReadError> {
         let entries = snapshot.flag_entries(environment)?;
-        let mut slots = HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
+        let mut slots = Vec::with_capacity(entries.len());
+        let mut places = HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
         let mut sets = BTreeMap::new();
         for entry in entries {
-            let known = before.and_then(|before| before.slots.get(&entry.flag.path));
+            let known = before.and_then(|before| before.slot(entry.flag.path.as_str()));
             let known = known.filter(|known| known.entry.is_as(&entry));
             let flag = known.map(|known| Arc::clone(&known.flag)).unwrap_or_default();
             if let Some(set) = &entry.set {
                 sets.entry(set.id).or_insert_with(Shared::default);
             }
-            slots.insert(entry.flag.path.clone(), Slot { entry, flag });
+            places.insert(entry.flag.path.clone(), slots.len());
+            slots.push(Slot { entry, flag });
         }
         Ok(Self {
             snapshot,
             slots,
+            places,
             sets,
         })
     }
 
+    fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.snapshot.hash() == snapshot.hash()
+    }
+
+    /// The table of `snapshot`, which may be the one `before`.
+    fn after(
+        before: Option<&Arc<Self>>,
+        snapshot: &Arc<Snapshot>,
+        environment: &EnvironmentName,
+    ) -> Result<Arc<Self>, ReadError> {
+        if let Some(same) = before.filter(|before| before.is_of(snapshot)) {
+            return Ok(Arc::clone(same));
+        }
+        let before = before.map(|before| &**before);
+        Ok(Arc::new(Self::new(Arc::clone(snapshot), environment, before)?))
+    }
+
+    fn slot(&self, key: &str) -> Option<&Slot> {
+        self.places.get(key).and_then(|place| self.slots.get(*place))
+    }
+
     fn flag(&self, key: &str) -> Option<&Result<Flag, Broken>> {
-        let slot = self.slots.get(key)?;
+        let slot = self.slot(key)?;
         Some(slot.flag.get_or_init(|| self.compile(&slot.entry)))
     }
 
@@ -98,12 +124,10 @@ impl Tables {
     fn of(&self, snapshot: &Arc<Snapshot>, environment: &EnvironmentName) -> Result<Arc<Table>, ReadError> {
         let mut tables = lock(&self.0);
         let before = tables.get(environment);
-        if let Some(table) = before.filter(|table| table.snapshot.hash() == snapshot.hash()) {
-            return Ok(Arc::clone(table));
+        let table = Table::after(before, snapshot, environment)?;
+        if !before.is_some_and(|before| Arc::ptr_eq(before, &table)) {
+            tables.insert(environment.clone(), Arc::clone(&table));
         }
-        let table = Table::new(Arc::clone(snapshot), environment, before.map(|table| &**table))?;
-        let table = Arc::new(table);
-        tables.insert(environment.clone(), Arc::clone(&table));
         Ok(table)
     }
 }
@@ -156,15 +180,69 @@ macro_rules! typed {
 }
 
 impl Flags {
+    /// The flags that `environment` sees in `snapshot`, which share with those `before` what did not change. It costs
+    /// next to nothing for the same snapshot.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn of(
+        snapshot: &Arc<Snapshot>,
+        environment: &EnvironmentName,
+        ambient: &Ambient,
+        before: Option<&Self>,
+    ) -> Result<Self, ReadError> {
+        let table = Table::after(before.map(|before| &before.table), snapshot, environment)?;
+        let ambient = ambient.clone();
+        Ok(Self { table, ambient })
+    }
+
     /// The revision they are of.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.table.snapshot.revision()
     }
 
-    /// The keys of all flags, in no order.
+    /// Whether they are those of `snapshot`.
+    #[must_use]
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.table.is_of(snapshot)
+    }
+
+    /// The keys of all flags, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &EntryPath> {
-        self.table.slots.keys()
+        self.entries().map(|entry| &entry.flag.path)
+    }
+
+    /// Where all flags lie, in the order of their keys.
+    pub fn entries(&self) -> impl Iterator<Item = &FlagEntry> {
+        self.table.slots.iter().map(|slot| &slot.entry)
+    }
+
+    /// The keys of the flags that are not as they were `before`, and whether each is one now: what is below another
+    /// set than before is another flag too.
+    #[must_use]
+    pub fn changes(&self, before: &Self) -> Vec<(EntryPath, FlagChange)> {
+        if Arc::ptr_eq(&self.table, &before.table) {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        for entry in self.entries() {
+            let key = &entry.flag.path;
+            match before.entry(key.as_str()) {
+                None => out.push((key.clone(), FlagChange::Added)),
+                Some(was) if !was.is_as(entry) => out.push((key.clone(), FlagChange::Changed)),
+                Some(_) => {}
+            }
+        }
+        let gone = before.keys().filter(|key| self.entry(key.as_str()).is_none());
+        out.extend(gone.map(|key| (key.clone(), FlagChange::Removed)));
+        out
+    }
+
+    /// Where the flag of a key lies, with its set.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&FlagEntry> {
+        self.table.slot(key).map(|slot| &slot.entry)
     }
 
     /// The compiled flag of a key.
@@ -174,16 +252,8 @@ impl Flags {
     pub fn get(&self, key: &str) -> Result<&Flag, Failure<'_>> {
         match self.table.flag(key) {
             Some(Ok(flag)) => Ok(flag),
-            Some(Err(broken)) => Err(Failure {
-                code: Code::Parse,
-                detail: broken,
-                metadata: nothing(),
-            }),
-            None => Err(Failure {
-                code: Code::FlagNotFound,
-                detail: "there is no such flag",
-                metadata: nothing(),
-            }),
+            Some(Err(broken)) => Err(Failure::bare(Code::Parse, broken)),
+            None => Err(Failure::not_found()),
         }
     }
 
@@ -192,13 +262,27 @@ impl Flags {
     /// # Errors
     /// [`Failure`].
     pub fn evaluate<'a>(&'a self, key: &str, context: &'a Context) -> Result<Evaluation<'a>, Failure<'a>> {
+        self.evaluate_for(key, context, None)
+    }
+
+    /// The same for a caller of whom something is known, which rules find as `$peer`: see
+    /// [`Flag::evaluate_for`].
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn evaluate_for<'a>(
+        &'a self,
+        key: &str,
+        context: &'a Context,
+        peer: Option<&'a Value>,
+    ) -> Result<Evaluation<'a>, Failure<'a>> {
         let flag = self.get(key)?;
         let now = if flag.tells_time() {
             self.ambient.now().0 / 1000
         } else {
             0
         };
-        flag.evaluate(context, now)
+        flag.evaluate_for(context, peer, now)
     }
 
     typed!(
@@ -243,8 +327,13 @@ impl Flags {
     }
 }
 
-/// The metadata of a flag that is not there.
-fn nothing() -> &'static Map<String, Value> {
-    static NOTHING: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    &NOTHING
+/// What became of a flag from one revision to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FlagChange {
+    /// There was none of that key.
+    Added,
+    /// It, or its set, is another one.
+    Changed,
+    /// There is none of that key any more.
+    Removed,
 }

@@ -24,6 +24,8 @@ pub(in crate::flag) const MAX_WORK: u32 = 1_000_000;
 #[derive(Debug)]
 pub(in crate::flag) struct Run<'a> {
     pub(in crate::flag) context: &'a Map<String, Value>,
+    /// What is known of who asks, without their saying so; where there is nothing, `$peer` is the caller's own.
+    pub(in crate::flag) peer: Option<&'a Value>,
     pub(in crate::flag) key: &'a str,
     /// Seconds since 1970.
     pub(in crate::flag) now: u64,
@@ -32,12 +34,14 @@ pub(in crate::flag) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// What the context has under a name; `$flagd` is ours whatever the caller says.
+    /// What the context has under a name; `$flagd` is ours whatever the caller says, and so is `$peer` where it
+    /// is known who asks.
     pub(super) fn member(&self, name: &str) -> Option<Val<'a>> {
-        if name == "$flagd" {
-            return Some(Val::Flagd);
+        match (name, self.peer) {
+            ("$flagd", _) => Some(Val::Flagd),
+            ("$peer", Some(peer)) => Some(peer.into()),
+            _ => self.context.get(name).map(Val::from),
         }
-        self.context.get(name).map(Val::from)
     }
 
     pub(super) fn flagd(&self, name: &str) -> Option<Val<'a>> {
