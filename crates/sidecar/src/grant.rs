@@ -213,6 +213,8 @@ type Part<'a> = (&'a Entry, Option<Arc<policy::Decision>>);
 #[derive(Debug, Default)]
 pub struct Gate {
     sink: Option<Arc<Sink>>,
+    /// Whether evaluations of flags that are allowed are recorded too.
+    records_evaluations: bool,
     strangers: Strangers,
     denied: AtomicU64,
 }
@@ -240,11 +242,13 @@ impl Strangers {
 }
 
 impl Gate {
-    /// Records in `sink`; without one, decisions are not recorded.
+    /// Records in `sink`; without one, decisions are not recorded. Evaluations of flags are there when they are
+    /// denied, and with `records_evaluations` when they are allowed.
     #[must_use]
-    pub fn new(sink: Option<Arc<Sink>>) -> Self {
+    pub fn new(sink: Option<Arc<Sink>>, records_evaluations: bool) -> Self {
         Self {
             sink,
+            records_evaluations,
             strangers: Strangers::default(),
             denied: AtomicU64::new(0),
         }
@@ -314,6 +318,47 @@ impl Gate {
         }
         self.deny(&record);
         Err(Refused::denied(action, question, entry, decision))
+    }
+
+    /// Asks whether a flag may be evaluated, which opens nothing for who asks but what it is for him.
+    ///
+    /// # Errors
+    /// [`Refused`]. A denial is recorded too, and told whether or not that is over.
+    pub fn evaluate(&self, question: &Question<'_>, flag: &Entry) -> Result<Verdict<()>, Refused> {
+        if self.records_evaluations {
+            return self.permit(question, Action::EvaluateFlag, flag);
+        }
+        let decision = question.decide(Action::EvaluateFlag, flag);
+        let decision = decision.as_deref();
+        if is_allowed(decision) {
+            return Ok(Verdict::Granted(()));
+        }
+        self.deny(&question.record(Action::EvaluateFlag, flag, decision));
+        Err(Refused::denied(Action::EvaluateFlag, question, flag, decision))
+    }
+
+    /// Asks for each of `flags`: whether it may be evaluated. Those that may not are left out, as from a list.
+    ///
+    /// # Errors
+    /// [`Refused::Unrecorded`].
+    pub fn evaluate_all(
+        &self,
+        question: &Question<'_>,
+        flags: &[&Entry],
+    ) -> Result<Verdict<Vec<bool>>, Refused> {
+        let decide = |flag: &&Entry| question.decide(Action::EvaluateFlag, flag);
+        let decisions: Vec<_> = flags.iter().map(decide).collect();
+        let is_permitted = |decision: &Option<Arc<policy::Decision>>| is_allowed(decision.as_deref());
+        let permitted: Vec<_> = decisions.iter().map(is_permitted).collect();
+        if !self.records_evaluations {
+            return Ok(Verdict::Granted(permitted));
+        }
+        let all = flags.iter().zip(&decisions).zip(&permitted);
+        let records: Vec<_> = all
+            .filter(|(_, is_permitted)| **is_permitted)
+            .map(|((flag, decision), _)| question.record(Action::EvaluateFlag, flag, decision.as_deref()))
+            .collect();
+        Ok(self.record(&records)?.release(permitted))
     }
 
     /// Refuses what is asked for as something that it is not, and records that it was: whoever

@@ -168,7 +168,7 @@ pub fn run(
 fn gate(settings: &Settings, source: &Source, opened: &Opened) -> Result<Gate, StartError> {
     let Some(options) = &settings.audit else {
         tracing::warn!("no [audit] in the settings: nobody records who reads what");
-        return Ok(Gate::new(None));
+        return Ok(Gate::new(None, false));
     };
     let snapshot = opened.vault.snapshot();
     let sink = Sink::open(
@@ -181,7 +181,7 @@ fn gate(settings: &Settings, source: &Source, opened: &Opened) -> Result<Gate, S
         directory: options.directory.display().to_string(),
         source,
     })?;
-    Ok(Gate::new(Some(Arc::new(sink))))
+    Ok(Gate::new(Some(Arc::new(sink)), options.evaluations))
 }
 
 fn cores() -> usize {

@@ -12,9 +12,11 @@ use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Decisions, Policies, PolicyError};
-use strongroom_core::snapshot::{Changed, Locals, Snapshot};
+use strongroom_core::snapshot::{Changed, Locals, ReadError, Snapshot};
+use strongroom_core::vault::Flags;
 
 use crate::asker::{Asker, Askers};
+use crate::flags::Flagged;
 use crate::grant::{Gate, Question};
 use crate::make::Makings;
 use crate::past::Past;
@@ -220,6 +222,8 @@ pub struct State {
     uptake: Table,
     makings: Mutex<Makings>,
     schedule: Schedule,
+    flagged: Flagged,
+    host: Box<str>,
     /// What workers count.
     pub tallies: Tallies,
     /// Past snapshots.
@@ -257,6 +261,8 @@ impl State {
             freshness.stale_since,
             freshness.refused,
         )?;
+        let flagged = Flagged::new(&current.snapshot, &environment, &ambient);
+        let flagged = flagged.map_err(PolicyError::from)?;
         let started = ambient.now();
         let refused_at = current.refused.as_ref().map_or(0, |_| started.0);
         Ok(Self {
@@ -276,6 +282,8 @@ impl State {
             uptake: Table::default(),
             makings: Mutex::default(),
             schedule: Schedule::default(),
+            flagged,
+            host: host().into(),
             tallies: Tallies::default(),
             past: Past::default(),
             watchers: AtomicU64::new(0),
@@ -412,6 +420,20 @@ impl State {
         self.makings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The flags of `current`.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn flags(&self, current: &Current) -> Result<Guard<Arc<Flags>>, ReadError> {
+        self.flagged.of(&current.snapshot)
+    }
+
+    /// The name of this machine.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// How rotations stand.
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
@@ -431,4 +453,9 @@ impl State {
     pub fn set_injections(&self, injections: Vec<Injected>) {
         *self.injections.lock().unwrap_or_else(PoisonError::into_inner) = injections;
     }
+}
+
+fn host() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim_end().to_owned()
 }

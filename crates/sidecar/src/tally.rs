@@ -5,10 +5,14 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use strongroom_core::snapshot::Entry;
+
+use crate::evaluated::Evaluated;
+
 /// Classes of status codes: 2xx to 5xx.
 pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 /// Addresses that are told apart, one of them for all that are none.
-pub(crate) const PLACES: usize = 16;
+pub(crate) const PLACES: usize = 20;
 
 /// The numbers of one worker, in cache lines of its own.
 #[derive(Debug, Default)]
@@ -16,6 +20,7 @@ pub(crate) const PLACES: usize = 16;
 pub struct Tally {
     answers: [[AtomicU64; CLASSES.len()]; PLACES],
     connections: AtomicU64,
+    evaluated: Mutex<Evaluated>,
 }
 
 impl Tally {
@@ -25,6 +30,13 @@ impl Tally {
         if let Some(count) = self.answers.get(place).and_then(|place| place.get(class)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts an evaluation of a flag: the variant, empty for none, and why.
+    pub fn evaluated(&self, flag: &Entry, variant: &str, reason: &'static str) {
+        // this worker's alone but while somebody adds up
+        let mut evaluated = self.evaluated.lock().unwrap_or_else(PoisonError::into_inner);
+        evaluated.count(flag, variant, reason);
     }
 
     /// Counts a connection that was taken over.
@@ -70,6 +82,16 @@ impl Tallies {
             }
         }
         sums
+    }
+
+    /// How often flags were evaluated.
+    #[must_use]
+    pub fn evaluated(&self) -> Evaluated {
+        let mut sum = Evaluated::default();
+        for (tally, _) in &*self.lock() {
+            sum.add(&tally.evaluated.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        sum
     }
 
     /// How many connections there are, were taken over, and were refused.

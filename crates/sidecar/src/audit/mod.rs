@@ -84,6 +84,8 @@ pub struct Options {
     pub syslog: Option<PathBuf>,
     /// Whether standard output gets one.
     pub stdout: bool,
+    /// Whether evaluations of flags that are allowed are recorded.
+    pub evaluations: bool,
 }
 
 impl Options {
@@ -102,6 +104,7 @@ impl Options {
             timeout: Duration::from_secs(1),
             syslog: None,
             stdout: false,
+            evaluations: false,
         }
     }
 }

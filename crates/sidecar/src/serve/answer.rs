@@ -114,7 +114,7 @@ impl Refusal {
     }
 
     pub(super) fn only_post() -> Self {
-        let message = "a confirmation is sent with POST";
+        let message = "what is asked here is sent with POST";
         Self {
             allow: Some("POST"),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::BadRequest, message)
@@ -139,6 +139,14 @@ impl Refusal {
 
     pub(super) fn internal(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, message)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

@@ -1,30 +1,26 @@
 //! Confirmations: owns `POST /api/v1/confirm`, with which a client says that it uses a version. It is
 //! attested, judged and recorded like a read, and opens nothing.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 use strongroom_core::api::wire;
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::Entry;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use super::identity::Standing;
+use super::collect::collected;
 use super::later::Known;
 use super::reply::Reply;
 use super::said::Said;
 use super::service::{Service, admit, ended, hidden};
 use super::taken::Given;
 use super::value;
-use crate::asker::Asker;
 use crate::grant::Question;
 use crate::state::Current;
 use crate::worker::InProgress;
-
-pub(super) const PATH: &str = "/api/v1/confirm";
 
 /// Longest body, bytes: a path and a number.
 const LONGEST: usize = 4096;
@@ -49,7 +45,7 @@ impl Service {
         }
         let (head, body) = request.into_parts();
         // not in progress yet: a body that does not come ends the connection
-        let body = collected(body).await?;
+        let body = collected(body, LONGEST).await?;
         let _in_progress = InProgress::new(&self.connection);
         let confirmation: wire::Confirmation = serde_json::from_slice(&body).map_err(|_| {
             Refusal::bad("the body is not {\"path\":PATH,\"version\":NUMBER}, or \"revision\"")
@@ -91,26 +87,6 @@ impl Service {
         Ok(response)
     }
 
-    async fn attested(&self, uri: &Uri, known: &Known) -> Result<Arc<Asker>, Refusal> {
-        let identity = &self.own.identity;
-        let asker = match identity.asker() {
-            Some(asker) => Arc::clone(asker),
-            None => {
-                let attested = identity.attest(&self.peer, &self.state.askers).await;
-                attested.map_err(|unknown| self.unknown(uri, known, unknown))?
-            }
-        };
-        match identity.standing(&self.peer) {
-            Standing::Holds => Ok(asker),
-            Standing::Ended => Err(ended()),
-            Standing::Due => {
-                let checked = identity.recheck(&self.peer).await;
-                checked.map_err(|error| self.unknown(uri, known, error.into()))?;
-                Ok(asker)
-            }
-        }
-    }
-
     fn confirmable(
         &self,
         current: &Current,
@@ -136,18 +112,4 @@ fn is_current(current: &Current, entry: &Entry, confirmation: &wire::Confirmatio
         (None, Some(revision)) => Ok(revision >= entry.revision.0),
         _ => Err(Refusal::bad("one of version and revision is confirmed")),
     }
-}
-
-async fn collected(mut body: Incoming) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(|_| Refusal::bad("the body did not come"))?;
-        if let Ok(data) = frame.into_data() {
-            if out.len().saturating_add(data.len()) > LONGEST {
-                return Err(Refusal::too_large("a confirmation has at most 4096 bytes"));
-            }
-            out.extend_from_slice(&data);
-        }
-    }
-    Ok(out)
 }

@@ -81,6 +81,11 @@ pub(super) fn step(
     })
 }
 
+/// That flags are to be evaluated anew, as the OpenFeature Remote Evaluation Protocol has it.
+pub(super) fn refetch(at: u64) -> Event {
+    Event::new(format!("id: {at}\nevent: message\ndata: {{\"type\":\"refetchEvaluation\"}}\n\n").as_bytes())
+}
+
 /// The first event of a watcher that has seen everything.
 pub(super) fn unchanged(at: u64) -> Event {
     revision(&RevisionEvent {

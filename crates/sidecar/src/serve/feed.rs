@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::event::{self, Event};
-use super::ring::{Begin, Place, Ring, Update, View};
+use super::ring::{Begin, Form, Place, Ring, Update, View};
 use super::stream;
 
 /// Watchers that are told before other tasks of the worker have a turn.
@@ -98,12 +98,17 @@ impl Feed {
     #[must_use]
     pub fn watch(self: &Arc<Self>, view: View, last: Option<u64>) -> Cursor {
         let mut inner = self.lock();
+        let form = view.form;
         let (place, begin) = inner.ring.place(view, last);
         let revision = inner.ring.revision();
-        let first = match begin {
-            Begin::Resumed => None,
-            Begin::Unchanged => Some(event::unchanged(revision)),
-            Begin::Resync => Some(event::resync(revision)),
+        let first = match (form, begin) {
+            (_, Begin::Resumed) => None,
+            (Form::Changes, Begin::Unchanged) => Some(event::unchanged(revision)),
+            (Form::Changes, Begin::Resync) => Some(event::resync(revision)),
+            // who connects evaluates by itself
+            (Form::Refetch, _) if last.is_none() => None,
+            (Form::Refetch, Begin::Unchanged) => None,
+            (Form::Refetch, Begin::Resync) => Some(event::refetch(revision)),
         };
         let new = Some(Slot {
             place,

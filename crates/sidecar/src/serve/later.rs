@@ -11,7 +11,7 @@ use strongroom_core::snapshot::Snapshot;
 
 use super::answer::Refusal;
 use super::body::Body;
-use super::identity::Unknown;
+use super::identity::{Standing, Unknown};
 use super::reply::Reply;
 use super::route::Part;
 use super::said::Said;
@@ -119,6 +119,27 @@ impl Service {
                 Answered::Record(recording) => return self.recorded(request, recording).await,
             }
             answered = self.answer(request, &known)?;
+        }
+    }
+
+    /// Who asks, who still is who it was.
+    pub(super) async fn attested(&self, uri: &Uri, known: &Known) -> Result<Arc<Asker>, Refusal> {
+        let identity = &self.own.identity;
+        let asker = match identity.asker() {
+            Some(asker) => Arc::clone(asker),
+            None => {
+                let attested = identity.attest(&self.peer, &self.state.askers).await;
+                attested.map_err(|unknown| self.unknown(uri, known, unknown))?
+            }
+        };
+        match identity.standing(&self.peer) {
+            Standing::Holds => Ok(asker),
+            Standing::Ended => Err(ended()),
+            Standing::Due => {
+                let checked = identity.recheck(&self.peer).await;
+                checked.map_err(|error| self.unknown(uri, known, error.into()))?;
+                Ok(asker)
+            }
         }
     }
 

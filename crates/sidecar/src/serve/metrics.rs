@@ -1,5 +1,5 @@
 //! The sidecar in numbers: owns `metrics`, in the text of OpenMetrics, added up when it is asked for. No
-//! label has the name of an entry. It must not count.
+//! label has the name of an entry but of flags that who asks may know of. It must not count.
 
 use std::fmt::Error;
 use std::sync::Arc;
@@ -14,11 +14,15 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use strongroom_core::ambient::Timestamp;
+use strongroom_core::name::EntryPath;
+use strongroom_core::policy::Action;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
 use super::route::Route;
 use super::service::Asked;
+use crate::evaluated::Outcome;
+use crate::grant::Question;
 use crate::state::{Current, State};
 use crate::tally::CLASSES;
 
@@ -26,11 +30,16 @@ const TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Answers with all numbers.
-pub(super) fn metrics(asked: &Asked<'_>, state: &Arc<State>) -> Result<Response<Body>, Refusal> {
+pub(super) fn metrics(
+    asked: &Asked<'_>,
+    state: &Arc<State>,
+    question: &Question<'_>,
+) -> Result<Response<Body>, Refusal> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Page {
         state: Arc::clone(state),
         current: Arc::clone(asked.current),
+        flags: evaluations(state, question)?,
         now: state.now(),
     }));
     let mut text = String::with_capacity(16 * 1024);
@@ -45,7 +54,24 @@ pub(super) fn metrics(asked: &Asked<'_>, state: &Arc<State>) -> Result<Response<
 struct Page {
     state: Arc<State>,
     current: Arc<Current>,
+    flags: Vec<(EntryPath, Vec<Outcome>)>,
     now: Timestamp,
+}
+
+/// How often the flags that who asks may know of were evaluated. One that is there no more is not shown: nobody
+/// can say who might know of it.
+fn evaluations(state: &State, question: &Question<'_>) -> Result<Vec<(EntryPath, Vec<Outcome>)>, Refusal> {
+    let evaluated = state.tallies.evaluated();
+    let current = state.current();
+    let flags = state.flags(&current)?;
+    let is_shown = |key: &EntryPath| {
+        let entry = flags.entry(key.as_str());
+        entry.is_some_and(|entry| question.allows(Action::Describe, &entry.flag))
+    };
+    let shown = evaluated.of(is_shown).into_iter();
+    Ok(shown
+        .map(|(key, outcomes)| (key.clone(), outcomes.to_vec()))
+        .collect())
 }
 
 impl Collector for Page {
@@ -56,6 +82,7 @@ impl Collector for Page {
         self.socket(&mut out)?;
         self.audit(&mut out)?;
         self.deliveries(&mut out)?;
+        self.evaluations(&mut out)?;
         self.rotations(&mut out)
     }
 }
@@ -202,6 +229,23 @@ impl Page {
         let is_reported = self.state.uptake().problem().is_none();
         let help = "Whether it is reported beside the store who uses which version";
         out.gauge("strongroom_uptake_reported", help, is_reported)
+    }
+
+    fn evaluations(&self, out: &mut Out<'_>) -> Result<(), Error> {
+        let help = "Evaluations of flags that who asks may know of, by variant and reason";
+        let mut metric = out.metric("strongroom_flag_evaluations", help, None, MetricType::Counter)?;
+        for (key, outcomes) in &self.flags {
+            for Outcome {
+                variant,
+                reason,
+                count,
+            } in outcomes
+            {
+                let labels = [("flag", key.as_str()), ("variant", variant), ("reason", reason)];
+                counted(&mut metric, &labels, *count)?;
+            }
+        }
+        Ok(())
     }
 
     fn rotations(&self, out: &mut Out<'_>) -> Result<(), Error> {

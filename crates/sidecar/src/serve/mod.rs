@@ -3,7 +3,9 @@
 
 mod answer;
 mod body;
+mod collect;
 mod confirm;
+mod evaluate;
 mod event;
 pub mod feed;
 mod heads;
@@ -13,11 +15,13 @@ mod json;
 mod later;
 mod list;
 mod metrics;
+mod ofrep;
 mod openapi;
 mod reply;
 mod ring;
 mod route;
 mod said;
+mod selector;
 mod service;
 mod status;
 mod stream;
@@ -37,7 +41,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use body::Body;
 pub use event::Event;
-pub use ring::{Update, View};
+pub use ring::{Form, Update, View};
 pub use route::{Query, Route};
 pub use service::Service;
 pub use stream::Alone;

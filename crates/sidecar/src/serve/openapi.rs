@@ -24,8 +24,22 @@ pub(super) fn document() -> Response<Body> {
         description = "What a sidecar answers on its Unix socket, over HTTP/1.1 and HTTP/2. Who asks is known from the kernel."
     ),
     paths(
-        secret, config, flag, entries, values, status, whoami, watch, confirm, openapi, healthz, readyz,
-        metrics
+        secret,
+        config,
+        flag,
+        entries,
+        values,
+        status,
+        whoami,
+        watch,
+        confirm,
+        openapi,
+        healthz,
+        readyz,
+        metrics,
+        evaluate,
+        evaluate_all,
+        flag_events
     ),
     components(schemas(wire::RevisionEvent, wire::LaggedEvent))
 )]
@@ -223,7 +237,7 @@ described! {
 
     /// Numbers for who watches over the sidecar
     ///
-    /// OpenMetrics text. No label has the name of an entry.
+    /// OpenMetrics text. No label has the name of an entry but of flags that who asks may know of.
     #[utoipa::path(get, path = "/metrics", tag = "sidecar",
         responses(
             (status = 200, description = "The numbers", content((String = "application/openmetrics-text"))),
@@ -231,4 +245,54 @@ described! {
         )
     )]
     metrics;
+
+    /// Evaluate one flag (OFREP)
+    ///
+    /// The OpenFeature Remote Evaluation Protocol, 0.3.0. Rules find what is known of who asks as `$peer`.
+    #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", tag = "flags",
+        params(("key" = String, Path, description = "The flag's key, which is its path", example = "new-checkout")),
+        request_body(content = inline(std::collections::BTreeMap<String, serde_json::Value>), description = "`{\"context\":{\"targetingKey\":\"ada\"}}`; it may be left out"),
+        responses(
+            (status = 200, description = "What it is: `key`, `reason`, `variant`, `value`, `metadata`. Without `value` the caller's own default holds", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 400, description = "It cannot be evaluated, or the body does not parse: `key`, `errorCode`, `errorDetails`", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 403, description = "This peer may not", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 404, description = "There is no such flag", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 413, description = "The body is too long", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 503, description = "It cannot be recorded now, or it is not known who asks", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+        )
+    )]
+    evaluate;
+
+    /// Evaluate all flags (OFREP)
+    #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags", tag = "flags",
+        params(
+            ("flagConfigEtag" = Option<String>, Query, description = "The configuration that the client knows of; another one is answered with 200"),
+            ("flagConfigLastModified" = Option<String>, Query, description = "Not looked at"),
+            ("if-none-match" = Option<String>, Header, description = "An etag: 304 when the answer is still that one"),
+            ("flagd-selector" = Option<String>, Header, description = "`flagSetId=SET`, or `source=PATH` for flags at or under a path"),
+        ),
+        request_body(content = inline(std::collections::BTreeMap<String, serde_json::Value>), description = "As for one flag"),
+        responses(
+            (status = 200, description = "The flags that this peer may evaluate: `flags`, `metadata`, `eventStreams`", body = inline(std::collections::BTreeMap<String, serde_json::Value>), headers(("etag" = String, description = "For If-None-Match"))),
+            (status = 304, description = "The answer is still that one"),
+            (status = 400, description = "The body or the selector does not parse", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 403, description = "This peer may not", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 413, description = "The body is too long", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+            (status = 503, description = "It cannot be recorded now, or it is not known who asks", body = inline(std::collections::BTreeMap<String, serde_json::Value>)),
+        )
+    )]
+    evaluate_all;
+
+    /// Learn when to evaluate flags anew (OFREP)
+    ///
+    /// Server-sent events `message` with `{"type":"refetchEvaluation"}`: flags that this peer may evaluate have
+    /// changed, or what it may evaluate. A comment is sent every 15 seconds.
+    #[utoipa::path(get, path = "/ofrep/v1/events", tag = "flags",
+        params(("last-event-id" = Option<u64>, Header, description = "The last event that was seen: what was missed is told at once")),
+        responses(
+            (status = 200, description = "The events", content((String = "text/event-stream"))),
+            (status = 403, description = "This peer may not", body = wire::Failure),
+        )
+    )]
+    flag_events;
 }

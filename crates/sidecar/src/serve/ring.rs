@@ -8,9 +8,10 @@ use std::task::Poll;
 
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::id::Hash;
+use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::policy::{Action, Decisions, Prepared};
-use strongroom_core::snapshot::Entry;
+use strongroom_core::snapshot::{Entry, is_flag_set};
 
 use super::event::{self, Event};
 use crate::asker::Asker;
@@ -31,11 +32,11 @@ pub struct Update {
     pub changes: Option<Vec<Change>>,
     decisions: Arc<Decisions>,
     at: Timestamp,
-    parts: Mutex<HashMap<Part, Event>>,
+    parts: Mutex<HashMap<Part, Option<Event>>>,
 }
 
 /// What some watchers see of a step: what lies under a prefix, and who they are to policies.
-type Part = (Option<EntryPath>, Option<Hash>);
+type Part = (Form, Option<EntryPath>, Option<Hash>);
 
 /// Events kept with one update for watchers that see a part. Services ask for few; each one more
 /// is written again for each watcher, so that clients decide about nothing that stays.
@@ -76,7 +77,29 @@ impl Update {
         changes.any(|change| change.keys.is_some())
     }
 
-    fn event(&self, view: &View) -> Event {
+    fn made(
+        &self,
+        form: Form,
+        sees: impl Fn(&Change) -> bool,
+        reads: impl Fn(&Change) -> bool,
+    ) -> Option<Event> {
+        match form {
+            Form::Changes => Some(event::step(self, sees, reads)),
+            Form::Refetch => {
+                // what flags share, and what decides who may have them, is told of to all: whose flags it changes is
+                // not known here
+                let touches = |change: &Change| match change.kind {
+                    Kind::Flag => is_flag_set(&change.path) || sees(change),
+                    kind => kind == Kind::Policy,
+                };
+                let is_due = self.changes.as_ref().is_none_or(|all| all.iter().any(touches));
+                is_due.then(|| event::refetch(self.revision))
+            }
+        }
+    }
+
+    /// What a watcher is told of it; nothing where that is nothing to it.
+    fn event(&self, view: &View) -> Option<Event> {
         let viewer = self.viewer(view);
         let may = |action, entry: &Entry| {
             viewer.is_none_or(|viewer| self.decisions.decide(viewer, action, entry, self.at).allowed)
@@ -87,14 +110,18 @@ impl Update {
         };
         let sees = |change: &Change| {
             let prefix = view.prefix.as_ref();
-            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(Action::Watch, &change.entry)
+            let action = match view.form {
+                Form::Changes => Action::Watch,
+                Form::Refetch => Action::EvaluateFlag,
+            };
+            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(action, &change.entry)
         };
-        let part = (view.prefix.clone(), viewer.map(Prepared::identity));
+        let part = (view.form, view.prefix.clone(), viewer.map(Prepared::identity));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = parts.get(&part) {
             return made.clone();
         }
-        let made = event::step(self, sees, reads);
+        let made = self.made(view.form, sees, reads);
         if parts.len() < MOST_PARTS {
             parts.insert(part, made.clone());
         }
@@ -109,6 +136,17 @@ pub struct View {
     pub prefix: Option<EntryPath>,
     /// Whom policies judge.
     pub asker: Arc<Asker>,
+    /// What it is told.
+    pub form: Form,
+}
+
+/// What a watcher is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Each revision, with what changed.
+    Changes,
+    /// Only that flags are to be evaluated anew.
+    Refetch,
 }
 
 /// An update, and the event of those who see all of it, in memory of one worker's own: thousands
@@ -116,18 +154,21 @@ pub struct View {
 #[derive(Debug)]
 struct Kept {
     update: Arc<Update>,
-    whole: OnceCell<Event>,
+    whole: [OnceCell<Option<Event>>; 2],
 }
 
 impl Kept {
-    fn event(&self, view: &View) -> Event {
+    fn event(&self, view: &View) -> Option<Event> {
         if view.prefix.is_some() || self.update.viewer(view).is_some() {
             return self.update.event(view);
         }
-        let whole = self
-            .whole
-            .get_or_init(|| event::step(&self.update, |_| true, |_| true));
-        whole.clone()
+        let [changes, refetch] = &self.whole;
+        let whole = match view.form {
+            Form::Changes => changes,
+            Form::Refetch => refetch,
+        };
+        let make = || self.update.made(view.form, |_| true, |_| true);
+        whole.get_or_init(make).clone()
     }
 }
 
@@ -194,7 +235,7 @@ impl Ring {
         self.revision = update.revision;
         self.updates.push_back(Kept {
             update,
-            whole: OnceCell::new(),
+            whole: Default::default(),
         });
         self.next = self.next.wrapping_add(1);
     }
@@ -260,14 +301,17 @@ impl Ring {
         if behind > kept {
             // too slow: what was dropped is told, then where things stand
             place.next = self.next;
-            return Poll::Ready(Some(event::lagged(behind, self.revision)));
+            return Poll::Ready(Some(match place.view.form {
+                Form::Changes => event::lagged(behind, self.revision),
+                Form::Refetch => event::refetch(self.revision),
+            }));
         }
-        if behind > 0 {
-            let position = usize::try_from(kept.wrapping_sub(behind)).unwrap_or(usize::MAX);
-            if let Some(kept) = self.updates.get(position) {
-                place.next = place.next.wrapping_add(1);
+        let position = usize::try_from(kept.wrapping_sub(behind)).unwrap_or(usize::MAX);
+        for kept in self.updates.iter().skip(position) {
+            place.next = place.next.wrapping_add(1);
+            if let Some(event) = kept.event(&place.view) {
                 place.beats = self.beats;
-                return Poll::Ready(Some(kept.event(&place.view)));
+                return Poll::Ready(Some(event));
             }
         }
         if self.closed {

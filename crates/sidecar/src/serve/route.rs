@@ -11,6 +11,7 @@ use strongroom_core::policy::Action;
 use strongroom_core::snapshot::Label;
 
 use super::answer::Refusal;
+use super::ofrep;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,14 @@ pub enum Route<'a> {
     Whoami,
     /// The stream of revisions.
     Watch,
-    /// That a version is in use; the only one that is posted.
+    /// That a version is in use. Posted.
     Confirm,
+    /// What one flag is for who asks; its key is still as the client wrote it. Posted.
+    Evaluate(&'a str),
+    /// What all flags are. Posted.
+    Evaluations,
+    /// The stream that says when to evaluate anew.
+    FlagEvents,
     /// The description of all of this.
     OpenApi,
     /// Whether the process lives.
@@ -55,6 +62,9 @@ impl Route<'static> {
         ("/healthz", Self::Healthz),
         ("/readyz", Self::Readyz),
         ("/metrics", Self::Metrics),
+        ("/ofrep/v1/evaluate/flags/{key}", Self::Evaluate("x")),
+        ("/ofrep/v1/evaluate/flags", Self::Evaluations),
+        ("/ofrep/v1/events", Self::FlagEvents),
     ];
 }
 
@@ -67,7 +77,9 @@ impl<'a> Route<'a> {
                 "/healthz" => Some(Self::Healthz),
                 "/readyz" => Some(Self::Readyz),
                 "/metrics" => Some(Self::Metrics),
-                _ => None,
+                "/ofrep/v1/evaluate/flags" | "/ofrep/v1/evaluate/flags/" => Some(Self::Evaluations),
+                ofrep::EVENTS => Some(Self::FlagEvents),
+                _ => path.strip_prefix("/ofrep/v1/evaluate/flags/").map(Self::Evaluate),
             };
         };
         match rest.split_once('/') {
@@ -105,6 +117,9 @@ impl<'a> Route<'a> {
             Some(Self::Healthz) => 10,
             Some(Self::Readyz) => 11,
             Some(Self::Metrics) => 12,
+            Some(Self::Evaluate(_)) => 13,
+            Some(Self::Evaluations) => 14,
+            Some(Self::FlagEvents) => 15,
             None => Route::TEMPLATES.len(),
         }
     }
@@ -115,7 +130,8 @@ impl<'a> Route<'a> {
         match self {
             Self::Entry(kind, _) => Action::read_of(kind),
             Self::Values => Action::ReadSecret,
-            Self::Watch => Action::Watch,
+            Self::Watch | Self::FlagEvents => Action::Watch,
+            Self::Evaluate(_) | Self::Evaluations => Action::EvaluateFlag,
             Self::Confirm => Action::Confirm,
             _ => Action::Describe,
         }
@@ -125,7 +141,7 @@ impl<'a> Route<'a> {
     #[must_use]
     pub fn path(self) -> Option<EntryPath> {
         match self {
-            Self::Entry(_, path) => EntryPath::new(&decode(path).ok()?).ok(),
+            Self::Entry(_, path) | Self::Evaluate(path) => EntryPath::new(&decode(path).ok()?).ok(),
             _ => None,
         }
     }
@@ -139,7 +155,10 @@ impl<'a> Route<'a> {
             Self::Entry(..) => &["at"],
             Self::Entries | Self::Values => &["prefix", "kind", "at"],
             Self::Watch => &["prefix"],
+            Self::Evaluations => &["flagConfigEtag", "flagConfigLastModified"],
             Self::Confirm
+            | Self::Evaluate(_)
+            | Self::FlagEvents
             | Self::Status
             | Self::Whoami
             | Self::OpenApi
@@ -192,6 +211,9 @@ impl<'a> Route<'a> {
                     };
                     out.part = Some(Part::As(format));
                 }
+                "flagConfigEtag" => out.etag = Some(value.into_owned()),
+                // what changed since then is not asked for: the etag tells more
+                "flagConfigLastModified" => {}
                 "prefix" => {
                     let prefix =
                         EntryPath::new(&value).map_err(|error| Refusal::bad(format!("prefix: {error}")))?;
@@ -251,6 +273,8 @@ pub struct Query {
     pub label: Option<Label>,
     /// What of a document is wanted, where it is not the whole as it is.
     pub part: Option<Part>,
+    /// The configuration of flags that the client knows of.
+    pub etag: Option<String>,
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, Uri, Version};
+use serde_json::Value;
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
@@ -22,11 +23,11 @@ use super::heads::Told;
 use super::identity::{Identity, Standing};
 use super::later::{Answered, Known, Recording, Seen, Wanted};
 use super::reply::Reply;
-use super::ring::View;
+use super::ring::{Form, View};
 use super::route::{Query, Route};
 use super::said::Said;
 use super::taken::Taken;
-use super::{confirm, list, metrics, openapi, status, value};
+use super::{list, metrics, openapi, status, value};
 use crate::asker::Asker;
 use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
@@ -56,6 +57,8 @@ pub struct Service {
 #[derive(Debug, Default)]
 pub(super) struct Own {
     pub(super) identity: Identity,
+    /// Who it is, for rules of flags.
+    pub(super) described: OnceLock<Arc<Value>>,
     pub(super) taken: Taken,
     numbers: Numbers,
     told: Told,
@@ -100,8 +103,12 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             place: Route::place(request.uri().path()),
         };
         let known = Known::of(seen);
-        if request.method() == Method::POST && request.uri().path() == confirm::PATH {
-            return self.confirm(request, known);
+        if request.method() == Method::POST {
+            match Route::of(request.uri().path()) {
+                Some(Route::Confirm) => return self.confirm(request, known),
+                Some(Route::Evaluate(_) | Route::Evaluations) => return self.evaluation(request, known),
+                _ => {}
+            }
         }
         let response = match self.answer(&request, &known) {
             Ok(Answered::Now(response)) => response,
@@ -157,10 +164,14 @@ impl Service {
             Route::OpenApi => openapi::document(),
             Route::Healthz => status::healthz(),
             Route::Readyz => status::readyz(&asked, &self.state)?,
-            Route::Metrics => metrics::metrics(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
-            Route::Confirm => return Err(Refusal::only_post()),
-            Route::Watch | Route::Entry(..) | Route::Entries | Route::Values => {
+            Route::Confirm | Route::Evaluate(_) | Route::Evaluations => return Err(Refusal::only_post()),
+            Route::Metrics
+            | Route::FlagEvents
+            | Route::Watch
+            | Route::Entry(..)
+            | Route::Entries
+            | Route::Values => {
                 let asker = known.asker.as_ref().or_else(|| self.own.identity.asker());
                 let Some(asker) = asker else {
                     return Ok(Answered::Attest);
@@ -170,11 +181,20 @@ impl Service {
                     Standing::Due => return Ok(Answered::Recheck),
                     Standing::Ended => return Err(ended()),
                 }
-                if route == Route::Watch {
+                if route == Route::Metrics {
+                    let question = self.state.question(&current, asker, &current.snapshot);
+                    return metrics::metrics(&asked, &self.state, &question).map(Answered::Now);
+                }
+                if matches!(route, Route::Watch | Route::FlagEvents) {
+                    let form = match route {
+                        Route::Watch => Form::Changes,
+                        _ => Form::Refetch,
+                    };
                     return Ok(Answered::Now(self.watch(
                         &asked,
                         request.version(),
                         query,
+                        form,
                         asker,
                         known.seen.request,
                     )));
@@ -376,6 +396,7 @@ impl Service {
         asked: &Asked<'_>,
         version: Version,
         query: Query,
+        form: Form,
         asker: &Arc<Asker>,
         request: RequestId,
     ) -> Response<Body> {
@@ -392,6 +413,7 @@ impl Service {
         let view = View {
             prefix: query.prefix,
             asker: Arc::clone(asker),
+            form,
         };
         let cursor = self.feed.watch(view, last);
         let in_progress = InProgress::new(&self.connection);

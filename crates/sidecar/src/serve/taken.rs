@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// Notes that something was given out as it is served now.
-    fn took(&self, snapshot: &Snapshot, given: Given) {
+    pub(super) fn took(&self, snapshot: &Snapshot, given: Given) {
         let epoch = self.state.uptake().epoch();
         if !self.own.taken.noted.knows(given.entry, given.made, epoch)
             && let Some(client) = self.client()

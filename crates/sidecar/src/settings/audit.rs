@@ -35,13 +35,20 @@ pub(super) fn audit(table: &Table<'_>, around: &Surroundings) -> Option<Options>
         timeout: table.duration("timeout", default.timeout),
         syslog: table.text("syslog").map(|path| around.resolve(path)),
         stdout: table.boolean("stdout", default.stdout),
+        evaluations: table
+            .parse("evaluations", |text| match text {
+                "denials" => Ok(false),
+                "all" => Ok(true),
+                _ => Err("denials or all is wanted"),
+            })
+            .unwrap_or(default.evaluations),
         directory: default.directory,
     };
     directory.map(|_| options)
 }
 
 /// Each key, and whether it differs. No log is compared as one with defaults in no directory.
-pub(super) fn changed(one: Option<&Options>, other: Option<&Options>) -> [(&'static str, bool); 11] {
+pub(super) fn changed(one: Option<&Options>, other: Option<&Options>) -> [(&'static str, bool); 12] {
     let none = Options::new(PathBuf::new());
     let (one, other) = (one.unwrap_or(&none), other.unwrap_or(&none));
     [
@@ -59,5 +66,6 @@ pub(super) fn changed(one: Option<&Options>, other: Option<&Options>) -> [(&'sta
         ("audit.timeout", one.timeout != other.timeout),
         ("audit.syslog", one.syslog != other.syslog),
         ("audit.stdout", one.stdout != other.stdout),
+        ("audit.evaluations", one.evaluations != other.evaluations),
     ]
 }

@@ -89,12 +89,11 @@ pub(super) fn found(
 
 /// The sidecar itself.
 pub(super) fn own(state: &State, socket: String) -> Consumer {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut own = Consumer {
         kind: ConsumerKind::Sidecar,
         reaction: Reaction::default(),
         presence: Presence::Present,
-        host: host.trim_end().to_owned(),
+        host: state.host().to_owned(),
         sidecar: socket,
         name: String::new(),
         environment: state.environment().clone(),

@@ -128,7 +128,7 @@ fn commits_whose_history_could_not_be_read_are_recorded_later_and_once() {
             settings.environment.clone(),
             Arc::default(),
             Rules::of(&settings),
-            Gate::new(Some(Arc::new(sink))),
+            Gate::new(Some(Arc::new(sink)), false),
             Ambient::system(),
         )
         .unwrap(),

@@ -52,6 +52,16 @@ impl Client {
         self.answer(method == "HEAD")
     }
 
+    /// Posts a body.
+    pub fn post(&mut self, target: &str, headers: &[&str], body: &[u8]) -> io::Result<Answer> {
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        let head =
+            format!("POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{lines}\r\n");
+        self.send(&[head.as_bytes(), body].concat())?;
+        self.answer(false)
+    }
+
     pub fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.0.read_line(&mut line)? == 0 {

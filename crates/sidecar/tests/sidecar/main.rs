@@ -42,6 +42,7 @@ mod lifecycle;
 mod made;
 mod metrics;
 mod offline;
+mod ofrep;
 mod openapi;
 mod overrides;
 mod past;

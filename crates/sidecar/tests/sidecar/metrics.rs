@@ -172,7 +172,11 @@ fn numbers_are_for_whoever_may_read_the_status_and_name_no_entry() {
 fn every_metric_is_documented_and_every_documented_one_is_there() {
     let scene = Scene::with_token();
     let (audit, _) = audit_of(&scene);
+    let flag = br#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#;
+    scene.commit(vec![put("prod", "new", Kind::Flag, flag)]);
     let sidecar = Sidecar::start(&scene, &format!("[[files]]\ndirectory = \"files\"\n{audit}"));
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    client.post("/ofrep/v1/evaluate/flags/new", &[], b"").unwrap();
     let name = |key: &String| key.split('{').next().unwrap().to_owned();
     let there: BTreeSet<String> = page(&sidecar).keys().map(name).collect();
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");

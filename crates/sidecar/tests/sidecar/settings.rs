@@ -231,7 +231,7 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
         [attestation]\nengine = \"unix:/o\"\nengine_timeout = \"3s\"\nengine_required = true\n[log]\nformat = \"json\"\nlevel = \"warn\"\n\
         [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
         rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
-        syslog = \"o\"\nstdout = true\n\
+        syslog = \"o\"\nstdout = true\nevaluations = \"all\"\n\
         [sandbox]\nfiles = false\nsyscalls = \"off\"\n";
     let other = Settings::parse(other).unwrap();
     let mut found = base.needs_restart(&other);

@@ -92,11 +92,7 @@ fn read(client: &mut Client) {
 }
 
 fn confirm(connection: &mut Client, body: &str) -> Answer {
-    let length = body.len();
-    let head =
-        format!("POST /api/v1/confirm HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
-    connection.send(format!("{head}{body}").as_bytes()).unwrap();
-    connection.answer(false).unwrap()
+    connection.post("/api/v1/confirm", &[], body.as_bytes()).unwrap()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use strongroom_core::snapshot::{Action, Entry};
 use strongroom_sidecar::asker::Asker;
 use strongroom_sidecar::change::{self, Change};
 use strongroom_sidecar::serve::feed::{Cursor, Feed};
-use strongroom_sidecar::serve::{Update, View};
+use strongroom_sidecar::serve::{Form, Update, View};
 
 use crate::http::{Client, Events};
 use crate::process::{Sidecar, until};
@@ -309,6 +309,7 @@ impl Steps {
             decisions: Arc::new(Decisions::new(Arc::new(Policies::of(&snapshot, &prod).unwrap()))),
             view: View {
                 prefix: None,
+                form: Form::Changes,
                 asker: Arc::new(Asker::injection("a test")),
             },
         }

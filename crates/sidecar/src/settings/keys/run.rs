@@ -267,6 +267,13 @@ pub(super) const KEYS: &[Key] = &[
         "Write a copy of each line to standard output, at best effort.",
     ),
     fixed(
+        "audit",
+        "evaluations",
+        Value("\"denials\""),
+        "\"all\"",
+        "Which evaluations of flags are recorded: `denials`, or `all`. They are counted in any case.",
+    ),
+    fixed(
         "sandbox",
         "files",
         Value("true"),

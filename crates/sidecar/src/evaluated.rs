@@ -1,0 +1,78 @@
+//! How often flags were evaluated: owns one number for each variant and reason. It must not know who asked.
+
+use std::collections::HashMap;
+
+use strongroom_core::id::EntryId;
+use strongroom_core::name::EntryPath;
+use strongroom_core::snapshot::Entry;
+
+/// Flags that are counted; what is beyond them is not.
+const MOST_FLAGS: usize = 20_000;
+
+/// Variants and reasons of one flag that are told apart, those that it has no more included.
+const MOST_OUTCOMES: usize = 256;
+
+/// Counts by flag.
+#[derive(Debug, Default)]
+pub struct Evaluated(HashMap<EntryId, OfFlag>);
+
+#[derive(Debug)]
+struct OfFlag {
+    key: EntryPath,
+    outcomes: Vec<Outcome>,
+}
+
+/// How often a flag came out in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The variant; empty when there was none.
+    pub variant: Box<str>,
+    /// Why, as the protocols have it; `ERROR` when there was no result.
+    pub reason: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+impl Evaluated {
+    /// Counts one evaluation.
+    pub fn count(&mut self, flag: &Entry, variant: &str, reason: &'static str) {
+        self.add_to(flag.id, &flag.path, variant, reason, 1);
+    }
+
+    /// Adds what others have counted.
+    pub fn add(&mut self, other: &Self) {
+        for (id, flag) in &other.0 {
+            for outcome in &flag.outcomes {
+                self.add_to(*id, &flag.key, &outcome.variant, outcome.reason, outcome.count);
+            }
+        }
+    }
+
+    fn add_to(&mut self, id: EntryId, key: &EntryPath, variant: &str, reason: &'static str, count: u64) {
+        if !self.0.contains_key(&id) && self.0.len() >= MOST_FLAGS {
+            return;
+        }
+        let flag = self.0.entry(id).or_insert_with(|| OfFlag {
+            key: key.clone(),
+            outcomes: Vec::new(),
+        });
+        let same = |outcome: &&mut Outcome| outcome.reason == reason && *outcome.variant == *variant;
+        if let Some(outcome) = flag.outcomes.iter_mut().find(same) {
+            outcome.count = outcome.count.saturating_add(count);
+        } else if flag.outcomes.len() < MOST_OUTCOMES {
+            flag.outcomes.push(Outcome {
+                variant: variant.into(),
+                reason,
+                count,
+            });
+        }
+    }
+
+    /// The flags that `shown` holds for, in the order of their keys, with how they came out.
+    pub fn of(&self, shown: impl Fn(&EntryPath) -> bool) -> Vec<(&EntryPath, &[Outcome])> {
+        let flags = self.0.values().filter(|flag| shown(&flag.key));
+        let mut out: Vec<_> = flags.map(|flag| (&flag.key, flag.outcomes.as_slice())).collect();
+        out.sort_by_key(|(key, _)| *key);
+        out
+    }
+}

@@ -1,0 +1,153 @@
+//! Evaluating flags for who asks: owns that policy permits it first, and what is counted and noted of it. It must
+//! not know protocols.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use hyper::Uri;
+use serde_json::Value;
+use strongroom_core::audit::RequestId;
+use strongroom_core::flag::{Context, Evaluation, Failure};
+use strongroom_core::policy::Action;
+use strongroom_core::snapshot::FlagEntry;
+use strongroom_core::vault::Flags;
+
+use super::answer::Refusal;
+use super::later::Known;
+use super::service::{Service, ended};
+use super::taken::Given;
+use crate::asker::Asker;
+use crate::flags;
+use crate::grant::{Question, Refused};
+use crate::state::Current;
+
+/// Evaluates the flags of one revision for one caller.
+pub(super) struct Evaluator<'a> {
+    service: &'a Service,
+    pub(super) current: Arc<Current>,
+    flags: Guard<Arc<Flags>>,
+    asker: Arc<Asker>,
+    /// Who it is, for rules.
+    peer: Arc<Value>,
+    request: RequestId,
+}
+
+impl Service {
+    /// What evaluates flags for who asks, once it is known who that is.
+    pub(super) async fn evaluator(&self, uri: &Uri, known: &Known) -> Result<Evaluator<'_>, Refusal> {
+        let asker = self.attested(uri, known).await?;
+        let peer = self.described().await?;
+        let current = Arc::clone(&self.state.current());
+        let flags = self.state.flags(&current)?;
+        Ok(Evaluator {
+            service: self,
+            current,
+            flags,
+            asker,
+            peer,
+            request: known.seen.request,
+        })
+    }
+
+    /// What rules know of who asks; kept for the connection when nothing of it is missing.
+    async fn described(&self) -> Result<Arc<Value>, Refusal> {
+        if let Some(described) = self.own.described.get() {
+            return Ok(Arc::clone(described));
+        }
+        let workload = self.peer.workload().await?;
+        let described = Arc::new(flags::peer(&workload, self.state.host()));
+        if self.peer.workload_now().is_some() {
+            let _ = self.own.described.set(Arc::clone(&described));
+        }
+        Ok(described)
+    }
+}
+
+impl Evaluator<'_> {
+    fn question(&self) -> Question<'_> {
+        let current = &self.current;
+        Question {
+            request: Some(self.request),
+            ..self
+                .service
+                .state
+                .question(current, &self.asker, &current.snapshot)
+        }
+    }
+
+    /// The flags at hand.
+    pub(super) fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
+    /// Whether there is such a flag for who asks, and it may be evaluated.
+    ///
+    /// # Errors
+    /// [`Refusal`], to who may know of the flag.
+    pub(super) async fn permits(&self, key: &str) -> Result<bool, Refusal> {
+        let Some(entry) = self.flags.entry(key) else {
+            return Ok(false);
+        };
+        let question = self.question();
+        let verdict = match self.service.state.gate().evaluate(&question, &entry.flag) {
+            Ok(verdict) => verdict,
+            Err(Refused::Denied { .. }) if !question.allows(Action::Describe, &entry.flag) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        verdict.granted().await?;
+        self.still_there()?;
+        Ok(true)
+    }
+
+    /// Those of the flags that `wanted` holds for and that may be evaluated, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it cannot be recorded.
+    pub(super) async fn permitted(
+        &self,
+        wanted: impl Fn(&FlagEntry) -> bool,
+    ) -> Result<Vec<&FlagEntry>, Refusal> {
+        let all: Vec<_> = self.flags.entries().filter(|entry| wanted(entry)).collect();
+        let flags: Vec<_> = all.iter().map(|entry| &*entry.flag).collect();
+        let verdict = self.service.state.gate().evaluate_all(&self.question(), &flags)?;
+        let permitted = verdict.granted().await?;
+        self.still_there()?;
+        let permitted = all.into_iter().zip(permitted).filter(|(_, is)| *is);
+        Ok(permitted.map(|(entry, _)| entry).collect())
+    }
+
+    /// What a flag is that may be evaluated.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn evaluate<'b>(
+        &'b self,
+        key: &str,
+        context: &'b Context,
+    ) -> Result<Evaluation<'b>, Failure<'b>> {
+        let result = self.flags.evaluate_for(key, context, Some(&self.peer));
+        if let Some(entry) = self.flags.entry(key) {
+            let (variant, reason) = match &result {
+                Ok(evaluation) => (
+                    evaluation.chosen.map_or("", |chosen| chosen.variant),
+                    evaluation.reason.as_str(),
+                ),
+                Err(_) => ("", "ERROR"),
+            };
+            self.service.tally.evaluated(&entry.flag, variant, reason);
+            let snapshot = &self.current.snapshot;
+            self.service.took(snapshot, Given::of(&entry.flag));
+        }
+        result
+    }
+
+    fn still_there(&self) -> Result<(), Refusal> {
+        if self.service.peer.is_alive() {
+            Ok(())
+        } else {
+            Err(ended())
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The OpenFeature Remote Evaluation Protocol, 0.3.0: owns its requests and answers. What a flag is is evaluated
+//! elsewhere. <https://github.com/open-feature/protocol>
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use strongroom_core::flag::{Code, Context, Evaluation, Failure};
+use strongroom_core::id::Hash;
+
+use super::answer::{self, Refusal};
+use super::body::Body;
+use super::collect::collected;
+use super::evaluate::Evaluator;
+use super::later::Known;
+use super::reply::Reply;
+use super::route::{Query, Route, decode};
+use super::said::Said;
+use super::selector::Selector;
+use super::service::{Service, admit};
+use crate::worker::InProgress;
+
+/// Where clients learn that they are to evaluate anew.
+pub(super) const EVENTS: &str = "/ofrep/v1/events";
+
+/// A client that hears nothing for so many seconds connects again.
+const INACTIVITY: u32 = 120;
+
+/// One flag for one caller. The members that clients insist on are there even when they say nothing.
+#[derive(Serialize)]
+struct Success<'a> {
+    key: &'a str,
+    reason: &'static str,
+    variant: &'a str,
+    /// Without it the caller's own default holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a Value>,
+    metadata: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    error_code: &'a str,
+    error_details: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum One<'a> {
+    Success(Success<'a>),
+    Failed(Failed<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct All<'a> {
+    flags: Vec<One<'a>>,
+    metadata: &'a Map<String, Value>,
+    event_streams: [EventStream; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventStream {
+    r#type: &'static str,
+    endpoint: Endpoint,
+    inactivity_delay_sec: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    request_uri: &'static str,
+}
+
+impl<'a> One<'a> {
+    fn of(key: &'a str, result: Result<Evaluation<'a>, Failure<'a>>) -> Self {
+        match result {
+            Ok(evaluation) => Self::Success(Success {
+                key,
+                reason: evaluation.reason.as_str(),
+                variant: evaluation.chosen.map_or("", |chosen| chosen.variant),
+                value: evaluation.chosen.map(|chosen| chosen.value),
+                metadata: evaluation.metadata,
+            }),
+            Err(failure) => Self::Failed(Failed {
+                key: Some(key),
+                error_code: failure.code.as_str(),
+                error_details: failure.detail,
+                metadata: Some(failure.metadata),
+            }),
+        }
+    }
+}
+
+impl Service {
+    /// Answers `POST /ofrep/v1/evaluate/flags`, with a key or without.
+    pub(super) fn evaluation(&self, request: Request<Incoming>, known: Known) -> Reply {
+        let service = self.clone();
+        Reply::Later(Box::pin(async move {
+            let seen = known.seen;
+            let path = request.uri().path().to_owned();
+            let key = match Route::of(&path) {
+                Some(Route::Evaluate(key)) => decode(key).map(Some),
+                _ => Ok(None),
+            };
+            let response = match key {
+                Ok(key) => {
+                    let answered = service.evaluated(request, key.as_deref(), &known).await;
+                    answered.unwrap_or_else(|refusal| refused(refusal, key.as_deref()))
+                }
+                Err(refusal) => refused(refusal, None),
+            };
+            service.connection.touch();
+            service.finished(seen, response)
+        }))
+    }
+
+    async fn evaluated(
+        &self,
+        request: Request<Incoming>,
+        key: Option<&str>,
+        known: &Known,
+    ) -> Result<Response<Body>, Refusal> {
+        let rules = self.state.rules();
+        self.let_in(request.uri(), known, &rules)?;
+        admit(&request, Said::of(&request), &rules)?;
+        let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
+        drop(rules);
+        let (head, body) = request.into_parts();
+        let route = Route::of(head.uri.path()).unwrap_or(Route::Evaluations);
+        let query = route.query(head.uri.query())?;
+        // not in progress yet: a body that does not come ends the connection
+        let body = collected(body, most).await?;
+        let _in_progress = InProgress::new(&self.connection);
+        let context = match context(&body) {
+            Ok(context) => context,
+            Err(details) => return Ok(invalid(key, details)),
+        };
+        let evaluator = self.evaluator(&head.uri, known).await?;
+        let mut response = match key {
+            Some(key) => one(&evaluator, key, &context).await?,
+            None => all(&evaluator, &context, &head.headers, &query).await?,
+        };
+        let current = &evaluator.current;
+        answer::name_revision(&mut response, current.snapshot.revision(), current);
+        Ok(response)
+    }
+}
+
+/// The context in a body, which may be empty.
+fn context(body: &[u8]) -> Result<Context, &'static str> {
+    if body.is_empty() {
+        return Ok(Context::new());
+    }
+    let body: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON")?;
+    let Value::Object(mut body) = body else {
+        return Err("the body is not a JSON object");
+    };
+    match body.remove("context") {
+        None | Some(Value::Null) => Ok(Context::new()),
+        Some(Value::Object(context)) => Ok(context),
+        Some(_) => Err("the context is not an object"),
+    }
+}
+
+async fn one(evaluator: &Evaluator<'_>, key: &str, context: &Context) -> Result<Response<Body>, Refusal> {
+    let result = if evaluator.permits(key).await? {
+        evaluator.evaluate(key, context)
+    } else {
+        Err(Failure::not_found())
+    };
+    let status = match result {
+        Ok(_) => StatusCode::OK,
+        Err(failure) if failure.code == Code::FlagNotFound => StatusCode::NOT_FOUND,
+        Err(_) => StatusCode::BAD_REQUEST,
+    };
+    let mut response = answer::json(&One::of(key, result));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+async fn all(
+    evaluator: &Evaluator<'_>,
+    context: &Context,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response<Body>, Refusal> {
+    let selector = Selector::of(headers)?;
+    let flags = evaluator.flags();
+    let entries = evaluator.permitted(|entry| selector.may_be(entry)).await?;
+    let keys = entries.iter().map(|entry| entry.flag.path.as_str());
+    let keys = keys.filter(|key| selector.is_of(flags, key));
+    let results = keys.map(|key| One::of(key, evaluator.evaluate(key, context)));
+    let all = All {
+        flags: results.collect(),
+        metadata: selector.metadata(),
+        event_streams: [EventStream {
+            r#type: "sse",
+            endpoint: Endpoint { request_uri: EVENTS },
+            inactivity_delay_sec: INACTIVITY,
+        }],
+    };
+    let body = serde_json::to_vec(&all).map_err(|_| Refusal::internal("the answer could not be written"))?;
+    // of the answer and not of the flags: another context has another one
+    let tag = Hash::of(&body).to_string();
+    let is_current = query.etag.as_deref().is_none_or(|etag| bare(etag) == tag);
+    let is_known = is_current && names(headers, &tag);
+    let mut response = match is_known {
+        true => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        false => answer::ok(answer::JSON, Bytes::from(body)),
+    };
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Whether a client says that it has `tag`; some send it without quotes.
+fn names(headers: &HeaderMap, tag: &str) -> bool {
+    let named = headers.get_all(IF_NONE_MATCH).iter();
+    let named = named.filter_map(|named| named.to_str().ok());
+    let mut named = named.flat_map(|named| named.split(','));
+    named.any(|one| one.trim() == "*" || bare(one) == tag)
+}
+
+/// An etag without what may stand around it.
+fn bare(etag: &str) -> &str {
+    let etag = etag.trim();
+    etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"')
+}
+
+fn invalid(key: Option<&str>, details: &'static str) -> Response<Body> {
+    failed(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details)
+}
+
+fn failed(status: StatusCode, key: Option<&str>, code: &str, details: &str) -> Response<Body> {
+    let mut response = answer::json(&Failed {
+        key,
+        error_code: code,
+        error_details: details,
+        metadata: None,
+    });
+    *response.status_mut() = status;
+    response
+}
+
+/// A refusal as clients of this protocol read it.
+fn refused(refusal: Refusal, key: Option<&str>) -> Response<Body> {
+    failed(refusal.status(), key, Code::General.as_str(), refusal.message())
+}
