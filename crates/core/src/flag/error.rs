@@ -94,6 +94,12 @@ impl Failure<'static> {
     pub fn not_found() -> Self {
         Self::bare(Code::FlagNotFound, "there is no such flag")
     }
+
+    /// That there is no value, to who cannot be told to take his own.
+    #[must_use]
+    pub fn no_default() -> Self {
+        Self::bare(Code::FlagNotFound, "the flag leaves its value to who asks")
+    }
 }
 
 impl<'a> Failure<'a> {

@@ -14,7 +14,7 @@ use crate::ambient::Ambient;
 use crate::flag::{Code, Context, Details, Evaluation, Failure, Flag, Set};
 use crate::id::{EntryId, Revision};
 use crate::name::{EntryPath, EnvironmentName};
-use crate::snapshot::{FlagEntry, ReadError, Snapshot};
+use crate::snapshot::{Entry, FlagEntry, ReadError, Snapshot};
 
 /// Why a flag is not there to evaluate: the reason as text.
 type Broken = String;
@@ -93,21 +93,23 @@ impl Table {
         Some(slot.flag.get_or_init(|| self.compile(&slot.entry)))
     }
 
+    fn set(&self, entry: &Entry) -> Result<&Set, Broken> {
+        let open = || match self.snapshot.open_flag_set(Some(entry)) {
+            Ok(parsed) => parsed.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let shared = self.sets.get(&entry.id).map(|shared| shared.get_or_init(open));
+        match shared {
+            Some(set) => set.as_ref().map_err(Clone::clone),
+            None => Err("its set is not there".to_owned()),
+        }
+    }
+
     fn compile(&self, entry: &FlagEntry) -> Result<Flag, Broken> {
         let none = Set::default();
         let set = match &entry.set {
             None => &none,
-            Some(set) => {
-                let open = || match self.snapshot.open_flag_set(Some(set)) {
-                    Ok(parsed) => parsed.map_err(|error| error.to_string()),
-                    Err(error) => Err(error.to_string()),
-                };
-                match self.sets.get(&set.id).map(|shared| shared.get_or_init(open)) {
-                    Some(Ok(set)) => set,
-                    Some(Err(broken)) => return Err(broken.clone()),
-                    None => &none,
-                }
-            }
+            Some(set) => self.set(set)?,
         };
         let definition = self.snapshot.open_flag(&entry.flag);
         let definition = definition.map_err(|error| error.to_string())?;
@@ -243,6 +245,14 @@ impl Flags {
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&FlagEntry> {
         self.table.slot(key).map(|slot| &slot.entry)
+    }
+
+    /// The set that the flag of a key is of, with its path; `None` where it is of none, or that cannot be read.
+    #[must_use]
+    pub fn set(&self, key: &str) -> Option<(&EntryPath, &Set)> {
+        let entry = self.table.slot(key)?.entry.set.as_ref()?;
+        let set = self.table.set(entry).ok()?;
+        Some((&entry.path, set))
     }
 
     /// The compiled flag of a key.

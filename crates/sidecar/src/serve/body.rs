@@ -1,4 +1,4 @@
-//! Bodies of answers: owns the two shapes there are, bytes at hand and a stream of events, and
+//! Bodies of answers: owns the shapes there are, bytes at hand, a stream of events and what others make, and
 //! handing a stream over to who writes it to its connection himself.
 
 use std::convert::Infallible;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use connectrpc::ConnectRpcBody;
 use hyper::body::{Frame, SizeHint};
 
 use super::feed::Cursor;
@@ -15,12 +16,23 @@ use crate::state::State;
 use crate::worker::InProgress;
 
 /// The body of an answer.
-#[derive(Debug)]
 pub enum Body {
     /// All of it.
     Whole(Option<Bytes>),
     /// Events until the client leaves; `None` when they were handed over.
     Watch(Option<Box<Watching>>),
+    /// What a protocol of flagd makes of it.
+    Rpc(Pin<Box<ConnectRpcBody>>),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Watch(_) => "Watch",
+            Self::Rpc(_) => "Rpc",
+        })
+    }
 }
 
 impl Body {
@@ -94,6 +106,7 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Rpc(body) => body.as_mut().poll_frame(context),
             Self::Watch(watch) => {
                 let Some(watching) = watch else {
                     return Poll::Pending;
@@ -110,13 +123,18 @@ impl hyper::body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Watch(_) => false,
+            Self::Rpc(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Watch(_) => SizeHint::default(),
+            Self::Rpc(_) => SizeHint::default(),
         }
     }
 }

@@ -7,18 +7,20 @@ use arc_swap::Guard;
 use hyper::Uri;
 use serde_json::Value;
 use strongroom_core::audit::RequestId;
-use strongroom_core::flag::{Context, Evaluation, Failure};
+use strongroom_core::flag::{Context, Evaluation, Failure, Joined};
 use strongroom_core::policy::Action;
-use strongroom_core::snapshot::FlagEntry;
+use strongroom_core::snapshot::{Entry, FlagEntry};
 use strongroom_core::vault::Flags;
 
 use super::answer::Refusal;
 use super::later::Known;
+use super::selector::Selector;
 use super::service::{Service, ended};
 use super::taken::Given;
 use crate::asker::Asker;
 use crate::flags;
-use crate::grant::{Question, Refused};
+use crate::grant::{Grant, Item, Question, Refused};
+use crate::read::{self, Form};
 use crate::state::Current;
 
 /// Evaluates the flags of one revision for one caller.
@@ -141,6 +143,41 @@ impl Evaluator<'_> {
             self.service.took(snapshot, Given::of(&entry.flag));
         }
         result
+    }
+
+    /// A file of flagd with the definitions of the flags that are asked for and may be evaluated, read like any
+    /// other value.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(super) async fn document(&self, selector: &Selector) -> Result<String, Refusal> {
+        let granted = self.granted(selector).await?;
+        self.still_there()?;
+        let mut joined = Joined::default();
+        for grant in granted {
+            let given = Given::of(grant.entry());
+            let add = |entry: &Entry, bytes: &[u8]| {
+                let key = entry.path.as_str();
+                let set = self.flags.set(key);
+                joined.add(key, bytes, set.map(|(path, set)| (path.as_str(), set)));
+            };
+            let environment = self.service.state.environment();
+            read::open(grant, &self.current.snapshot, environment, Form::Whole, add)?;
+            self.service.took(&self.current.snapshot, given);
+        }
+        Ok(joined.into_json().to_string())
+    }
+
+    async fn granted(&self, selector: &Selector) -> Result<Vec<Grant>, Refusal> {
+        let entries = self.flags.entries().filter(|entry| selector.may_be(entry));
+        let entries = entries.filter(|entry| selector.is_of(&self.flags, entry.flag.path.as_str()));
+        let items = entries.map(|entry| Item {
+            entry: Arc::clone(&entry.flag),
+            secrets: Vec::new(),
+        });
+        let gate = self.service.state.gate();
+        let verdict = gate.ask_all(&self.question(), items.collect())?;
+        Ok(verdict.granted().await?)
     }
 
     fn still_there(&self) -> Result<(), Refusal> {

@@ -38,6 +38,11 @@ impl Event {
         Self { chunk, start: 0 }
     }
 
+    /// Whether it only shows that the other end is there.
+    pub(super) fn is_sign_of_life(&self) -> bool {
+        *self == KEEP_ALIVE
+    }
+
     /// The event as a chunk of HTTP/1.1.
     #[must_use]
     pub fn into_chunk(self) -> Bytes {

@@ -147,8 +147,7 @@ impl Page {
         let tallies = &self.state.tallies;
         let help = "Requests that were answered, by route and class of status";
         let mut metric = out.metric("strongroom_requests", help, None, MetricType::Counter)?;
-        let routes = Route::TEMPLATES.iter().map(|(template, _)| *template);
-        for (place, route) in routes.chain(["other"]).enumerate() {
+        for (place, route) in Route::places().enumerate() {
             for (class, count) in CLASSES.into_iter().zip(tallies.answers(place)) {
                 counted(&mut metric, &[("route", route), ("class", class)], count)?;
             }

@@ -20,6 +20,7 @@ mod openapi;
 mod reply;
 mod ring;
 mod route;
+mod rpc;
 mod said;
 mod selector;
 mod service;
@@ -43,6 +44,7 @@ pub use body::Body;
 pub use event::Event;
 pub use ring::{Form, Update, View};
 pub use route::{Query, Route};
+pub use rpc::Rpc;
 pub use service::Service;
 pub use stream::Alone;
 

@@ -36,6 +36,8 @@ pub enum Route<'a> {
     Evaluations,
     /// The stream that says when to evaluate anew.
     FlagEvents,
+    /// A call of flagd's protocols. Posted.
+    Rpc,
     /// The description of all of this.
     OpenApi,
     /// Whether the process lives.
@@ -46,7 +48,17 @@ pub enum Route<'a> {
     Metrics,
 }
 
+/// The places of answers that are no route's: calls of flagd's protocols, and what is nothing.
+const RPC: usize = Route::TEMPLATES.len();
+const OTHER: usize = RPC + 1;
+
 impl Route<'static> {
+    /// The names of all addresses, in the order of their places.
+    pub(super) fn places() -> impl Iterator<Item = &'static str> {
+        let routes = Self::TEMPLATES.iter().map(|(template, _)| *template);
+        routes.chain(["/flagd.*", "other"])
+    }
+
     /// Every route with its address, as the OpenAPI document writes it.
     pub const TEMPLATES: &'static [(&'static str, Self)] = &[
         ("/api/v1/secrets/{path}", Self::Entry(Kind::Secret, "x")),
@@ -79,6 +91,7 @@ impl<'a> Route<'a> {
                 "/metrics" => Some(Self::Metrics),
                 "/ofrep/v1/evaluate/flags" | "/ofrep/v1/evaluate/flags/" => Some(Self::Evaluations),
                 ofrep::EVENTS => Some(Self::FlagEvents),
+                _ if path.starts_with("/flagd.") => Some(Self::Rpc),
                 _ => path.strip_prefix("/ofrep/v1/evaluate/flags/").map(Self::Evaluate),
             };
         };
@@ -100,8 +113,8 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// The number of the address of `path`, by which its answers are counted: that of its template, one
-    /// more for what is none.
+    /// The number of the address of `path`, by which its answers are counted: that of its template, and more for
+    /// what has none.
     pub(super) fn place(path: &'a str) -> usize {
         match Self::of(path) {
             Some(Self::Entry(Kind::Secret, _)) => 0,
@@ -120,7 +133,8 @@ impl<'a> Route<'a> {
             Some(Self::Evaluate(_)) => 13,
             Some(Self::Evaluations) => 14,
             Some(Self::FlagEvents) => 15,
-            None => Route::TEMPLATES.len(),
+            Some(Self::Rpc) => RPC,
+            None => OTHER,
         }
     }
 
@@ -131,7 +145,7 @@ impl<'a> Route<'a> {
             Self::Entry(kind, _) => Action::read_of(kind),
             Self::Values => Action::ReadSecret,
             Self::Watch | Self::FlagEvents => Action::Watch,
-            Self::Evaluate(_) | Self::Evaluations => Action::EvaluateFlag,
+            Self::Evaluate(_) | Self::Evaluations | Self::Rpc => Action::EvaluateFlag,
             Self::Confirm => Action::Confirm,
             _ => Action::Describe,
         }
@@ -159,6 +173,7 @@ impl<'a> Route<'a> {
             Self::Confirm
             | Self::Evaluate(_)
             | Self::FlagEvents
+            | Self::Rpc
             | Self::Status
             | Self::Whoami
             | Self::OpenApi
@@ -286,7 +301,8 @@ mod tests {
         for (place, (template, _)) in Route::TEMPLATES.iter().enumerate() {
             assert_eq!(Route::place(template), place, "{template}");
         }
-        assert_eq!(Route::place("/nowhere"), Route::TEMPLATES.len());
-        assert!(Route::TEMPLATES.len() < crate::tally::PLACES);
+        assert_eq!(Route::place("/flagd.evaluation.v1.Service/ResolveAll"), RPC);
+        assert_eq!(Route::place("/nowhere"), OTHER);
+        const { assert!(OTHER < crate::tally::PLACES) };
     }
 }

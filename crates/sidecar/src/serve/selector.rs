@@ -10,18 +10,18 @@ use strongroom_core::vault::Flags;
 use super::answer::Refusal;
 
 /// The header that names it.
-pub(super) const HEADER: &str = "flagd-selector";
+const HEADER: &str = "flagd-selector";
 const SET: &str = "flagSetId";
 
 /// What is asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Selector {
     what: What,
     /// The selector itself, for answers.
     metadata: Map<String, Value>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum What {
     #[default]
     All,
@@ -41,6 +41,18 @@ impl Selector {
             None => Ok(Self::default()),
             Some(Ok(text)) => Self::parse(text),
             Some(Err(_)) => Err(Refusal::bad("the selector is not plain text")),
+        }
+    }
+
+    /// The one in a request's headers, else `text`.
+    ///
+    /// # Errors
+    /// [`Refusal`] for what is none.
+    pub(super) fn either(headers: &HeaderMap, text: &str) -> Result<Self, Refusal> {
+        if headers.contains_key(HEADER) {
+            Self::of(headers)
+        } else {
+            Self::parse(text)
         }
     }
 

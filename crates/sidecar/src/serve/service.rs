@@ -11,7 +11,7 @@ use serde_json::Value;
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
 use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
-use strongroom_core::name::EnvironmentName;
+use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, Label, ReadError, Snapshot};
 use strongroom_core::workload::{Kernel, Workload};
@@ -25,6 +25,7 @@ use super::later::{Answered, Known, Recording, Seen, Wanted};
 use super::reply::Reply;
 use super::ring::{Form, View};
 use super::route::{Query, Route};
+use super::rpc::Rpc;
 use super::said::Said;
 use super::taken::Taken;
 use super::{list, metrics, openapi, status, value};
@@ -49,6 +50,8 @@ pub struct Service {
     pub peer: Peer,
     /// Its connection.
     pub connection: Arc<Connection>,
+    /// What reads the frames of flagd's protocols.
+    pub(super) rpc: Rpc,
     pub(super) handover: Arc<Handover>,
     pub(super) own: Arc<Own>,
 }
@@ -107,6 +110,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             match Route::of(request.uri().path()) {
                 Some(Route::Confirm) => return self.confirm(request, known),
                 Some(Route::Evaluate(_) | Route::Evaluations) => return self.evaluation(request, known),
+                Some(Route::Rpc) => return self.call_rpc(request, known),
                 _ => {}
             }
         }
@@ -129,6 +133,7 @@ impl Service {
         tally: Arc<Tally>,
         peer: Peer,
         connection: Arc<Connection>,
+        rpc: Rpc,
     ) -> Self {
         Self {
             state,
@@ -136,6 +141,7 @@ impl Service {
             tally,
             peer,
             connection,
+            rpc,
             handover: Arc::default(),
             own: Arc::default(),
         }
@@ -165,7 +171,9 @@ impl Service {
             Route::Healthz => status::healthz(),
             Route::Readyz => status::readyz(&asked, &self.state)?,
             Route::Whoami => return Ok(Answered::Whoami),
-            Route::Confirm | Route::Evaluate(_) | Route::Evaluations => return Err(Refusal::only_post()),
+            Route::Confirm | Route::Evaluate(_) | Route::Evaluations | Route::Rpc => {
+                return Err(Refusal::only_post());
+            }
             Route::Metrics
             | Route::FlagEvents
             | Route::Watch
@@ -391,6 +399,27 @@ impl Service {
         });
     }
 
+    /// A stream of events for `asker`, which is not handed over.
+    pub(super) fn follow(&self, known: &Known, asker: &Arc<Asker>, form: Form) -> Box<Watching> {
+        self.note_watch(&self.state.current(), asker, known.seen.request, None);
+        let view = View {
+            prefix: None,
+            asker: Arc::clone(asker),
+            form,
+        };
+        let cursor = self.feed.watch(view, None);
+        let in_progress = InProgress::new(&self.connection);
+        Box::new(Watching::new(cursor, None, Arc::clone(&self.state), in_progress))
+    }
+
+    fn note_watch(&self, current: &Current, asker: &Asker, request: RequestId, prefix: Option<&EntryPath>) {
+        let question = Question {
+            request: Some(request),
+            ..self.state.question(current, asker, &current.snapshot)
+        };
+        self.state.gate().note(&question, Action::Watch, prefix);
+    }
+
     fn watch(
         &self,
         asked: &Asked<'_>,
@@ -404,12 +433,7 @@ impl Service {
             .headers
             .get("last-event-id")
             .and_then(|id| id.to_str().ok()?.trim().parse().ok());
-        let question = Question {
-            request: Some(request),
-            ..self.state.question(asked.current, asker, &asked.current.snapshot)
-        };
-        let gate = self.state.gate();
-        gate.note(&question, Action::Watch, query.prefix.as_ref());
+        self.note_watch(asked.current, asker, request, query.prefix.as_ref());
         let view = View {
             prefix: query.prefix,
             asker: Arc::clone(asker),

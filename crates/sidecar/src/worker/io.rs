@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
+use super::authority::Authority;
 
 /// A watched stream.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Watched<S> {
     connection: Arc<Connection>,
     /// Bytes that were read and given back.
     unread: Bytes,
+    /// What mends the bytes of HTTP/2.
+    authority: Option<Box<Authority>>,
 }
 
 impl<S> Watched<S> {
@@ -26,7 +29,13 @@ impl<S> Watched<S> {
             stream,
             connection,
             unread: Bytes::new(),
+            authority: None,
         }
+    }
+
+    /// HTTP/2 is read from now on.
+    pub(super) fn is_http2(&mut self) {
+        self.authority = Some(Box::default());
     }
 
     /// The stream itself.
@@ -65,7 +74,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        if let Some(new) = buffer
+            .filled_mut()
+            .get_mut(before..)
+            .filter(|new| !new.is_empty())
+        {
+            if let Some(authority) = &mut this.authority {
+                authority.mend(new);
+            }
             this.connection.received();
         }
         read

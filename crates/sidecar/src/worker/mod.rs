@@ -2,6 +2,7 @@
 //! deadlines, and handing them what was accepted and what changed. A runtime that has timers looks
 //! at the clock whenever it rests: a worker has none, and is told when it is time to look.
 
+mod authority;
 mod connection;
 mod io;
 mod sniff;
@@ -27,7 +28,7 @@ use ticks::{Ticks, Warm};
 use crate::listen::Permit;
 use crate::peer::Peer;
 use crate::serve::feed::Feed;
-use crate::serve::{self, Protocol, Served, Service, Update};
+use crate::serve::{self, Protocol, Rpc, Served, Service, Update};
 use crate::settings::Limits;
 use crate::state::State;
 use crate::tally::Tally;
@@ -98,6 +99,7 @@ impl Workers {
                 feed: Feed::new(revision, is_overridden),
                 clock: Arc::default(),
                 ticks: Arc::clone(&ticks),
+                rpc: Rpc::default(),
                 tally: state.tallies.add(&load),
                 load: Arc::clone(&load),
                 connections: Vec::new(),
@@ -185,6 +187,7 @@ struct Inside {
     feed: Arc<Feed>,
     clock: Arc<Clock>,
     ticks: Arc<Ticks>,
+    rpc: Rpc,
     tally: Arc<Tally>,
     load: Arc<AtomicUsize>,
     connections: Vec<std::sync::Weak<Connection>>,
@@ -272,6 +275,7 @@ impl Inside {
             Arc::clone(&self.tally),
             peer.clone(),
             Arc::clone(&connection),
+            self.rpc.clone(),
         );
         let header_bytes = limits.header_bytes;
         let ticks = Arc::clone(&self.ticks);
@@ -306,6 +310,9 @@ async fn served_on(stream: UnixStream, service: Service, header_bytes: usize, ti
                 return;
             }
         };
+        if protocol == Protocol::Http2 {
+            stream.is_http2();
+        }
         let warm = Warm::new(&ticks);
         let served = Box::pin(serve::connection(stream, protocol, service, header_bytes)).await;
         drop(warm);

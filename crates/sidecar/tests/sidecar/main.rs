@@ -49,6 +49,7 @@ mod past;
 mod policies;
 mod programs;
 mod reads;
+mod rpc;
 mod settings;
 mod uptake;
 mod watch;
