@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use strongroom_core::flag::{Context, Definition, Document, Flag, Set, explain};
+use strongroom_core::flag::{Context, Definition, Document, Flag, Set, explain, lint};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.split(|byte| *byte == 0);
@@ -19,6 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         let types = [found.bool().is_ok(), found.string().is_ok(), found.float().is_ok(), found.json().is_ok()];
         assert!(found.chosen.is_none() || types.iter().filter(|is| **is).count() == 1);
     }
+    let _ = lint("flag", &definition, &set, 1);
     // Explaining evaluates each part by itself: for people, and for rules that people can read.
     if bytes.len() < 2000 {
         let _ = explain("flag", &definition, &set, &context, 1);

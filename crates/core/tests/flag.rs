@@ -715,3 +715,37 @@ fn odd_rules_are_found() {
     assert_eq!(kinds(json!({"fractional": [["a", 1]]}), "flag"), []);
     assert_eq!(kinds(json!({"nope": 1}), "flag"), [at("fault", "/targeting")]);
 }
+
+/// What is odd about a flag of `set` with this rule: kinds and places.
+fn odd(rule: &Value, set: &Set) -> Vec<(&'static str, String)> {
+    let definition = json!({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "targeting": rule});
+    let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+    let found = lint("flag", &definition, set, NOW).into_iter();
+    found.map(|finding| (finding.kind, finding.position)).collect()
+}
+
+#[test]
+fn evaluators_are_looked_into_and_what_they_refer_to_is_not() {
+    let set = json!({"$evaluators": {
+        "itself": {"$ref": "itself"},
+        "never": {"==": [1, 2]},
+        "asks": {"var": "x"},
+        "splits": {"fractional": [["a", 1], ["b", 1]]},
+    }});
+    let set = Set::parse(set.to_string().as_bytes()).unwrap();
+    let of = |name: &str| odd(&json!({"if": [{"$ref": name}, "a"]}), &set);
+    let at = |kind: &'static str, place: &str| (kind, place.to_owned());
+    assert_eq!(of("itself"), [at("fault", "/targeting/if/0")]);
+    assert_eq!(
+        of("never"),
+        [
+            at("constant", "/targeting/if/0"),
+            at("unreachable", "/targeting/if/1")
+        ]
+    );
+    assert_eq!(of("asks"), []);
+    assert_eq!(
+        odd(&json!({"$ref": "splits"}), &set),
+        [at("bucketing", "/targeting")]
+    );
+}

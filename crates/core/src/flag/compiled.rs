@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::definition::Definition;
 use super::error::{Code, Failure, FlagError};
 use super::evaluation::{Chosen, Evaluation, Reason};
-use super::rule::{self, Choice, MAX_WORK, Node, Reader, Run, Stop};
+use super::rule::{self, Asks, Choice, MAX_WORK, Node, Reader, Run, Stop};
 use super::set::{Bucketing, Set};
 
 /// What callers know of whom a flag is evaluated for; `targetingKey` is whom users are split by. A member
@@ -23,7 +23,7 @@ pub struct Flag {
     variants: Variants,
     default: Option<usize>,
     targeting: Targeting,
-    tells_time: bool,
+    asks: Asks,
     bucketing: Bucketing,
     metadata: Arc<Map<String, Value>>,
     faults: Vec<FlagError>,
@@ -77,7 +77,7 @@ impl Flag {
         } = definition;
         let variants = variants.into_iter().map(|(name, value)| (name.into(), value));
         let variants = Variants(variants.collect());
-        let mut reader = Reader::new("targeting", &set.evaluators);
+        let mut reader = Reader::new("/targeting", &set.evaluators);
         let targeting = match targeting.as_ref().map(|rule| reader.rule(rule)) {
             None => Targeting::None,
             Some(Ok(node)) => Targeting::Rule(node),
@@ -99,7 +99,7 @@ impl Flag {
             default: default.and_then(|name| variants.place(&name)),
             variants,
             targeting,
-            tells_time: reader.tells_time,
+            asks: reader.asks,
             bucketing: set.bucketing(),
             metadata,
             faults: reader.faults,
@@ -127,7 +127,17 @@ impl Flag {
     /// Whether the result may depend on the time: [`Flag::evaluate`] does not look at its own otherwise.
     #[must_use]
     pub fn tells_time(&self) -> bool {
-        self.tells_time
+        self.asks.time
+    }
+
+    /// Whether its rule splits users.
+    pub(super) fn splits(&self) -> bool {
+        self.asks.split
+    }
+
+    /// The same flag, splitting users in this way.
+    pub(super) fn splitting_by(self, bucketing: Bucketing) -> Self {
+        Self { bucketing, ..self }
     }
 
     /// The metadata of the set, overlaid by its own.

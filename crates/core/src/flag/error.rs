@@ -10,9 +10,14 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the flag definition is not valid{}: {problem}", place(.position))]
 pub struct FlagError {
-    /// Where, as a JSON pointer such as `/targeting/if/0`; empty for the whole.
+    /// See [`FlagError::position`].
     pub(super) position: String,
     pub(super) problem: String,
+}
+
+/// The place of a member, or an item, of what stands at `place`, as a JSON pointer has it.
+pub(super) fn below(place: &str, step: &str) -> String {
+    format!("{place}/{}", step.replace('~', "~0").replace('/', "~1"))
 }
 
 fn place(position: &str) -> String {
@@ -31,7 +36,8 @@ impl FlagError {
         }
     }
 
-    /// Where it is wrong, as a JSON pointer into the definition; empty for the whole.
+    /// Where it is wrong, as a JSON pointer such as `/targeting/if/0`; empty for the whole. An evaluator of a set
+    /// stands there by its number, since its name is not told: `/$evaluators/0`.
     #[must_use]
     pub fn position(&self) -> &str {
         &self.position

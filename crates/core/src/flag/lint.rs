@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::compiled::{Context, Flag};
 use super::definition::Definition;
+use super::error::below;
+use super::rule;
 use super::set::{Bucketing, Set};
 
 /// One odd thing.
@@ -36,27 +38,11 @@ pub fn lint(key: &str, definition: &Definition, set: &Set, now: u64) -> Vec<Find
         .collect();
     if let Some(rule) = definition.targeting() {
         branches(rule, "/targeting", set, &mut found);
-        bucketing(key, definition, set, now, &mut found);
+        if flag.splits() {
+            bucketing(&flag, definition, set, now, &mut found);
+        }
     }
     found
-}
-
-/// Whether a rule asks for nothing: neither the context, nor the time, nor a user's place.
-fn is_constant(rule: &Value, set: &Set) -> bool {
-    match rule {
-        Value::Array(items) => items.iter().all(|item| is_constant(item, set)),
-        Value::Object(members) => members
-            .iter()
-            .all(|(operator, arguments)| match operator.as_str() {
-                "var" | "missing" | "missing_some" | "fractional" => false,
-                "$ref" => {
-                    let rule = arguments.as_str().and_then(|name| set.evaluators().get(name));
-                    rule.is_some_and(|rule| is_constant(rule, set))
-                }
-                _ => is_constant(arguments, set),
-            }),
-        _ => true,
-    }
 }
 
 /// Branches that are always or never taken.
@@ -64,12 +50,12 @@ fn branches(rule: &Value, place: &str, set: &Set, found: &mut Vec<Finding>) {
     match rule {
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                branches(item, &format!("{place}/{at}"), set, found);
+                branches(item, &below(place, &at.to_string()), set, found);
             }
         }
         Value::Object(members) => {
             for (operator, arguments) in members {
-                let place = format!("{place}/{}", operator.replace('/', "~1"));
+                let place = below(place, operator);
                 if let ("if" | "?:", Some(items)) = (operator.as_str(), arguments.as_array()) {
                     conditions(items, &place, set, found);
                 }
@@ -87,21 +73,20 @@ fn conditions(items: &[Value], place: &str, set: &Set, found: &mut Vec<Finding>)
         .step_by(2)
         .filter(|(at, _)| at + 1 < items.len());
     for (at, condition) in conditions {
-        if !is_constant(condition, set) {
+        let Some(holds) = rule::constant(condition, &set.evaluators) else {
             continue;
-        }
-        let holds = is_true(condition, set);
+        };
         let text = if holds { "always holds" } else { "never holds" };
         found.push(Finding {
             kind: "constant",
-            position: format!("{place}/{at}"),
+            position: below(place, &at.to_string()),
             text: format!("this condition {text}: it asks for nothing of the context"),
         });
         let unreachable = if holds { at + 2 } else { at + 1 };
         if unreachable < items.len() {
             found.push(Finding {
                 kind: "unreachable",
-                position: format!("{place}/{unreachable}"),
+                position: below(place, &unreachable.to_string()),
                 text: "this is never reached".to_owned(),
             });
         }
@@ -111,45 +96,13 @@ fn conditions(items: &[Value], place: &str, set: &Set, found: &mut Vec<Finding>)
     }
 }
 
-/// Whether a constant condition holds, asked of the engine.
-fn is_true(condition: &Value, set: &Set) -> bool {
-    let probe = serde_json::json!({
-        "state": "ENABLED",
-        "variants": {"true": true, "false": false},
-        "targeting": {"!!": [condition]},
-    });
-    let none = Context::new();
-    let flag = Flag::parse("", probe.to_string().as_bytes(), set);
-    flag.is_ok_and(|flag| {
-        flag.evaluate(&none, 0)
-            .is_ok_and(|found| found.bool().is_ok_and(|is| is.value == Some(true)))
-    })
-}
-
-fn has_fractional(rule: &Value, set: &Set) -> bool {
-    match rule {
-        Value::Array(items) => items.iter().any(|item| has_fractional(item, set)),
-        Value::Object(members) => members
-            .iter()
-            .any(|(operator, arguments)| match operator.as_str() {
-                "fractional" => true,
-                "$ref" => {
-                    let rule = arguments.as_str().and_then(|name| set.evaluators().get(name));
-                    rule.is_some_and(|rule| has_fractional(rule, set))
-                }
-                _ => has_fractional(arguments, set),
-            }),
-        _ => false,
-    }
-}
-
 /// Users that clients of the other generation, or with another idea of a text's bytes, put elsewhere.
-fn bucketing(key: &str, definition: &Definition, set: &Set, now: u64, found: &mut Vec<Finding>) {
-    let Some(rule) = definition.targeting().filter(|rule| has_fractional(rule, set)) else {
-        return;
+fn bucketing(flag: &Flag, definition: &Definition, set: &Set, now: u64, found: &mut Vec<Finding>) {
+    let other = match set.bucketing() {
+        Bucketing::V2 => Bucketing::V3,
+        Bucketing::V3 => Bucketing::V2,
     };
-    let with = |bucketing| Flag::compile(key, definition.clone(), &set.splitting_by(bucketing));
-    let (v2, v3) = (with(Bucketing::V2), with(Bucketing::V3));
+    let other = Flag::compile(flag.key(), definition.clone(), set).splitting_by(other);
     let mut moved = 0;
     for user in 0..SAMPLE {
         let context: Context = [("targetingKey".to_owned(), Value::from(format!("user-{user}")))]
@@ -159,7 +112,7 @@ fn bucketing(key: &str, definition: &Definition, set: &Set, now: u64, found: &mu
             let found = flag.evaluate(&context, now).ok()?;
             found.chosen.map(|chosen| chosen.variant.to_owned())
         };
-        moved += u32::from(variant(&v2) != variant(&v3));
+        moved += u32::from(variant(flag) != variant(&other));
     }
     if moved > 0 {
         let here = set.bucketing().as_str();
@@ -172,7 +125,8 @@ fn bucketing(key: &str, definition: &Definition, set: &Set, now: u64, found: &mu
             ),
         });
     }
-    if !key.is_ascii() || !rule.to_string().is_ascii() {
+    let is_ascii = |rule: &Value| rule.to_string().is_ascii();
+    if !(flag.key().is_ascii() && definition.targeting().is_none_or(is_ascii)) {
         found.push(Finding {
             kind: "non-ascii",
             position: "/targeting".to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::error::FlagError;
 use super::json;
-use super::rule::{Node, Reader};
+use super::rule::{Asks, Node, Reader};
 
 /// Which generation of `fractional` splits users: the two give the same user different variants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ pub(super) type Evaluators = BTreeMap<String, Evaluator>;
 #[derive(Debug)]
 pub(super) struct Evaluator {
     pub(super) node: Arc<Node>,
-    pub(super) tells_time: bool,
+    pub(super) asks: Asks,
 }
 
 /// What the flags of a set share.
@@ -106,12 +106,12 @@ impl Set {
         // They cannot refer to each other: each is read with none at hand.
         let none = Evaluators::new();
         for (at, (name, rule)) in written.iter().enumerate() {
-            let mut reader = Reader::new(&format!("{EVALUATORS}/{at}"), &none);
+            let mut reader = Reader::new(&format!("/{EVALUATORS}/{at}"), &none);
             match reader.rule(rule) {
                 Ok(node) => {
                     let evaluator = Evaluator {
                         node: Arc::new(node),
-                        tells_time: reader.tells_time,
+                        asks: reader.asks,
                     };
                     evaluators.insert(name.clone(), evaluator);
                 }
@@ -133,22 +133,6 @@ impl Set {
     #[must_use]
     pub fn bucketing(&self) -> Bucketing {
         self.bucketing
-    }
-
-    /// The same set, splitting users in this way.
-    pub(super) fn splitting_by(&self, bucketing: Bucketing) -> Self {
-        let share = |(name, evaluator): (&String, &Evaluator)| {
-            let node = Arc::clone(&evaluator.node);
-            let tells_time = evaluator.tells_time;
-            (name.clone(), Evaluator { node, tells_time })
-        };
-        Self {
-            evaluators: self.evaluators.iter().map(share).collect(),
-            metadata: Arc::clone(&self.metadata),
-            bucketing,
-            written: self.written.clone(),
-            faults: self.faults.clone(),
-        }
     }
 
     /// The set's metadata.

@@ -20,9 +20,12 @@ mod words;
 
 pub(super) use explain::explain;
 pub(super) use node::Node;
-pub(super) use parse::Reader;
+pub(super) use parse::{Asks, Reader};
 pub(super) use run::{MAX_WORK, Run, Stop};
+use serde_json::{Map, Value};
 use value::{Scope, Val};
+
+use super::set::{Bucketing, Evaluators};
 
 /// What a rule chose.
 #[derive(Debug, PartialEq)]
@@ -48,4 +51,20 @@ pub(super) fn choose<'a>(rule: &'a Node, run: &mut Run<'a>) -> Result<Choice<'a>
         number @ (Val::Num(_) | Val::Number(_)) => Choice::Made(coerce::number_text(coerce::number(&number))),
         Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => Choice::Other,
     })
+}
+
+/// Whether a rule holds that asks for nothing; `None` for any other, and for what cannot be evaluated.
+pub(super) fn constant(rule: &Value, evaluators: &Evaluators) -> Option<bool> {
+    let mut reader = Reader::new("", evaluators);
+    let node = reader.rule(rule).ok().filter(|_| !reader.asks.any)?;
+    let mut run = Run {
+        context: &Map::new(),
+        key: "",
+        now: 0,
+        bucketing: Bucketing::default(),
+        left: MAX_WORK,
+    };
+    node.eval(&Scope::Root, &mut run)
+        .ok()
+        .map(|value| coerce::truth(&value))
 }

@@ -11,7 +11,7 @@ use super::coerce::number_text;
 use super::node::{Each, Math, Node, Order};
 use super::prepare;
 use super::value::Path;
-use crate::flag::error::FlagError;
+use crate::flag::error::{FlagError, below};
 use crate::flag::set::Evaluators;
 
 /// Deepest nesting of a rule.
@@ -19,25 +19,39 @@ pub(in crate::flag) const MAX_DEPTH: usize = 100;
 /// Most faults that are listed.
 const MAX_FAULTS: usize = 20;
 
+/// What a rule asks its surroundings for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::flag) struct Asks {
+    /// For anything at all: what does not is always the same.
+    pub(in crate::flag) any: bool,
+    /// For the time, perhaps.
+    pub(in crate::flag) time: bool,
+    /// For a user's place: it has a `fractional`.
+    pub(in crate::flag) split: bool,
+}
+
 /// One reading of a rule.
 #[derive(Debug)]
 pub(in crate::flag) struct Reader<'s> {
     evaluators: &'s Evaluators,
-    /// The way to the value at hand.
-    way: Vec<Cow<'static, str>>,
+    /// Where the value at hand stands.
+    position: String,
+    /// How deep that is.
+    depth: usize,
     /// What flagd's schema forbids.
     pub(in crate::flag) faults: Vec<FlagError>,
-    /// Whether the rule may ask for the time.
-    pub(in crate::flag) tells_time: bool,
+    pub(in crate::flag) asks: Asks,
 }
 
 impl<'s> Reader<'s> {
+    /// Reads what stands at `root`, a JSON pointer.
     pub(in crate::flag) fn new(root: &str, evaluators: &'s Evaluators) -> Self {
         Self {
             evaluators,
-            way: vec![Cow::Owned(root.to_owned())],
+            position: root.to_owned(),
+            depth: 0,
             faults: Vec::new(),
-            tells_time: false,
+            asks: Asks::default(),
         }
     }
 
@@ -69,15 +83,18 @@ impl<'s> Reader<'s> {
 
     fn within<T>(
         &mut self,
-        step: Cow<'static, str>,
+        step: &str,
         read: impl FnOnce(&mut Self) -> Result<T, FlagError>,
     ) -> Result<T, FlagError> {
-        if self.way.len() > MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return Err(self.error("it is nested too deep; 100 levels are the most"));
         }
-        self.way.push(step);
+        let inner = below(&self.position, step);
+        let outer = std::mem::replace(&mut self.position, inner);
+        self.depth += 1;
         let read = read(self);
-        self.way.pop();
+        self.depth -= 1;
+        self.position = outer;
         read
     }
 
@@ -86,7 +103,7 @@ impl<'s> Reader<'s> {
         for (at, item) in items.iter().enumerate() {
             let node = match item {
                 Value::Object(_) | Value::Array(_) => {
-                    self.within(at.to_string().into(), |reader| reader.rule(item))?
+                    self.within(&at.to_string(), |reader| reader.rule(item))?
                 }
                 scalar => Node::Literal(scalar.clone()),
             };
@@ -103,7 +120,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn args(&mut self, arguments: &Value) -> Result<Args, FlagError> {
+    pub(super) fn args(&mut self, arguments: &Value) -> Result<Args, FlagError> {
         Ok(match arguments {
             Value::Array(items) => Args::Each(self.nodes(items)?),
             one => match self.rule(one)? {
@@ -134,23 +151,28 @@ impl<'s> Reader<'s> {
             let Some(found) = found else {
                 return Err(self.error("`$ref` names no evaluator of its set"));
             };
-            self.tells_time |= found.tells_time;
+            self.asks.any |= found.asks.any;
+            self.asks.time |= found.asks.time;
+            self.asks.split |= found.asks.split;
             return Ok(Node::Shared(std::sync::Arc::clone(&found.node)));
         }
-        let Some(known) = OPERATORS.iter().find(|known| **known == operator) else {
-            return Err(self.error("there is no such operator"));
-        };
-        self.within(Cow::Borrowed(known), |reader| reader.known(known, arguments))
+        let known = self.within(operator, |reader| reader.known(operator, arguments))?;
+        // Told of where it stands: its name is not.
+        known.ok_or_else(|| self.error("there is no such operator"))
     }
 
-    fn known(&mut self, operator: &str, arguments: &Value) -> Result<Node, FlagError> {
+    /// `None` when there is no such operator.
+    fn known(&mut self, operator: &str, arguments: &Value) -> Result<Option<Node>, FlagError> {
         const MANY: usize = usize::MAX;
         let equal = |args, strict, negated| Node::Equal {
             args,
             strict,
             negated,
         };
-        Ok(match operator {
+        if let "var" | "missing" | "missing_some" | "fractional" = operator {
+            self.asks.any = true;
+        }
+        Ok(Some(match operator {
             "var" => self.var(arguments)?,
             "if" | "?:" => Node::If(self.several(arguments)?),
             "and" => Node::And(self.several(arguments)?),
@@ -199,11 +221,12 @@ impl<'s> Reader<'s> {
                 Node::SemVer(args)
             }
             "fractional" => {
+                self.asks.split = true;
                 let args = self.args(arguments)?;
                 Node::Split(Box::new(prepare::split(args, self)))
             }
-            _ => return Err(self.error("there is no such operator")),
-        })
+            _ => return Ok(None),
+        }))
     }
 
     fn var(&mut self, arguments: &Value) -> Result<Node, FlagError> {
@@ -216,14 +239,14 @@ impl<'s> Reader<'s> {
             Value::Number(number) => Cow::Owned(number_text(number.as_f64().unwrap_or(f64::NAN))),
             Value::Null => Cow::Borrowed(""),
             Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                self.tells_time = true;
+                self.asks.time = true;
                 return Ok(Node::VarOf(self.args(arguments)?));
             }
         };
         let path = Path::new(&path);
-        self.tells_time |= path.may_tell_time();
+        self.asks.time |= path.may_tell_time();
         let default = default
-            .map(|default| self.within("1".into(), |reader| reader.rule(default)))
+            .map(|default| self.within("1", |reader| reader.rule(default)))
             .transpose()?;
         let default = default.map(Box::new);
         Ok(Node::Var { path, default })
@@ -255,61 +278,9 @@ impl<'s> Reader<'s> {
     }
 
     fn error(&self, problem: impl Into<String>) -> FlagError {
-        let mut position = String::new();
-        for (at, step) in self.way.iter().enumerate() {
-            position.push('/');
-            // As a JSON pointer writes the one operator that has a slash; where it begins is a way itself.
-            position.push_str(&if at == 0 {
-                step.to_string()
-            } else {
-                step.replace('/', "~1")
-            });
-        }
         FlagError {
-            position,
+            position: self.position.clone(),
             problem: problem.into(),
         }
     }
 }
-
-/// Every operator but `$ref`.
-const OPERATORS: [&str; 38] = [
-    "var",
-    "if",
-    "?:",
-    "and",
-    "or",
-    "!",
-    "!!",
-    "==",
-    "!=",
-    "===",
-    "!==",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "min",
-    "max",
-    "cat",
-    "substr",
-    "in",
-    "merge",
-    "missing",
-    "missing_some",
-    "map",
-    "filter",
-    "all",
-    "some",
-    "none",
-    "reduce",
-    "starts_with",
-    "ends_with",
-    "sem_ver",
-    "fractional",
-];
