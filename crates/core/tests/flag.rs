@@ -749,3 +749,23 @@ fn evaluators_are_looked_into_and_what_they_refer_to_is_not() {
         [at("bucketing", "/targeting")]
     );
 }
+
+#[test]
+fn lists_within_lists_end() {
+    let data = context(json!({"many": vec![0; 200_000]}));
+    let accumulator = json!({"var": "accumulator"});
+    for nested in [
+        json!([accumulator]),
+        json!({"merge": [[accumulator]]}),
+        json!({"map": [[1], accumulator]}),
+        json!([accumulator, accumulator]),
+    ] {
+        let rule = json!({"reduce": [{"var": "many"}, nested, 1]});
+        let flag = flag(&rule);
+        assert_eq!(
+            flag.evaluate(&data, NOW).unwrap_err().code,
+            Code::General,
+            "{rule}"
+        );
+    }
+}

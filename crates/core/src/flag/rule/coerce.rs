@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::run::{Run, Stop};
-use super::value::Val;
+use super::value::{MAX_LISTS, Val};
 
 /// Whether a value counts as true: empty texts, lists and objects, zero and null do not.
 pub(super) fn truth(value: &Val<'_>) -> bool {
@@ -20,7 +20,7 @@ pub(super) fn truth(value: &Val<'_>) -> bool {
         Val::Str(text) => !text.is_empty(),
         Val::Text(text) => !text.is_empty(),
         Val::List(items) => !items.is_empty(),
-        Val::Items(items) => !items.is_empty(),
+        Val::Items(items, _) => !items.is_empty(),
         Val::Object(members) => !members.is_empty(),
         Val::Root | Val::Flagd => true,
     }
@@ -35,7 +35,7 @@ pub(super) fn number(value: &Val<'_>) -> f64 {
         Val::Number(number) => number.as_f64().unwrap_or(f64::NAN),
         Val::Str(text) => of_text(text),
         Val::Text(text) => of_text(text),
-        Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => f64::NAN,
+        Val::List(_) | Val::Items(..) | Val::Object(_) | Val::Root | Val::Flagd => f64::NAN,
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn text<'v>(value: &'v Val<'_>, run: &mut Run<'_>) -> Result<Cow<'v, 
         Val::Bool(false) => Cow::Borrowed("false"),
         Val::Num(_) | Val::Number(_) => Cow::Owned(number_text(number(value))),
         Val::Object(_) | Val::Root | Val::Flagd => Cow::Borrowed("[object Object]"),
-        Val::List(_) | Val::Items(_) => {
+        Val::List(_) | Val::Items(..) => {
             let mut out = String::new();
             joined(value, &mut out, run, 0)?;
             Cow::Owned(out)
@@ -114,10 +114,7 @@ pub(super) fn text<'v>(value: &'v Val<'_>, run: &mut Run<'_>) -> Result<Cow<'v, 
     Ok(text)
 }
 
-/// Deepest list within lists that is written.
-const MAX_LISTS: usize = 128;
-
-fn joined(list: &Val<'_>, out: &mut String, run: &mut Run<'_>, depth: usize) -> Result<(), Stop> {
+fn joined(list: &Val<'_>, out: &mut String, run: &mut Run<'_>, depth: u8) -> Result<(), Stop> {
     if depth > MAX_LISTS {
         return Err(Stop::Work);
     }

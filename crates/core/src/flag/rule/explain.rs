@@ -180,7 +180,7 @@ fn to_json(value: &Val<'_>) -> Value {
         Val::Str(text) => json!(text),
         Val::Text(text) => json!(&**text),
         Val::List(items) => Value::Array(items.to_vec()),
-        Val::Items(_) => Value::Array(value.items().map(|item| to_json(&item)).collect()),
+        Val::Items(..) => Value::Array(value.items().map(|item| to_json(&item)).collect()),
         Val::Object(members) => Value::Object((*members).clone()),
         Val::Root => json!("the whole context"),
         Val::Flagd => json!("$flagd"),

@@ -32,7 +32,7 @@ pub(super) fn each<'a>(
         }
     }
     Ok(match each {
-        Each::Map | Each::Filter => Val::Items(out.into()),
+        Each::Map | Each::Filter => Val::list(out)?,
         // JSONLogic has it so: nothing is true of all items of an empty list.
         Each::All => Val::Bool(list.count().is_some_and(|count| count > 0)),
         Each::Some => Val::Bool(false),
@@ -73,7 +73,7 @@ pub(super) fn merge<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) ->
             out.push(item);
         }
     }
-    Ok(Val::Items(out.into()))
+    Val::list(out)
 }
 
 #[inline(never)]
@@ -99,7 +99,7 @@ pub(super) fn missing<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) 
         paths = list.items().collect();
     }
     let missing = those_missing(paths.into_iter(), scope, run)?;
-    Ok(Val::Items(missing.into()))
+    Val::list(missing)
 }
 
 fn those_missing<'a>(
@@ -132,5 +132,5 @@ pub(super) fn missing_some<'a>(
     let found = paths.count().unwrap_or(0) - missing.len();
     #[allow(clippy::cast_precision_loss)] // counts of items in memory
     let enough = found as f64 >= needed;
-    Ok(Val::Items(if enough { [].into() } else { missing.into() }))
+    Val::list(if enough { Vec::new() } else { missing })
 }

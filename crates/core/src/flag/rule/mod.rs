@@ -49,7 +49,7 @@ pub(super) fn choose<'a>(rule: &'a Node, run: &mut Run<'a>) -> Result<Choice<'a>
         Val::Bool(true) => Choice::Name("true"),
         Val::Bool(false) => Choice::Name("false"),
         number @ (Val::Num(_) | Val::Number(_)) => Choice::Made(coerce::number_text(coerce::number(&number))),
-        Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => Choice::Other,
+        Val::List(_) | Val::Items(..) | Val::Object(_) | Val::Root | Val::Flagd => Choice::Other,
     })
 }
 

@@ -130,8 +130,8 @@ impl Order {
 
 #[inline(never)]
 fn list<'a>(items: &'a [Node], scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
-    let items: Result<Vec<_>, _> = items.iter().map(|item| item.eval(scope, run)).collect();
-    Ok(Val::Items(items?.into()))
+    let items: Result<_, _> = items.iter().map(|item| item.eval(scope, run)).collect();
+    Val::list(items?)
 }
 
 #[inline(never)]

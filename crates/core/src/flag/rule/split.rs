@@ -70,8 +70,8 @@ fn after_all<'a>(
 ) -> Result<Val<'a>, Stop> {
     let mut values = vec![first];
     for (variant, weight) in entries {
-        let pair = [variant.eval(scope, run)?, Val::Num(f64::from(*weight))];
-        values.push(Val::Items(pair.into()));
+        let pair = vec![variant.eval(scope, run)?, Val::Num(f64::from(*weight))];
+        values.push(Val::list(pair)?);
     }
     open(&values, scope, run)
 }
@@ -141,7 +141,7 @@ fn encode<'a>(value: &Val<'a>, out: &mut Murmur, run: &mut Run<'a>, depth: usize
         },
         Val::Str(text) => cbor::text(text, out),
         Val::Text(text) => cbor::text(text, out),
-        Val::List(_) | Val::Items(_) => {
+        Val::List(_) | Val::Items(..) => {
             cbor::list(value.count().unwrap_or(0), out);
             for item in value.items() {
                 encode(&item, out, run, depth + 1)?;
@@ -222,7 +222,7 @@ fn weighed<'a>(bucket: &Val<'a>) -> Option<(Val<'a>, u64)> {
     };
     match variant {
         Val::Null | Val::Bool(_) | Val::Num(_) | Val::Number(_) | Val::Str(_) | Val::Text(_) => {}
-        Val::List(_) | Val::Items(_) | Val::Object(_) | Val::Root | Val::Flagd => return None,
+        Val::List(_) | Val::Items(..) | Val::Object(_) | Val::Root | Val::Flagd => return None,
     }
     let weight = match weight {
         None => 1,

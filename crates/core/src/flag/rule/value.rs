@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Number, Value};
 
-use super::run::Run;
+use super::run::{Run, Stop};
 
 /// One value. Cloning it allocates nothing.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub(in crate::flag) enum Val<'a> {
     /// A text that was computed.
     Text(Rc<str>),
     List(&'a [Value]),
-    /// A list that was computed.
-    Items(Rc<[Val<'a>]>),
+    /// A list that was computed, by [`Val::list`], and how deep such lists lie within each other in it.
+    Items(Rc<[Val<'a>]>, u8),
     Object(&'a Map<String, Value>),
     /// The whole context, `$flagd` included.
     Root,
@@ -48,7 +48,22 @@ impl From<String> for Val<'_> {
     }
 }
 
+/// Deepest list within lists.
+pub(super) const MAX_LISTS: u8 = 128;
+
 impl<'a> Val<'a> {
+    /// A list that was computed. It is not too deep within others: to drop one takes stack.
+    pub(super) fn list(items: Vec<Self>) -> Result<Self, Stop> {
+        let depth = |item: &Self| match item {
+            Self::Items(_, depth) => *depth,
+            _ => 0,
+        };
+        match items.iter().map(depth).max().unwrap_or(0) {
+            MAX_LISTS.. => Err(Stop::Work),
+            deepest => Ok(Self::Items(items.into(), deepest + 1)),
+        }
+    }
+
     pub(super) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -66,7 +81,7 @@ impl<'a> Val<'a> {
     pub(super) fn count(&self) -> Option<usize> {
         match self {
             Self::List(items) => Some(items.len()),
-            Self::Items(items) => Some(items.len()),
+            Self::Items(items, _) => Some(items.len()),
             _ => None,
         }
     }
@@ -75,7 +90,7 @@ impl<'a> Val<'a> {
     pub(super) fn item(&self, at: usize) -> Option<Self> {
         match self {
             Self::List(items) => items.get(at).map(Self::from),
-            Self::Items(items) => items.get(at).cloned(),
+            Self::Items(items, _) => items.get(at).cloned(),
             _ => None,
         }
     }
@@ -90,7 +105,7 @@ impl<'a> Val<'a> {
     fn member(&self, part: &Part, run: &Run<'a>) -> Option<Self> {
         match self {
             Self::Object(members) => members.get(&*part.name).map(Self::from),
-            Self::List(_) | Self::Items(_) => self.item(part.index?),
+            Self::List(_) | Self::Items(..) => self.item(part.index?),
             Self::Root => run.member(&part.name),
             Self::Flagd => run.flagd(&part.name),
             Self::Null | Self::Bool(_) | Self::Num(_) | Self::Number(_) | Self::Str(_) | Self::Text(_) => {
