@@ -769,3 +769,57 @@ fn lists_within_lists_end() {
         );
     }
 }
+
+#[test]
+fn texts_count_by_their_length() {
+    let text = "1".repeat(400_000);
+    let data = context(json!({
+        "targetingKey": text, "items": vec![json!(0); 100], "long": text, "same": text,
+        "objects": vec![json!({"a": 1, "b": 2}); 100],
+    }));
+    let v3 = Set::parse(br#"{"metadata":{"bucketing":"v3"}}"#).unwrap();
+    let of_each = |rule: Value| json!({"map": [{"var": "items"}, rule]});
+    let again = |rule: Value| json!({"cat": vec![rule; 100]});
+    for rule in [
+        of_each(json!({"+": [text]})),
+        of_each(json!({"==": [text, 1]})),
+        of_each(json!({"<": [text, text]})),
+        of_each(json!({"===": [text, text]})),
+        of_each(json!({"starts_with": [text, text]})),
+        of_each(json!({"in": [text, [text]]})),
+        of_each(json!({"in": ["x", [[text], text]]})),
+        of_each(json!({"max": {"merge": [text, 1]}})),
+        of_each(json!({"fractional": [text, ["a", 1]]})),
+        of_each(json!({"var": text})),
+        json!({"map": [{"var": "objects"}, {"var": text}]}),
+        json!({"map": [{"var": "objects"}, {"var": ["gone", text]}]}),
+        again(json!({"!": [{"==": [{"var": "long"}, 1]}]})),
+        again(json!({"==": [{"var": {"cat": ["lo", "ng"]}}, 1]})),
+        again(json!({"==": [{"var": "long"}, {"var": "same"}]})),
+        again(json!({"fractional": [["a", 1]]})),
+        again(json!({"fractional": [{"merge": [["a", 1]]}]})),
+        again(json!({"in": ["x", [{"var": "long"}]]})),
+    ] {
+        for set in [&Set::default(), &v3] {
+            let flag = flag_in(set, &rule);
+            let failure = flag.evaluate(&data, NOW).map(|_| &rule).unwrap_err();
+            let shown: String = rule.to_string().chars().take(60).collect();
+            assert_eq!(
+                (failure.code, failure.detail),
+                (Code::General, "the targeting rule takes too much work"),
+                "{shown}"
+            );
+        }
+    }
+    let hashed = again(json!({"fractional": [{"var": "person"}, ["a", 1]]}));
+    for person in [
+        json!({"name": text}),
+        json!({(text.clone()): 1}),
+        json!({"of": [text]}),
+    ] {
+        let context = context(json!({"person": person}));
+        let flag = flag_in(&v3, &hashed);
+        let failure = flag.evaluate(&context, NOW).unwrap_err();
+        assert_eq!(failure.detail, "the targeting rule takes too much work");
+    }
+}

@@ -67,7 +67,7 @@ impl<'a> Ready<'a> {
             Self::Each(nodes) => nodes.get(at).map(|node| node.eval(scope, run)).transpose(),
             Self::List(list) => {
                 run.spend()?;
-                Ok(list.item(at))
+                list.item(at).map(|item| run.take(item)).transpose()
             }
             Self::One(value) => Ok((at == 0).then(|| value.clone())),
         }

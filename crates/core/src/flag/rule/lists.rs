@@ -81,14 +81,13 @@ pub(super) fn var<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>) -> R
     let args = args.ready(scope, run)?;
     let path = args.get(0, scope, run)?;
     match look_up(&path, scope, run)? {
-        Some(found) => Ok(found),
+        Some(found) => run.take(found),
         None => args.get(1, scope, run),
     }
 }
 
 fn look_up<'a>(path: &Val<'a>, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Option<Val<'a>>, Stop> {
-    let path = Path::new(&text(path, run)?);
-    Ok(path.find(scope, run))
+    Path::new(&text(path, run)?).find(scope, run)
 }
 
 /// `missing`: those of the paths under which nothing lies, or an empty text.

@@ -17,7 +17,7 @@ pub(in crate::flag) enum Stop {
     Work,
 }
 
-/// Most operations of one evaluation; sixteen bytes of text that are made count as one.
+/// Most operations of one evaluation; sixteen bytes of text that are read or made count as one.
 pub(in crate::flag) const MAX_WORK: u32 = 1_000_000;
 
 /// One evaluation: what a rule can ask of its surroundings, and what it has spent.
@@ -65,6 +65,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Takes a value that a rule works with: it goes through a text, which costs by its length.
+    pub(super) fn take(&mut self, value: Val<'a>) -> Result<Val<'a>, Stop> {
+        if let Some(text) = value.as_str() {
+            self.spend_bytes(text.len())?;
+        }
+        Ok(value)
+    }
+
     pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
         let units = u32::try_from(bytes / 16).unwrap_or(u32::MAX);
         self.left = self.left.checked_sub(units).ok_or(Stop::Work)?;
@@ -76,11 +84,11 @@ impl Node {
     pub(in crate::flag) fn eval<'a>(&'a self, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Val<'a>, Stop> {
         run.spend()?;
         match self {
-            Self::Literal(value) => Ok(value.into()),
+            Self::Literal(value) => run.take(value.into()),
             Self::List(items) => list(items, scope, run),
             Self::Shared(node) => node.eval(scope, run),
-            Self::Var { path, default } => match (path.find(scope, run), default) {
-                (Some(found), _) => Ok(found),
+            Self::Var { path, default } => match (path.find(scope, run)?, default) {
+                (Some(found), _) => run.take(found),
                 (None, Some(default)) => default.eval(scope, run),
                 (None, None) => Ok(Val::Null),
             },

@@ -106,6 +106,7 @@ impl<'a> Key<'a> {
                 let Some(targeting_key) = run.targeting_key(scope) else {
                     return Ok(None);
                 };
+                run.spend_bytes(run.key.len() + targeting_key.len())?;
                 if bucketing == Bucketing::V2 {
                     out.put(run.key.as_bytes());
                     out.put(targeting_key.as_bytes());
@@ -130,17 +131,17 @@ fn encode<'a>(value: &Val<'a>, out: &mut Murmur, run: &mut Run<'a>, depth: usize
     if depth > MAX_DEPTH {
         return Err(Stop::Work);
     }
-    match value {
+    match run.take(value.clone())? {
         Val::Null => cbor::null(out),
-        Val::Bool(bool) => cbor::bool(*bool, out),
-        Val::Num(number) => cbor::float(*number, out),
+        Val::Bool(bool) => cbor::bool(bool, out),
+        Val::Num(number) => cbor::float(number, out),
         Val::Number(number) => match (number.as_u64(), number.as_i64()) {
             (Some(whole), _) => cbor::unsigned(whole, out),
             (None, Some(whole)) => cbor::signed(whole, out),
             (None, None) => cbor::float(number.as_f64().unwrap_or(f64::NAN), out),
         },
         Val::Str(text) => cbor::text(text, out),
-        Val::Text(text) => cbor::text(text, out),
+        Val::Text(text) => cbor::text(&text, out),
         Val::List(_) | Val::Items(..) => {
             cbor::list(value.count().unwrap_or(0), out);
             for item in value.items() {
@@ -152,6 +153,7 @@ fn encode<'a>(value: &Val<'a>, out: &mut Murmur, run: &mut Run<'a>, depth: usize
             members.sort_by(|(a, _), (b, _)| cbor::key_order(a, b));
             cbor::map(members.len(), out);
             for (key, value) in members {
+                run.spend_bytes(key.len())?;
                 cbor::text(key, out);
                 encode(&value.into(), out, run, depth + 1)?;
             }

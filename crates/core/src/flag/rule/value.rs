@@ -136,13 +136,14 @@ struct Part {
 
 /// A parsed path of `var`; without parts it is everything there is.
 #[derive(Debug)]
-pub(in crate::flag) struct Path(Box<[Part]>);
+pub(in crate::flag) struct Path {
+    parts: Box<[Part]>,
+    /// How long it is.
+    bytes: usize,
+}
 
 impl Path {
     pub(super) fn new(text: &str) -> Self {
-        if text.is_empty() {
-            return Self(Box::default());
-        }
         let part = |name: &str| Part {
             name: name.into(),
             index: name
@@ -150,12 +151,15 @@ impl Path {
                 .ok()
                 .filter(|index: &usize| index.to_string() == name),
         };
-        Self(text.split('.').map(part).collect())
+        Self {
+            parts: text.split('.').filter(|_| !text.is_empty()).map(part).collect(),
+            bytes: text.len(),
+        }
     }
 
     /// Whether it may lead to the time: `$flagd` itself, its timestamp or everything.
     pub(super) fn may_tell_time(&self) -> bool {
-        let [first, rest @ ..] = &*self.0 else {
+        let [first, rest @ ..] = &*self.parts else {
             return true;
         };
         let flag_key = |part: &Part| &*part.name == "flagKey";
@@ -163,8 +167,13 @@ impl Path {
     }
 
     /// What lies there; `None` where nothing or null does.
-    pub(super) fn find<'a>(&self, scope: &Scope<'a>, run: &Run<'a>) -> Option<Val<'a>> {
-        let Some((first, rest)) = self.0.split_first() else {
+    pub(super) fn find<'a>(&self, scope: &Scope<'a>, run: &mut Run<'a>) -> Result<Option<Val<'a>>, Stop> {
+        run.spend_bytes(self.bytes)?;
+        Ok(self.look_up(scope, run))
+    }
+
+    fn look_up<'a>(&self, scope: &Scope<'a>, run: &Run<'a>) -> Option<Val<'a>> {
+        let Some((first, rest)) = self.parts.split_first() else {
             return match scope {
                 Scope::Root => Some(Val::Root),
                 Scope::Item(item) => Some(item.clone()).filter(|item| !item.is_null()),

@@ -58,7 +58,6 @@ pub(super) fn contains<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>)
     let needle = args.get(0, scope, run)?;
     let hay = args.get(1, scope, run)?;
     let found = if let Some(hay) = hay.as_str() {
-        run.spend_bytes(hay.len())?;
         // As JavaScript looks for it; nobody means the empty text that `cat` has for null.
         let needle = if needle.is_null() {
             Val::Str("null")
@@ -70,7 +69,7 @@ pub(super) fn contains<'a>(args: &'a Args, scope: &Scope<'a>, run: &mut Run<'a>)
         let mut found = false;
         for item in hay.items() {
             run.spend()?;
-            found = same(&needle, &item);
+            found = same(&needle, &run.take(item)?);
             if found {
                 break;
             }
