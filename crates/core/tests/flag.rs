@@ -823,3 +823,65 @@ fn texts_count_by_their_length() {
         assert_eq!(failure.detail, "the targeting rule takes too much work");
     }
 }
+
+#[test]
+fn places_are_pointers_and_buckets_those_of_the_rule() {
+    let told = |rule: Value| -> Vec<(String, Option<String>)> {
+        let set = json!({"$evaluators": {"a/b~": {"!": [1]}}});
+        let set = Set::parse(set.to_string().as_bytes()).unwrap();
+        let definition = json!({"state": "ENABLED", "variants": {"b": 1}, "targeting": rule});
+        let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+        let user = context(json!({"targetingKey": "ada"}));
+        let told = explain("flag", &definition, &set, &user, NOW).into_iter();
+        told.map(|part| (part.position, part.note)).collect()
+    };
+    let places = |rule: Value| -> Vec<String> { told(rule).into_iter().map(|(place, _)| place).collect() };
+    assert_eq!(
+        places(json!({"/": [{"$ref": "a/b~"}, 1]})),
+        ["/targeting/~1", "/targeting/~1/0/$ref", "/$evaluators/a~1b~0/!"]
+    );
+    assert_eq!(places(json!({"!": {"!": 1}})), ["/targeting/!", "/targeting/!/!"]);
+    assert_eq!(
+        places(json!({"if": {"!": 1}})),
+        ["/targeting/if", "/targeting/if/!"]
+    );
+    let of_list = told(json!({"fractional": {"merge": [[["b", 1]]]}}));
+    let note = of_list[0].1.as_deref().unwrap();
+    assert!(note.ends_with("place 0 of 1: *\"b\" 0..1"), "{note}");
+    assert_eq!(of_list[1].0, "/targeting/fractional/merge");
+    let none = told(json!({"fractional": [7, ["b", 1]]}));
+    assert!(none[0].1.as_deref().unwrap().contains("not valid"));
+}
+
+#[test]
+fn what_is_told_of_a_rule_ends() {
+    let told = |set: &Value, rule: &Value, data: &Value| {
+        let set = Set::parse(set.to_string().as_bytes()).unwrap();
+        let definition = json!({"state": "ENABLED", "variants": {"a": 1}, "targeting": rule});
+        let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+        explain("flag", &definition, &set, &context(data.clone()), NOW)
+    };
+    let size = |parts: &[strongroom_core::flag::Explained]| -> usize {
+        parts.iter().map(|part| part.result.to_string().len()).sum()
+    };
+    let many = 30_000;
+    let wide = json!({"$evaluators": {"big": {"or": vec![json!({"var": "x"}); many]}}});
+    let parts = told(
+        &wide,
+        &json!({"or": vec![json!({"$ref": "big"}); many]}),
+        &json!({}),
+    );
+    assert!(parts.len() <= 1000, "{}", parts.len());
+    let note = parts.last().unwrap().note.as_deref();
+    assert!(note.is_some_and(|note| note.contains("not told")), "{note:?}");
+    // Each of them gives all of a large value.
+    let large = json!({"list": vec![0; 100_000], "text": "x".repeat(1_000_000)});
+    for name in ["list", "text"] {
+        let parts = told(
+            &json!({}),
+            &json!({"and": vec![json!({"var": name}); 200]}),
+            &large,
+        );
+        assert!(size(&parts) < 70_000_000, "{}", size(&parts));
+    }
+}
