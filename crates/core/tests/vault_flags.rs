@@ -174,6 +174,10 @@ fn what_could_not_be_evaluated_is_not_committed() {
         .unwrap();
     let said = refused(&world, || vec![delete("prod", "web/@set")]);
     assert!(said.contains("web/new in eu"), "{said}");
+    // What is no flag hides an inherited set too.
+    let hiding = || put("eu", "web/@set", Kind::Config, Format::Json, b"{}");
+    let said = refused(&world, || vec![hiding()]);
+    assert!(said.contains("web/new in eu"), "{said}");
     let less = || json!({"metadata": {"team": "web"}});
     assert!(refused(&world, || vec![flag("prod", "web/@set", &less())]).contains("web/new in eu"));
 }

@@ -23,6 +23,14 @@ pub fn is_flag_set(path: &EntryPath) -> bool {
     path.as_str().rsplit('/').next() == Some(SET)
 }
 
+/// Whether what lies at `path` can be a flag of the set at `set`.
+pub(crate) fn is_below_set(path: &EntryPath, set: &EntryPath) -> bool {
+    parent(set.as_str()).is_none_or(|directory| {
+        let rest = path.as_str().strip_prefix(directory);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
 /// A flag as an environment sees it, with the set that it is of.
 #[derive(Clone, Debug)]
 pub struct FlagEntry {
@@ -147,20 +155,6 @@ impl Snapshot {
         Ok(match value {
             Ok(value) => Ok(value.unwrap_or_default()),
             Err(failure) => Err(failure.detail.to_owned()),
-        })
-    }
-
-    /// What is wrong with a flag and its rule.
-    pub(crate) fn flag_faults(&self, entry: &FlagEntry) -> Result<Vec<FlagError>, ReadError> {
-        let set = match self.open_flag_set(entry.set.as_deref())? {
-            Ok(set) => set,
-            Err(error) => return Ok(vec![error]),
-        };
-        Ok(match self.open_flag(&entry.flag)? {
-            Ok(definition) => Flag::compile(entry.flag.path.as_str(), definition, &set)
-                .faults()
-                .to_vec(),
-            Err(error) => vec![error],
         })
     }
 }

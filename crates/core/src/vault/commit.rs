@@ -9,7 +9,6 @@ use super::error::{CommitError, OpenError};
 use super::load::{self, Next, Objects, Walk};
 use super::{Turn, Vault, fit, flag_fit, lock};
 use crate::commit::Role;
-use crate::kind::Kind;
 use crate::snapshot::{Entry, Snapshot};
 use crate::store::{AppendError, Head, StoreError};
 
@@ -38,7 +37,7 @@ impl Vault {
         let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
         let planned = draft.planned();
         // What a document comes to with its layers is seen in the snapshot that would follow.
-        let matters = |planned: &Planned| planned.change.kind == Kind::Flag || fit::matters(&planned.change);
+        let matters = |planned: &Planned| fit::matters(&planned.change) || flag_fit::matters(&planned.change);
         if !draft.is_empty() && planned.iter().any(matters) {
             let (ready, _) = draft.finish(&change.message, &self.identity)?;
             let next = self.foresee(&base, &ready)?;
