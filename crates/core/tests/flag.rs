@@ -249,6 +249,8 @@ fn states_and_defaults_are_flagds() {
         let none = json!({"state": "ENABLED", "variants": variants, "defaultVariant": default});
         assert_eq!(evaluated(none), (None, Reason::Default));
     }
+    let named = json!({"state": "ENABLED", "variants": {"": true}, "defaultVariant": ""});
+    assert_eq!(evaluated(named), (None, Reason::Default));
     let empty = json!({"state": "ENABLED", "variants": variants, "defaultVariant": "on", "targeting": {}});
     assert_eq!(evaluated(empty), (Some(json!(true)), Reason::Static));
     let null = json!({"state": "ENABLED", "variants": variants, "targeting": {"var": "gone"}});
@@ -298,27 +300,15 @@ fn types_are_taken_without_loss_only() {
     let width: std::collections::BTreeMap<String, u8> = found.object().unwrap().value.unwrap();
     assert_eq!(width["width"], 3);
     assert_eq!(found.object::<Vec<u8>>().unwrap_err().code, Code::TypeMismatch);
-    // The literal stays as it is written.
-    assert_eq!(
-        of(json!(10.0))
-            .evaluate(&none, NOW)
-            .unwrap()
-            .chosen
-            .unwrap()
-            .value
-            .to_string(),
-        "10.0"
-    );
-    assert_eq!(
-        of(json!(10))
-            .evaluate(&none, NOW)
-            .unwrap()
-            .chosen
-            .unwrap()
-            .value
-            .to_string(),
-        "10"
-    );
+    for number in ["10", "10.0"] {
+        let flag = of(serde_json::from_str(number).unwrap());
+        let found = flag.evaluate(&none, NOW).unwrap();
+        assert_eq!(
+            found.chosen.unwrap().value.to_string(),
+            number,
+            "as it is written"
+        );
+    }
 }
 
 fn cards(bucketing: Bucketing) -> (Set, Value) {
@@ -596,6 +586,7 @@ fn a_file_is_read_and_written() {
         r#"{"flags":1}"#,
         r#"{"flags":[{}]}"#,
         r#"{"flags":[1]}"#,
+        r#"{"flags":[{"key":"canary"},{"key":"canary"}]}"#,
         r#"{"flags":{},"metadata":{"canary":[]}}"#,
     ] {
         let error = Document::parse(bad.as_bytes()).unwrap_err();
@@ -620,6 +611,13 @@ fn a_rollout_is_plain_targeting_that_is_read_again() {
     let rule = steps.rule().unwrap();
     assert_eq!(Rollout::read(&rule), Some(steps));
     assert_eq!(Rollout::read(&json!({"if": [true, "b", "a"]})), None);
+    let nobody = rollout(&[(1000, 0)]).rule().unwrap();
+    let read = Rollout::read(&nobody).unwrap();
+    assert_eq!(
+        (read.to.as_str(), read.rule()),
+        ("a", Ok(nobody)),
+        "nobody has another one"
+    );
     let flag = flag(&rule);
     assert!(flag.faults().is_empty() && flag.tells_time());
     let has = |now: u64| -> Vec<bool> {

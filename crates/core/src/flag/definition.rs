@@ -7,9 +7,6 @@ use serde_json::{Map, Value};
 use super::error::FlagError;
 use super::{json, set};
 
-/// The largest number a variant may have, on either side of zero: what every client reads without loss.
-const MAX_NUMBER: f64 = 9_007_199_254_740_991.0;
-
 /// A flag definition whose shape was checked; its rule was not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
@@ -41,9 +38,9 @@ impl Definition {
         let variants = variants(fields.remove("variants"))?;
         let default = match fields.remove("defaultVariant") {
             None | Some(Value::Null) => None,
-            Some(Value::String(name)) if variants.contains_key(&name) => Some(name),
-            // As flagd has it: no default.
+            // As flagd has it: no default, whatever the variants are called.
             Some(Value::String(name)) if name.is_empty() => None,
+            Some(Value::String(name)) if variants.contains_key(&name) => Some(name),
             Some(_) => return Err(FlagError::new("`defaultVariant` must name one of the variants")),
         };
         let targeting = match fields.remove("targeting") {
@@ -138,7 +135,11 @@ fn variants(value: Option<Value>) -> Result<Map<String, Value>, FlagError> {
             "`variants` must all be of one type: booleans, strings, numbers or objects",
         ));
     }
-    let fits = |value: &Value| value.as_f64().is_none_or(|number| number.abs() <= MAX_NUMBER);
+    let fits = |value: &Value| {
+        value
+            .as_f64()
+            .is_none_or(|number| number.abs() <= json::MAX_NUMBER)
+    };
     if !variants.values().all(fits) {
         return Err(FlagError::new(
             "`variants` have a number over 9007199254740991, which clients read with a loss",

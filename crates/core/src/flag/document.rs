@@ -20,7 +20,7 @@ pub struct Document {
 
 impl Document {
     /// Parses `{"flags":{"key":{...}},"$evaluators":{...},"metadata":{...}}`; `flags` may be a list of flags
-    /// that each have a `key`. Of a key that comes twice the last one counts.
+    /// that each have a `key` of their own. Of a member that comes twice the last one counts.
     ///
     /// # Errors
     /// [`FlagError`]; the flags themselves are not checked.
@@ -38,7 +38,9 @@ impl Document {
                     let Some(Value::String(key)) = flag.remove("key") else {
                         return Err(FlagError::new("each of a list of `flags` must have a `key`"));
                     };
-                    flags.insert(key, Value::Object(flag));
+                    if flags.insert(key, Value::Object(flag)).is_some() {
+                        return Err(FlagError::new("two of a list of `flags` have the same `key`"));
+                    }
                 }
                 flags
             }

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::{Code, Failure};
+use super::json::MAX_NUMBER;
 
 /// Why a flag has the value it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,9 +72,6 @@ pub struct Details<'a, T> {
     pub metadata: &'a Map<String, Value>,
 }
 
-/// Whole numbers that every client reads without loss.
-const SAFE: f64 = 9_007_199_254_740_991.0;
-
 impl<'a> Evaluation<'a> {
     fn typed<T>(
         &self,
@@ -120,7 +118,7 @@ impl<'a> Evaluation<'a> {
         self.typed("the flag is no whole number", |value| {
             #[allow(clippy::cast_possible_truncation)] // whole and in range
             let of_float =
-                |float: f64| (float.trunc() == float && float.abs() <= SAFE).then_some(float as i64);
+                |float: f64| (float.trunc() == float && float.abs() <= MAX_NUMBER).then_some(float as i64);
             value.as_i64().or_else(|| value.as_f64().and_then(of_float))
         })
     }

@@ -1,4 +1,5 @@
-//! JSON of flags: owns reading bytes into an object within bounds, and the shape of metadata. Errors never
+//! JSON of flags: owns reading bytes into an object within bounds, the numbers
+//! that clients read, and the shape of metadata. Errors never
 //! hold any of the bytes.
 
 use serde_json::{Map, Value};
@@ -7,6 +8,9 @@ use super::error::FlagError;
 
 /// The most bytes of a definition, a set or a flagd file.
 const MAX_BYTES: usize = 16 << 20;
+
+/// The largest number on either side of zero that every client reads without loss.
+pub(super) const MAX_NUMBER: f64 = 9_007_199_254_740_991.0;
 
 /// One JSON object; nesting of more than 127 levels is refused.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, FlagError> {

@@ -18,7 +18,7 @@ pub struct Step {
 /// A variant that more and more users get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rollout {
-    /// The variant that is rolled out.
+    /// The variant that is rolled out; the one that everybody keeps where none is.
     pub to: String,
     /// The variant that everybody else keeps.
     pub from: String,
@@ -75,6 +75,13 @@ impl Rollout {
         }
     }
 
+    /// Whether everybody has the variant at `now`, in seconds since 1970, for good.
+    #[must_use]
+    pub fn is_complete(&self, now: u64) -> bool {
+        let last = self.steps.last();
+        last.is_some_and(|step| step.from <= now && step.share == WHOLE)
+    }
+
     /// The rollout that a rule is, as [`Rollout::rule`] writes it; `None` for any other rule.
     #[must_use]
     pub fn read(rule: &Value) -> Option<Self> {
@@ -93,14 +100,15 @@ impl Rollout {
                 }
                 other => {
                     let bucket = other.get("fractional")?.get(0)?;
-                    to = bucket.get(0)?.as_str();
+                    to = Some(bucket.get(0)?.as_str()?);
                     u32::try_from(bucket.get(1)?.as_u64()?).ok()?
                 }
             };
             steps.push(Step { from: begins, share });
         }
         let read = Self {
-            to: to?.to_owned(),
+            // Nobody gets another one when all steps are of 0 %.
+            to: to.unwrap_or(from).to_owned(),
             from: from.to_owned(),
             steps,
         };

@@ -80,8 +80,7 @@ fn reason(flag: &Opening, age: u64, days: u64, now: u64) -> Option<&'static str>
         return Some("expired");
     }
     let rollout = definition.targeting().and_then(Rollout::read);
-    let last = rollout.as_ref().and_then(|rollout| rollout.steps.last());
-    if last.is_some_and(|step| step.from <= now && step.share == 100_000) {
+    if rollout.is_some_and(|rollout| rollout.is_complete(now)) {
         return Some("rolled out");
     }
     if age < days {
