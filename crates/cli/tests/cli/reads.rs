@@ -71,6 +71,15 @@ fn every_value_that_is_shown_or_delivered_was_recorded() {
     }
     read(&["edit", "prod", "web/key"]);
     assert_eq!(records(&desk).last().unwrap()[3], "edit");
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off"}"#;
+    desk.feed(["put", "prod", "web/ui", "--kind", "flag"], flag).ok();
+    let before = records(&desk).len();
+    read(&["flag", "off", "prod", "web/ui"]);
+    read(&["flag", "on", "prod", "web/ui"]);
+    read(&["flag", "rollout", "prod", "web/ui", "5%"]);
+    let told: Vec<_> = records(&desk).split_off(before);
+    let told: Vec<_> = told.iter().map(|one| &*one[3]).collect();
+    assert_eq!(told, ["flag off", "flag on", "flag rollout"]);
     // what shows no value is no read
     let before = records(&desk).len();
     for command in [

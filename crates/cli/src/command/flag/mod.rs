@@ -10,7 +10,7 @@ mod simulate;
 mod stale;
 mod switch;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use strongroom_core::config::Format;
 use strongroom_core::flag::{Definition, FlagError, Set};
 use strongroom_core::name::{EntryPath, EnvironmentName};
@@ -135,31 +135,33 @@ fn put(
     }))
 }
 
-/// Edits the definition that `environment` sees, in its own layer: an inherited one is copied there.
+/// Edits a member of the definition that `environment` sees, in its own layer: an inherited one is copied there.
 fn edit(
     opened: &Opened,
     environment: &EnvironmentName,
     path: &EntryPath,
-    change: impl FnOnce(&mut serde_json::Map<String, Value>) -> Result<(), CliError>,
+    command: &'static str,
+    change: impl FnOnce(&Definition) -> Result<(&'static str, Value), CliError>,
 ) -> Result<Edit, CliError> {
     let snapshot = opened.vault.snapshot();
     let entry = snapshot.flag_entry(environment, path)?.flag;
-    opened.record((environment, snapshot.revision()), [&*entry], "flag")?;
-    let not_json = || CliError::failed(format!("{path}: the flag definition is not a JSON object"));
-    let value: Value = snapshot
-        .expose(&entry, |bytes| serde_json::from_slice(bytes))?
-        .map_err(|_| not_json())?;
-    let Value::Object(mut fields) = value else {
-        return Err(not_json());
-    };
-    change(&mut fields)?;
+    opened.record((environment, snapshot.revision()), [&*entry], command)?;
+    let value = snapshot.expose(&entry, |bytes| {
+        let definition = Definition::parse(bytes);
+        let definition = definition.map_err(|error| CliError::failed(format!("{path}: {error}")))?;
+        let (name, changed) = change(&definition)?;
+        let mut fields: Map<String, Value> = serde_json::from_slice(bytes)
+            .map_err(|_| CliError::failed(format!("{path}: the flag definition is not a JSON object")))?;
+        fields.insert(name.to_owned(), changed);
+        Ok::<_, CliError>(Value::Object(fields))
+    })??;
     // What the answer to a question was about; a copy of an inherited flag must be new.
     let expect = if entry.environment == *environment {
         Expect::Version(entry.version)
     } else {
         Expect::Absent
     };
-    put(environment, path.clone(), &Value::Object(fields), expect)
+    put(environment, path.clone(), &value, expect)
 }
 
 /// Seconds since 1970.

@@ -1,7 +1,7 @@
 //! `flag rollout`: a variant for more and more users, on a schedule that is plain targeting.
 
 use serde_json::Value;
-use strongroom_core::flag::{Rollout, Step};
+use strongroom_core::flag::{Definition, Rollout, Step};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 
 use crate::change::{self, ChangeOptions};
@@ -88,8 +88,19 @@ fn span(text: &str) -> Result<u64, String> {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let opened = open::writer(&context.settings)?;
-    let opening = super::open(&opened, &args.environment, &args.key, "flag rollout")?;
-    let definition = &opening.definition;
+    let edit = super::edit(
+        &opened,
+        &args.environment,
+        &args.key,
+        "flag rollout",
+        |definition| Ok(("targeting", rule(args, definition)?)),
+    )?;
+    let change = args.change.change(vec![edit]);
+    change::carry_out(context, &opened, &change, &args.change)
+}
+
+/// The rule that the flag gets.
+fn rule(args: &Args, definition: &Definition) -> Result<Value, CliError> {
     let is_other = definition
         .targeting()
         .is_some_and(|rule| Rollout::read(rule).is_none());
@@ -126,13 +137,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     let steps = (0..).zip(&args.shares).map(step).collect();
     let rule = Rollout { to, from, steps }.rule();
-    let rule = rule.map_err(|error| CliError::usage(error.to_string()))?;
-    let edit = super::edit(&opened, &args.environment, &args.key, |fields| {
-        fields.insert("targeting".to_owned(), rule);
-        Ok(())
-    })?;
-    let change = args.change.change(vec![edit]);
-    change::carry_out(context, &opened, &change, &args.change)
+    rule.map_err(|error| CliError::usage(error.to_string()))
 }
 
 /// The only variant besides `from`.

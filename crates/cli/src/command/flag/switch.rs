@@ -37,19 +37,23 @@ pub(crate) struct Off {
 }
 
 pub(super) fn on(args: &On, context: &Context) -> Result<(), CliError> {
-    switch(&args.target, &args.change, "ENABLED", context)
+    switch(&args.target, &args.change, ("ENABLED", "flag on"), context)
 }
 
 pub(super) fn off(args: &Off, context: &Context) -> Result<(), CliError> {
-    switch(&args.target, &args.change, "DISABLED", context)
+    switch(&args.target, &args.change, ("DISABLED", "flag off"), context)
 }
 
-fn switch(target: &Target, options: &ChangeOptions, state: &str, context: &Context) -> Result<(), CliError> {
+fn switch(
+    target: &Target,
+    options: &ChangeOptions,
+    (state, command): (&str, &'static str),
+    context: &Context,
+) -> Result<(), CliError> {
     let (environment, path) = target.resolve(context)?;
     let opened = open::writer(&context.settings)?;
-    let edit = super::edit(&opened, &environment, &path, |fields| {
-        fields.insert("state".to_owned(), Value::from(state));
-        Ok(())
+    let edit = super::edit(&opened, &environment, &path, command, |_| {
+        Ok(("state", Value::from(state)))
     })?;
     let change = options.change(vec![edit]);
     change::carry_out(context, &opened, &change, options)
