@@ -48,6 +48,16 @@ fn a_file_goes_in_and_comes_out_as_it_was() {
     ]);
     let below = desk.ok(["flag", "export", "prod", "--prefix", "web"]);
     assert_eq!(serde_json::from_str::<Value>(&below).unwrap(), file());
+    let alone = ["flag", "export", "prod", "--prefix", "web/size"];
+    desk.run(alone).refused(1, "no flags below web/size");
+    let flag = file()["flags"]["size"].to_string();
+    desk.feed(["put", "prod", "web", "--kind", "flag"], flag).ok();
+    let below = desk.ok(["flag", "export", "prod", "--prefix", "web"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&below).unwrap(),
+        file(),
+        "what lies at the prefix has no key"
+    );
     desk.run(["flag", "export", "prod"]).refused(1, "several sets");
 }
 
@@ -99,10 +109,36 @@ fn a_flag_is_evaluated_and_explained() {
         )
         .ok();
     assert!(explained.contains("/targeting/if = null"), "{explained}");
+    let large = json!({"name": "a".repeat(2 << 20)}).to_string();
+    desk.feed(["flag", "eval", "prod", "size", "-c", "-"], &large)
+        .refused(1, "1 MiB");
     desk.run(["flag", "eval", "prod", "gone"])
         .refused(1, "there is no entry \"gone\"");
     desk.run(["flag", "eval", "prod", "new-checkout", "-c", "flags"])
         .refused(1, "No such file");
+}
+
+#[test]
+fn the_way_to_an_error_is_told() {
+    let desk = desk();
+    let flag =
+        json!({"state": "ENABLED", "variants": {"a": 1}, "targeting": {"if": [{"var": "x"}, "gone", "a"]}});
+    desk.feed(["put", "prod", "odd", "--kind", "flag"], flag.to_string())
+        .ok();
+    let eval = ["flag", "eval", "prod", "odd", "-c", "-"];
+    let short = desk.feed(eval, r#"{"x":1}"#);
+    assert!(short.code == 1 && short.stdout.is_empty(), "{}", short.stderr);
+    let ran = desk.feed(eval.iter().chain(&["--explain"]), r#"{"x":1}"#);
+    assert!(ran.code == 1 && ran.stderr.contains("GENERAL"), "{}", ran.stderr);
+    let stdout = String::from_utf8(ran.stdout).unwrap();
+    assert!(stdout.contains(r#"/targeting/if = "gone""#), "{stdout}");
+    let ran = desk.feed(eval.iter().chain(&["--explain", "--json"]), r#"{"x":1}"#);
+    assert_eq!(ran.code, 1);
+    let json: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (&json["code"], &json["explain"][0]["result"]),
+        (&json!("GENERAL"), &json!("gone"))
+    );
 }
 
 #[test]
@@ -171,6 +207,8 @@ fn a_rollout_goes_on_by_itself() {
         rule.contains("$flagd.timestamp") && rule.contains("fractional"),
         "{rule}"
     );
+    desk.ok(["flag", "rollout", "prod", "size", "0%"]);
+    desk.ok(["flag", "rollout", "prod", "size", "5%"]);
     for bad in [
         ["25", "1h"],
         ["101%", "1h"],
@@ -218,6 +256,14 @@ fn odd_and_stale_flags_are_told() {
         stale["stale"],
         json!([{"key": "split", "reason": "expired", "days": 0, "owner": "web"}])
     );
+    for day in [json!("2099-13-01"), json!("soon"), json!(2099)] {
+        let mut never = split.clone();
+        never["metadata"] = json!({"expires": day});
+        desk.feed(["put", "prod", "split", "--kind", "flag"], never.to_string())
+            .ok();
+        let stale = desk.json(["flag", "stale", "prod"]);
+        assert_eq!(stale["stale"][0]["reason"], "its `expires` is no day", "{day}");
+    }
     let all = desk.json(["flag", "stale", "prod", "--days", "0"]);
     assert_eq!(
         all["stale"][0],

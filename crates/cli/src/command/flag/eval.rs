@@ -1,22 +1,22 @@
 //! `flag eval`: what a flag is for a context, and on request why.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use strongroom_core::flag::{self, Flag};
+use strongroom_core::flag::{self, Evaluation, Flag};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::open;
 use crate::output::{FAINT, STRONG, harmless};
+use crate::{open, value};
 
 const EXAMPLES: &str = "\
 The context is a JSON object, from a file or from stdin with `-`: `targetingKey` is whom users are
 split by. --explain tells what each part of the rule came to, and for `fractional` the hash, the
-place it falls on and the buckets, the one that was hit with a star.
+place it falls on and the buckets, the one that was hit with a star; also where the rule ends in an
+error.
 
 Examples:
   strongroom flag eval prod new-checkout --context ./ada.json
@@ -45,18 +45,16 @@ pub(super) fn read(file: Option<&Path>) -> Result<flag::Context, CliError> {
     let Some(file) = file else {
         return Ok(flag::Context::new());
     };
-    let mut text = Vec::new();
-    let name = file.display().to_string();
-    if name == "-" {
-        std::io::stdin().read_to_end(&mut text)
+    let text = if file == Path::new("-") {
+        value::read_bounded(std::io::stdin().lock(), "standard input")
     } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut text))
-    }
-    .map_err(|error| CliError::io(&name, &error))?;
-    match serde_json::from_slice(&text) {
+        value::read_file(file)
+    }?;
+    match text.expose(|text| serde_json::from_slice(text)) {
         Ok(Value::Object(context)) => Ok(context),
         _ => Err(CliError::failed(format!(
-            "{name}: the context is not a JSON object"
+            "{}: the context is not a JSON object",
+            file.display()
         ))),
     }
 }
@@ -72,21 +70,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         Vec::new()
     };
     let flag = Flag::compile(opening.key(), opening.definition.clone(), &opening.set);
-    let found = flag
-        .evaluate(&attributes, now)
-        .map_err(|failure| CliError::failed(format!("{}: {failure}", args.key)))?;
-    let (variant, value) = match found.chosen {
-        Some(chosen) => (json!(chosen.variant), chosen.value.clone()),
-        None => (Value::Null, Value::Null),
-    };
-    let mut text = match found.chosen {
-        Some(chosen) => format!(
-            "{STRONG}{}{STRONG:#}  variant {}, {}\n",
-            harmless(&chosen.value.to_string()),
-            harmless(chosen.variant),
-            found.reason
+    let found = flag.evaluate(&attributes, now);
+    let revision = opened.vault.snapshot().revision().0;
+    let (mut json, mut text) = match &found {
+        Ok(found) => (
+            json!({
+                "key": args.key.as_str(),
+                "value": found.chosen.map(|chosen| chosen.value),
+                "variant": found.chosen.map(|chosen| chosen.variant),
+                "reason": found.reason.as_str(),
+                "metadata": found.metadata,
+                "revision": revision,
+            }),
+            answer(found),
         ),
-        None => format!("the caller's own default  {}\n", found.reason),
+        Err(failure) => (
+            json!({"key": args.key.as_str(), "code": failure.code.as_str(), "revision": revision}),
+            String::new(),
+        ),
     };
     for part in &told {
         let indent = "  ".repeat(part.depth + 1);
@@ -100,17 +101,27 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             let _ = writeln!(text, "{indent}  {}", harmless(note));
         }
     }
-    let mut json = json!({
-        "key": args.key.as_str(),
-        "value": value,
-        "variant": variant,
-        "reason": found.reason.as_str(),
-        "metadata": found.metadata,
-        "revision": opened.vault.snapshot().revision().0,
-    });
     let part = |part: &flag::Explained| json!({"position": part.position, "depth": part.depth, "result": part.result, "note": part.note});
     if let Some(members) = json.as_object_mut().filter(|_| args.explain) {
         members.insert("explain".to_owned(), told.iter().map(part).collect());
     }
-    context.output.answer(&json, &text)
+    // The way to an error is what one asks for then.
+    if found.is_ok() || args.explain {
+        context.output.answer(&json, &text)?;
+    }
+    found
+        .map(drop)
+        .map_err(|failure| CliError::failed(format!("{}: {failure}", args.key)))
+}
+
+fn answer(found: &Evaluation<'_>) -> String {
+    match found.chosen {
+        Some(chosen) => format!(
+            "{STRONG}{}{STRONG:#}  variant {}, {}\n",
+            harmless(&chosen.value.to_string()),
+            harmless(chosen.variant),
+            found.reason
+        ),
+        None => format!("the caller's own default  {}\n", found.reason),
+    }
 }

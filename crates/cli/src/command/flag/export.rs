@@ -1,9 +1,10 @@
 //! `flag export`: the flags of an environment as a flagd file.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use strongroom_core::flag::Document;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 
+use super::Opening;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::{open, output};
@@ -31,35 +32,38 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let opened = open::reader(&context.settings)?;
     let snapshot = opened.vault.snapshot();
-    let flags = super::open_all(&opened, &args.environment, args.prefix.as_ref(), "flag export")?;
-    let mut document = Document::default();
-    let mut set = None;
-    for (at, flag) in flags.iter().enumerate() {
-        let own = flag.entry.set.as_ref().map(|set| &set.path);
-        if at > 0 && set != own {
-            return Err(
-                CliError::failed("the flags are of several sets, and a file has one")
-                    .hint("name the directory of one set with --prefix"),
-            );
+    let mut flags = super::open_all(&opened, &args.environment, args.prefix.as_ref(), "flag export")?;
+    if let Some(prefix) = &args.prefix {
+        // A flag at the path itself would have no key.
+        flags.retain(|flag| flag.entry.flag.path != *prefix);
+        if flags.is_empty() {
+            return Err(CliError::failed(format!("there are no flags below {prefix}")));
         }
-        set = own;
+    }
+    let mut document = Document::default();
+    let path = |flag: &Opening| flag.entry.set.as_ref().map(|set| set.path.clone());
+    if flags
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if path(a) != path(b)))
+    {
+        return Err(
+            CliError::failed("the flags are of several sets, and a file has one")
+                .hint("name the directory of one set with --prefix"),
+        );
+    }
+    for flag in &flags {
         let value: Value = snapshot
             .expose(&flag.entry.flag, |bytes| serde_json::from_slice(bytes))?
             .map_err(|_| CliError::failed(format!("{}: it is not JSON", flag.key())))?;
-        let key = match &args.prefix {
-            Some(prefix) => flag.key().strip_prefix(prefix.as_str()).unwrap_or(flag.key()),
-            None => flag.key(),
-        };
-        document
-            .flags
-            .insert(key.trim_start_matches('/').to_owned(), value);
+        let prefix = args.prefix.as_ref().map_or("", EntryPath::as_str);
+        let key = flag.key().strip_prefix(prefix).unwrap_or(flag.key());
+        let key = key.trim_start_matches('/').to_owned();
+        document.flags.insert(key, value);
     }
-    let mut out = document.to_json();
-    if let (Some(first), Value::Object(fields)) = (flags.first(), &mut out) {
-        let shared: Map<_, _> = first.set.to_json();
-        fields.extend(shared);
+    if let Some(first) = flags.into_iter().next() {
+        document.set = first.set;
     }
-    let mut text = serde_json::to_string_pretty(&out).map_err(|error| CliError::failed(error.to_string()))?;
-    text.push('\n');
-    output::raw(text.as_bytes())
+    let text = serde_json::to_string_pretty(&document.to_json());
+    let text = text.map_err(|error| CliError::failed(error.to_string()))?;
+    output::raw(format!("{text}\n").as_bytes())
 }

@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 /// The widest bar, in characters.
-const WIDTH: u64 = 40;
+const WIDTH: u8 = 40;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let mut attributes = super::eval::read(args.context.as_deref())?;
@@ -49,13 +49,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let counts = counts(&flag, &mut attributes, args.users);
     let users = u64::from(args.users);
     let widest = counts.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let width = usize::from(WIDTH);
     let mut text = String::new();
     for (name, count) in &counts {
-        let bar = "#".repeat(usize::try_from(count * WIDTH / users).unwrap_or(0));
+        let bar = "#".repeat(usize::try_from(count * u64::from(WIDTH) / users).unwrap_or(0));
         let thousandths = count * 1000 / users;
         let _ = writeln!(
             text,
-            "{:widest$}  {ADDED}{bar:<40}{ADDED:#} {:>3}.{} %  {count}",
+            "{:widest$}  {ADDED}{bar:<width$}{ADDED:#} {:>3}.{} %  {count}",
             harmless(name),
             thousandths / 10,
             thousandths % 10,

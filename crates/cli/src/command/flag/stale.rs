@@ -14,7 +14,7 @@ use crate::output::{CHANGED, FAINT};
 use crate::{moment, open};
 
 const EXAMPLES: &str = "\
-A flag is stale when the day of its metadata `expires` has come, when its rollout is complete, or
+A flag is stale when the day of its metadata `expires` has come or is none, when its rollout is complete, or
 when it decides nothing (it is off, or the same for everybody) and was not changed for --days.
 Write who to ask into its metadata: {\"owner\": \"team-web\", \"expires\": \"2030-01-31\"}.
 
@@ -74,10 +74,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 /// Why a flag is stale, if it is.
 fn reason(flag: &Opening, age: u64, days: u64, now: u64) -> Option<&'static str> {
     let definition = &flag.definition;
-    let expires = definition.metadata().get("expires").and_then(Value::as_str);
-    let expires = expires.and_then(|day| moment::parse(&format!("{day}T00:00:00Z")).ok());
-    if expires.is_some_and(|Timestamp(at)| at / 1000 <= now) {
-        return Some("expired");
+    if let Some(expires) = definition.metadata().get("expires") {
+        let day = expires
+            .as_str()
+            .map(|day| moment::parse(&format!("{day}T00:00:00Z")));
+        match day {
+            Some(Ok(Timestamp(at))) if at / 1000 > now => {}
+            Some(Ok(_)) => return Some("expired"),
+            // It would never come.
+            Some(Err(_)) | None => return Some("its `expires` is no day"),
+        }
     }
     let rollout = definition.targeting().and_then(Rollout::read);
     if rollout.is_some_and(|rollout| rollout.is_complete(now)) {
