@@ -1,5 +1,6 @@
 //! Random flags, rules and contexts against two other engines of flagd, npm's and PyPI's, in long-lived processes.
-//! Every difference is of a kind that docs/flags.md lists, told apart by what the rule uses; any other one fails.
+//! Every difference is of a kind that docs/flags.md lists, told apart by what the rule uses; any other one fails. Plain
+//! splits differ in nothing.
 //! `scripts/flag-engines.sh` installs them; without them the test says so and is skipped.
 #![allow(
     clippy::print_stdout,
@@ -22,6 +23,9 @@ use strongroom_tests::program::workspace;
 
 /// Cases of one run; a difference of an unknown kind shows in a few hundred.
 const CASES: usize = 4000;
+
+/// Cases of the test that takes no difference.
+const SPLITS: usize = 1000;
 
 /// What an engine says: variant, reason and code.
 #[derive(Clone, Debug, PartialEq)]
@@ -247,6 +251,27 @@ fn compares_within(rule: &Value) -> bool {
     }
 }
 
+/// Whether a rule splits by what the context does not have, somewhere.
+fn splits_by_null(rule: &Value, context: &Value) -> bool {
+    let is_null = |path: &Value| {
+        let path = path.as_str().unwrap_or_default();
+        let parts = path.split('.');
+        let found = parts.fold(Some(context), |at, part| match at? {
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+            at => at.get(part),
+        });
+        !path.starts_with("$flagd") && found.is_none_or(Value::is_null)
+    };
+    match rule {
+        Value::Array(items) => items.iter().any(|item| splits_by_null(item, context)),
+        Value::Object(members) => members.iter().any(|(operator, below)| {
+            let key = below.get(0).and_then(|key| key.get("var"));
+            operator == "fractional" && key.is_some_and(is_null) || splits_by_null(below, context)
+        }),
+        _ => false,
+    }
+}
+
 const NUMBERS: &[&str] = &[
     "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "min", "max",
 ];
@@ -285,7 +310,7 @@ fn listed(
         if compares_within(rule) {
             return Some("npm: comparisons within comparisons");
         }
-        if uses(rule, &["fractional"]) && uses(rule, &["var"]) {
+        if splits_by_null(rule, context) {
             return Some("npm: fractional with a first argument of null");
         }
         if uses(rule, LISTS) || rule.to_string().contains("list") {
@@ -308,6 +333,92 @@ fn listed(
     None
 }
 
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
+/// A file whose flag has this rule and splits as an engine does, and the flag compiled.
+fn of_engine(engine: &str, rule: &Value) -> (Value, Flag) {
+    let bucketing = if engine == "npm" { "v2" } else { "v3" };
+    let config = json!({
+        "flags": {"flag": {
+            "state": "ENABLED", "defaultVariant": "abc", "targeting": rule,
+            "variants": {"a": "A", "b": "B", "abc": "C", "true": "T", "false": "F", "1": "1", "1.5": "1.5", "ü": "ü"},
+        }},
+        "metadata": {"bucketing": bucketing},
+    });
+    let document = Document::parse(config.to_string().as_bytes()).unwrap();
+    let flag = document.compile().next().unwrap().1.unwrap();
+    (config, flag)
+}
+
+/// What our engine says.
+fn ours(flag: &Flag, context: &Map<String, Value>, now: u64) -> Answer {
+    match flag.evaluate(context, now).and_then(|found| found.string()) {
+        Ok(found) => Answer {
+            variant: found.variant.map(str::to_owned),
+            reason: found.reason.to_string(),
+            code: None,
+        },
+        Err(failure) => Answer {
+            variant: None,
+            reason: "ERROR".to_owned(),
+            code: Some(failure.code.to_string()),
+        },
+    }
+}
+
+/// A text of ASCII that is not empty.
+fn word(dice: &mut Dice) -> Value {
+    let letters = b"abcXYZ0189 -_.@/";
+    let length = 1 + dice.below(20);
+    let text: String = (0..length).map(|_| char::from(*one(dice, letters))).collect();
+    json!(text)
+}
+
+/// A split as rules in use have it: by the user, by something else of the context, or by both the flag and that.
+fn plain_split(dice: &mut Dice) -> Value {
+    let key = match dice.below(3) {
+        0 => None,
+        1 => Some(json!({"var": one(dice, &["id", "of.id", "targetingKey"])})),
+        _ => Some(
+            json!({"cat": [{"var": "$flagd.flagKey"}, {"var": one(dice, &["id", "of.id", "targetingKey"])}]}),
+        ),
+    };
+    let buckets = ["a", "b", "abc", "1"]
+        .into_iter()
+        .take(1 + usize::try_from(dice.below(4)).unwrap());
+    let bucket = |name: &str| match dice.below(6) {
+        0 => json!([name]),
+        1 => json!([name, 0]),
+        2 => json!([name, dice.below(1 << 29)]),
+        _ => json!([name, dice.below(100)]),
+    };
+    let buckets: Vec<_> = buckets.map(bucket).collect();
+    json!({"fractional": key.into_iter().chain(buckets).collect::<Vec<_>>()})
+}
+
+#[test]
+fn plain_splits_are_those_of_other_engines() {
+    let Some(mut engines) = engines() else { return };
+    let mut dice = Dice::new();
+    let mut split = 0;
+    for _ in 0..SPLITS {
+        let rule = plain_split(&mut dice);
+        let context =
+            json!({"targetingKey": word(&mut dice), "id": word(&mut dice), "of": {"id": word(&mut dice)}});
+        for (name, engine) in &mut engines {
+            let (config, flag) = of_engine(name, &rule);
+            let ours = ours(&flag, context.as_object().unwrap(), now());
+            let theirs = engine.ask(&json!({"config": config, "context": context}));
+            assert_eq!(ours, theirs, "{name}: {rule} of {context}");
+            split += usize::from(ours.reason == "TARGETING_MATCH");
+        }
+    }
+    assert!(split > SPLITS, "only {split} of {} were split", 2 * SPLITS);
+}
+
 #[test]
 fn random_flags_are_what_other_engines_say() {
     let Some(mut engines) = engines() else { return };
@@ -315,10 +426,7 @@ fn random_flags_are_what_other_engines_say() {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut unlisted = Vec::new();
     let mut same = 0;
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = now();
     for _ in 0..CASES {
         let rule = loop {
             let rule = rule(&mut dice, 3);
@@ -328,28 +436,8 @@ fn random_flags_are_what_other_engines_say() {
         };
         let context = context(&mut dice);
         for (name, engine) in &mut engines {
-            let bucketing = if *name == "npm" { "v2" } else { "v3" };
-            let config = json!({
-                "flags": {"flag": {
-                    "state": "ENABLED", "defaultVariant": "abc", "targeting": rule,
-                    "variants": {"a": "A", "b": "B", "abc": "C", "true": "T", "false": "F", "1": "1", "1.5": "1.5", "ü": "ü"},
-                }},
-                "metadata": {"bucketing": bucketing},
-            });
-            let document = Document::parse(config.to_string().as_bytes()).unwrap();
-            let flag = document.compile().next().unwrap().1.unwrap();
-            let ours = match flag.evaluate(&context, now).and_then(|found| found.string()) {
-                Ok(found) => Answer {
-                    variant: found.variant.map(str::to_owned),
-                    reason: found.reason.to_string(),
-                    code: None,
-                },
-                Err(failure) => Answer {
-                    variant: None,
-                    reason: "ERROR".to_owned(),
-                    code: Some(failure.code.to_string()),
-                },
-            };
+            let (config, flag) = of_engine(name, &rule);
+            let ours = ours(&flag, &context, now);
             let context = Value::Object(context.clone());
             let theirs = engine.ask(&json!({"config": config, "context": context}));
             if ours == theirs {
