@@ -382,6 +382,7 @@ fn odd_splits_give_the_default() {
         (all(json!({"var": "number"}), json!(1)), &ada, false, true),
         (all(json!({"var": "gone"}), json!(1)), &nothing, true, false),
         (all(json!("text"), json!(1)), &json!({}), true, true),
+        (all(json!({"var": ""}), json!(1)), &ada, false, true),
         // Weights.
         (all(json!("k"), json!(0)), &ada, false, false),
         (all(json!("k"), json!(-1)), &ada, false, false),
@@ -445,6 +446,14 @@ fn a_rule_of_a_set_is_found_and_does_not_refer_further() {
     assert_eq!(
         (failure.code, &failure.metadata["team"]),
         (Code::Parse, &json!("web"))
+    );
+    let lists = Set::parse(br#"{"$evaluators":{"list":[true,"b"]}}"#).unwrap();
+    let none = Context::new();
+    let of = |operator: &str| flag_in(&lists, &json!({operator: {"$ref": "list"}}));
+    assert_eq!(
+        of("if").evaluate(&none, NOW).unwrap_err().code,
+        Code::General,
+        "one argument, a list"
     );
     let own = json!({"state": "ENABLED", "variants": {"a": 1}, "metadata": {"version": 2}});
     let own = Flag::parse("own", own.to_string().as_bytes(), &set).unwrap();

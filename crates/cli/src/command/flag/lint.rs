@@ -14,7 +14,8 @@ use crate::output::{CHANGED, FAINT, harmless};
 const EXAMPLES: &str = "\
 It tells conditions that always or never hold, parts that are never reached, and users that clients
 which evaluate by themselves would give another variant: `fractional` comes in two generations, of
-which `metadata.bucketing` of the set chooses one, v2 or v3. A thousand sample users are tried.
+which `metadata.bucketing` of the set chooses one, v2 or v3. A thousand sample users are tried, with
+a targeting key and nothing else.
 
 Examples:
   strongroom flag lint prod
