@@ -255,8 +255,8 @@ fn compares_within(rule: &Value) -> bool {
 fn splits_by_null(rule: &Value, context: &Value) -> bool {
     let is_null = |path: &Value| {
         let path = path.as_str().unwrap_or_default();
-        let parts = path.split('.');
-        let found = parts.fold(Some(context), |at, part| match at? {
+        let mut parts = path.split('.');
+        let found = parts.try_fold(context, |at, part| match at {
             Value::Array(items) => items.get(part.parse::<usize>().ok()?),
             at => at.get(part),
         });
