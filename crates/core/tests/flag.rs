@@ -832,6 +832,27 @@ fn texts_count_by_their_length() {
 }
 
 #[test]
+fn what_is_sought_in_a_rule_ends() {
+    let many = vec![0; 600];
+    let slow = json!({"map": [many, {"map": [many, 1]}]});
+    let set = json!({"$evaluators": {"slow": {"!": [slow]}}});
+    let set = Set::parse(set.to_string().as_bytes()).unwrap();
+    let mut rule = Vec::new();
+    for _ in 0..100 {
+        rule.extend([json!({"$ref": "slow"}), json!("a")]);
+    }
+    let found = odd(&json!({"if": rule}), &set);
+    let constant = found.iter().filter(|(kind, _)| *kind == "constant").count();
+    assert!((1..20).contains(&constant), "{constant}");
+    let split = json!({"if": [{"$ref": "slow"}, "a", {"fractional": [["a", 1], ["b", 1]]}]});
+    let definition = json!({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "targeting": split});
+    let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+    let found = lint("flag", &definition, &set, NOW);
+    let split = found.iter().find(|each| each.kind == "bucketing").unwrap();
+    assert!(!split.text.contains("of 1000 sample users"), "{}", split.text);
+}
+
+#[test]
 fn places_are_pointers_and_buckets_those_of_the_rule() {
     let told = |rule: Value| -> Vec<(String, Option<String>)> {
         let set = json!({"$evaluators": {"a/b~": {"!": [1]}}});

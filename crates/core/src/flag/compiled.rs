@@ -173,6 +173,18 @@ impl Flag {
         peer: Option<&'a Value>,
         now: u64,
     ) -> Result<Evaluation<'a>, Failure<'a>> {
+        let mut left = MAX_WORK;
+        self.evaluate_within(context, peer, now, &mut left)
+    }
+
+    /// The same, taking what work it does from what is left of several evaluations.
+    pub(super) fn evaluate_within<'a>(
+        &'a self,
+        context: &'a Context,
+        peer: Option<&'a Value>,
+        now: u64,
+        left: &mut u32,
+    ) -> Result<Evaluation<'a>, Failure<'a>> {
         if !self.enabled {
             return Ok(self.result(None, Reason::Disabled));
         }
@@ -189,15 +201,18 @@ impl Flag {
             }
             Targeting::Rule(rule) => rule,
         };
+        let granted = (*left).min(MAX_WORK);
         let mut run = Run {
             context,
             peer,
             key: &self.key,
             now,
             bucketing: self.bucketing,
-            left: MAX_WORK,
+            left: granted,
         };
-        let place = match rule::choose(rule, &mut run) {
+        let chosen = rule::choose(rule, &mut run);
+        *left -= granted - run.left;
+        let place = match chosen {
             Ok(Choice::Nothing) => return Ok(self.result(self.default, Reason::Default)),
             Ok(Choice::Name(name)) => self.variants.place(name),
             Ok(Choice::Made(name)) => self.variants.place(&name),

@@ -53,18 +53,21 @@ pub(super) fn choose<'a>(rule: &'a Node, run: &mut Run<'a>) -> Result<Choice<'a>
     })
 }
 
-/// Whether a rule holds that asks for nothing; `None` for any other, and for what cannot be evaluated.
-pub(super) fn constant(rule: &Value, evaluators: &Evaluators) -> Option<bool> {
+/// Whether a rule holds that asks for nothing; `None` for any other, and for what cannot be evaluated with the work
+/// that is left.
+pub(super) fn constant(rule: &Value, evaluators: &Evaluators, left: &mut u32) -> Option<bool> {
     let mut reader = Reader::new("", evaluators);
     let node = reader.rule(rule).ok().filter(|_| !reader.asks.any)?;
+    let granted = (*left).min(MAX_WORK);
     let mut run = Run {
         context: &Map::new(),
+        peer: None,
         key: "",
         now: 0,
         bucketing: Bucketing::default(),
-        left: MAX_WORK,
+        left: granted,
     };
-    node.eval(&Scope::Root, &mut run)
-        .ok()
-        .map(|value| coerce::truth(&value))
+    let value = node.eval(&Scope::Root, &mut run);
+    *left -= granted - run.left;
+    value.ok().map(|value| coerce::truth(&value))
 }
