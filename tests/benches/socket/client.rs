@@ -18,6 +18,13 @@ pub fn request(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n").into_bytes()
 }
 
+/// A request that posts `body`.
+pub fn post(target: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
 /// Connects; a socket file may be there a moment before its server listens.
 pub fn connect(socket: &Path) -> UnixStream {
     let mut stream = None;
@@ -26,6 +33,18 @@ pub fn connect(socket: &Path) -> UnixStream {
         stream.is_some()
     });
     stream.unwrap()
+}
+
+/// What can be kept busy.
+pub trait Asks {
+    /// Its connection.
+    fn stream(&self) -> &UnixStream;
+    /// Asks.
+    fn send(&mut self);
+    /// Takes what has come.
+    fn receive(&mut self);
+    /// Whether that is a whole answer.
+    fn is_answered(&mut self) -> bool;
 }
 
 /// One keep-alive connection that asks for the same thing over and over.
@@ -41,10 +60,15 @@ pub struct Connection {
 impl Connection {
     /// Connects and asks once; gives the body too.
     pub fn open(socket: &Path, target: &str) -> (Self, Vec<u8>) {
+        Self::asking(socket, request(target))
+    }
+
+    /// The same with a whole request.
+    pub fn asking(socket: &Path, request: Vec<u8>) -> (Self, Vec<u8>) {
         let mut connection = Self {
             stream: connect(socket),
-            request: request(target),
-            buffer: vec![0; 8192],
+            request,
+            buffer: vec![0; 256 * 1024],
             filled: 0,
             length: usize::MAX,
         };
@@ -76,6 +100,20 @@ impl Connection {
         self.buffer[head..self.length].to_vec()
     }
 
+    /// Asks again and waits for the answer.
+    pub fn ask(&mut self) {
+        self.send();
+        while !self.is_answered() {
+            self.receive();
+        }
+    }
+}
+
+impl Asks for Connection {
+    fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
     fn send(&mut self) {
         self.filled = 0;
         self.stream.write_all(&self.request).unwrap();
@@ -87,20 +125,12 @@ impl Connection {
         self.filled += count;
     }
 
-    fn is_answered(&self) -> bool {
+    fn is_answered(&mut self) -> bool {
         if self.filled < self.length {
             return false;
         }
         assert!(self.filled == self.length && self.buffer.starts_with(OK));
         true
-    }
-
-    /// Asks again and waits for the answer.
-    pub fn ask(&mut self) {
-        self.send();
-        while !self.is_answered() {
-            self.receive();
-        }
     }
 }
 
@@ -116,13 +146,13 @@ pub fn latencies(connection: &mut Connection, count: usize) -> Vec<Duration> {
 
 /// Keeps every connection busy for a while: the time of each answer, and the time all took. One
 /// thread with one epoll, so that it costs little beside the server.
-pub fn busy(connections: &mut [Connection], time: Duration) -> (Vec<Duration>, Duration) {
-    let poll = poll(connections.iter().map(|connection| &connection.stream));
+pub fn busy<C: Asks>(connections: &mut [C], time: Duration) -> (Vec<Duration>, Duration) {
+    let poll = poll(connections.iter().map(Asks::stream));
     let mut events = Vec::with_capacity(connections.len());
     let mut answers = Vec::with_capacity(1 << 20);
     let start = Instant::now();
     let mut sent = vec![start; connections.len()];
-    connections.iter_mut().for_each(Connection::send);
+    connections.iter_mut().for_each(Asks::send);
     loop {
         for number in wait(&poll, &mut events) {
             let connection = &mut connections[number];

@@ -1,5 +1,5 @@
 //! The socket's figures: reads, one change to many watchers, commit to consumer, a rotation to the last
-//! consumer, the sidecar at rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|slow|consumers|rotation|rest]`.
+//! consumer, the sidecar at rest. `cargo bench -p strongroom-tests --bench socket [-- reads|fanout|slow|consumers|config|flags|rotation|rest]`.
 //!
 //! The real sidecar, each control and this load generator are processes of their own; a control
 //! is measured by turns with what it is a limit of. Read the ratios, not the times.
@@ -19,6 +19,8 @@ mod config;
 mod consumers;
 mod cores;
 mod fanout;
+mod flags;
+mod grpc;
 #[path = "../../../crates/core/benches/kit/mod.rs"]
 mod kit;
 mod process;
@@ -36,18 +38,20 @@ fn main() {
     // the controls are this program too, each in a process of its own
     match words[..] {
         ["bare-echo", socket] => return bare::echo(socket),
+        ["bare-grpc", socket] => return bare::grpc(socket),
         ["consume", socket] => return rotation::consume(socket),
         ["bare-fanout", socket, count] => return bare::fanout(socket, count.parse().unwrap()),
         ["bare-round", socket, count] => return bare::round(socket, count.parse().unwrap()),
         ["bare-asker", socket] => return bare::asker(socket),
         _ => {}
     }
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("reads", reads::run),
         ("fanout", fanout::run),
         ("slow", slow::run),
         ("consumers", consumers::run),
         ("config", config::run),
+        ("flags", flags::run),
         ("rotation", rotation::run),
         ("rest", rest::run),
     ];

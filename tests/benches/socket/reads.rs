@@ -31,28 +31,38 @@ fn recording(world: &World, name: &str, more: &str) -> Sidecar {
 }
 
 /// One connection and the percentiles of its rounds.
-struct Timed {
+pub(super) struct Timed {
     connection: Connection,
+    requests: usize,
     p50: Vec<Duration>,
     p99: Vec<Duration>,
 }
 
 impl Timed {
-    fn new(socket: &Path) -> Self {
+    /// The same for what takes long.
+    pub(super) fn few(socket: &Path, request: Vec<u8>) -> Self {
         Self {
-            connection: Connection::open(socket, TARGET).0,
+            requests: 500,
+            ..Self::new(socket, request)
+        }
+    }
+
+    pub(super) fn new(socket: &Path, request: Vec<u8>) -> Self {
+        Self {
+            connection: Connection::asking(socket, request).0,
+            requests: 20_000,
             p50: Vec::new(),
             p99: Vec::new(),
         }
     }
 
-    fn round(&mut self) {
-        let mut times = client::latencies(&mut self.connection, 20_000);
+    pub(super) fn round(&mut self) {
+        let mut times = client::latencies(&mut self.connection, self.requests);
         self.p50.push(percentile(&mut times, 50));
         self.p99.push(percentile(&mut times, 99));
     }
 
-    fn median(&mut self) -> (Duration, Duration) {
+    pub(super) fn median(&mut self) -> (Duration, Duration) {
         (percentile(&mut self.p50, 50), percentile(&mut self.p99, 50))
     }
 }
@@ -61,7 +71,8 @@ fn latency(world: &World) {
     let (plain, audited) = (Sidecar::start(world, "one", ""), recording(world, "all", ""));
     let body = Connection::open(&plain.socket, TARGET).1;
     let bare = Bare::start(world.directory.path(), "bare-echo", &body, &[]);
-    let mut all = [&plain.socket, &audited.socket, &bare.socket].map(|socket| Timed::new(socket));
+    let mut all = [&plain.socket, &audited.socket, &bare.socket]
+        .map(|socket| Timed::new(socket, client::request(TARGET)));
     for _ in 0..ROUNDS {
         all.iter_mut().for_each(Timed::round);
     }
@@ -74,28 +85,35 @@ fn latency(world: &World) {
 }
 
 /// A server under load, and its figures of every round.
-pub(super) struct Loaded {
+pub(super) struct Loaded<C> {
     cpu: Box<dyn Fn() -> Duration>,
-    connections: Vec<Connection>,
+    connections: Vec<C>,
     rates: Vec<f64>,
     costs: Vec<Duration>,
     p99: Vec<Duration>,
 }
 
-impl Loaded {
-    fn new(socket: &Path, cpu: impl Fn() -> Duration + 'static) -> Self {
-        Self {
-            cpu: Box::new(cpu),
-            connections: (0..32).map(|_| Connection::open(socket, TARGET).0).collect(),
-            rates: Vec::new(),
-            costs: Vec::new(),
-            p99: Vec::new(),
-        }
+impl Loaded<Connection> {
+    fn reading(socket: &Path, cpu: impl Fn() -> Duration + 'static) -> Self {
+        Self::new(cpu, || Connection::open(socket, TARGET).0)
     }
 
     pub(super) fn of(sidecar: Sidecar) -> Self {
         let socket = sidecar.socket.clone();
-        Self::new(&socket, move || sidecar.process.cpu())
+        Self::reading(&socket, move || sidecar.process.cpu())
+    }
+}
+
+impl<C: client::Asks> Loaded<C> {
+    /// 32 connections, each as `open` makes it.
+    pub(super) fn new(cpu: impl Fn() -> Duration + 'static, open: impl Fn() -> C) -> Self {
+        Self {
+            cpu: Box::new(cpu),
+            connections: (0..32).map(|_| open()).collect(),
+            rates: Vec::new(),
+            costs: Vec::new(),
+            p99: Vec::new(),
+        }
     }
 
     pub(super) fn round(&mut self) {
@@ -134,7 +152,7 @@ fn throughput(world: &World) {
     let body = Connection::open(&world.directory.path().join("workers-1/sidecar.sock"), TARGET).1;
     let bare = Bare::start(directory.path(), "bare-echo", &body, &[]);
     let socket = bare.socket.clone();
-    let mut bare = Loaded::new(&socket, move || bare.process.cpu());
+    let mut bare = Loaded::reading(&socket, move || bare.process.cpu());
     for _ in 0..ROUNDS {
         bare.round();
         audited.round();
