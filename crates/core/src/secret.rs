@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// A plaintext value: kept on the heap so that moves copy no bytes, wiped when dropped, redacted
 /// in `Debug`.
@@ -43,6 +43,13 @@ impl Secret {
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_slice(), other.0.as_slice()).into()
+    }
+}
+
+/// Takes the text, which is not copied.
+impl From<Zeroizing<String>> for Secret {
+    fn from(mut text: Zeroizing<String>) -> Self {
+        Self(std::mem::take(&mut *text).into_bytes())
     }
 }
 

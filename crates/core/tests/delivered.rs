@@ -183,6 +183,14 @@ fn what_a_format_cannot_say_is_refused_by_key() {
     let names = json!({ "a": { "b": 1 }, "a.b": 2 });
     let expected = DeliverError::Collision(key("a.b"), key("'a.b'"));
     assert_eq!(error(Delivered::Properties, &names), expected);
+    // whatever else is wrong with it
+    let long = json!({ "a": { "b": "" }, "a.b": "x".repeat(1024 * 1024) });
+    for format in [Delivered::Dotenv, Delivered::Properties] {
+        assert!(
+            matches!(error(format, &long), DeliverError::Collision(..)),
+            "{format:?}"
+        );
+    }
     let number = json!({ "n": u64::MAX });
     assert_eq!(error(Delivered::Toml, &number), DeliverError::Number(key("n")));
     let nul = json!({ "n": "\0" });

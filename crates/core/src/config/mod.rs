@@ -15,7 +15,9 @@ mod schema;
 mod unset;
 
 pub use delivered::{DeliverError, Delivered, DeliveredError, MAX_DELIVERED, assign, by_key, deliver, text};
-pub(crate) use delivered::{dotenv_value, properties_value, toml_value};
+pub(crate) use delivered::{
+    deliver_to, dotenv_value, is_yaml_block, properties_value, toml_value, yaml_value,
+};
 pub use differ::{Differs, differing};
 pub use edit::{EditError, KeyEdit, Setting, edit};
 pub use error::DocumentError;

@@ -22,9 +22,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-type Text = Zeroizing<String>;
-type Written = Result<Text, FilterError>;
-type Filter = (&'static str, fn(&Json) -> Written);
+type Written = Result<(), FilterError>;
+type Filter = (&'static str, fn(&mut Filling, &Json) -> Written);
 
 pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
     let filters: [Filter; 7] = [
@@ -42,9 +41,9 @@ pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
             filter,
             move |state: &State<'_, '_>, value: &Value| -> Result<String, Error> {
                 let json = json::of(state, value, &notes)?;
-                let text = write(&json);
-                let mut text = text.map_err(|why| notes.fail(Problem::Filter { filter, why }))?;
-                Ok(std::mem::take(&mut *text))
+                let mut out = Filling::new(MAX_DELIVERED);
+                let text = write(&mut out, &json).and_then(|()| text_of(&out.finish()));
+                text.map_err(|why| notes.fail(Problem::Filter { filter, why }))
             },
         );
     }
@@ -83,9 +82,7 @@ fn as_texts(environment: &mut Environment<'_>, notes: &Notes) {
                 }
                 put(&item)?;
             }
-            text_of(&out.finish())
-                .map(|mut text| std::mem::take(&mut *text))
-                .map_err(|why| to.fail(Problem::Filter { filter: "join", why }))
+            text_of(&out.finish()).map_err(|why| to.fail(Problem::Filter { filter: "join", why }))
         },
     );
 }
@@ -124,104 +121,103 @@ fn forgiving(environment: &mut Environment<'_>, notes: &Notes) {
     }
 }
 
-fn document(format: Delivered, value: &Json) -> Written {
-    let text = config::deliver(format, value)?;
-    text_of(&text)
-}
-
-fn text_of(secret: &Secret) -> Written {
-    secret.expose(|bytes| match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(FilterError::NotText),
+/// For the engine, which keeps what it is given.
+fn text_of(secret: &Secret) -> Result<String, FilterError> {
+    secret.expose(|bytes| {
+        let text = std::str::from_utf8(bytes).map_err(|_| FilterError::NotText)?;
+        Ok(text.to_owned())
     })
 }
 
+/// Nothing but its length can fail in memory.
+fn put(out: &mut Filling, text: &str) -> Written {
+    out.write_all(text.as_bytes()).map_err(|_| FilterError::TooLong)
+}
+
+fn document(out: &mut Filling, format: Delivered, value: &Json) -> Written {
+    Ok(config::deliver_to(out, format, value)?)
+}
+
 /// The text of what is one.
-fn scalar(value: &Json) -> Written {
+fn scalar(value: &Json) -> Result<Zeroizing<String>, FilterError> {
     match value {
-        Json::Null => Err(FilterError::Null),
         Json::Array(_) | Json::Object(_) => Err(FilterError::NotScalar),
-        value => config::text(value).ok_or(FilterError::NotScalar),
+        value => config::text(value).ok_or(FilterError::Null),
     }
 }
 
 /// A table is a document, anything else a value as it stands after a `=`.
-fn toml(value: &Json) -> Written {
+fn toml(out: &mut Filling, value: &Json) -> Written {
     match value {
-        Json::Object(_) => document(Delivered::Toml, value),
-        value => Ok(config::toml_value(value)?),
+        Json::Object(_) => document(out, Delivered::Toml, value),
+        value => put(out, &config::toml_value(value)?),
     }
 }
 
 /// On one line.
-fn json_line(value: &Json) -> Written {
-    Ok(Zeroizing::new(value.to_string()))
+fn json_line(out: &mut Filling, value: &Json) -> Written {
+    serde_json::to_writer(out, value).map_err(|_| FilterError::TooLong)
 }
 
 /// In block style; what has no parts is without the newline.
-fn yaml(value: &Json) -> Written {
-    let mut text = document(Delivered::Yaml, value)?;
-    if text.lines().count() == 1 && text.ends_with('\n') {
-        text.pop();
+fn yaml(out: &mut Filling, value: &Json) -> Written {
+    if config::is_yaml_block(value) {
+        return document(out, Delivered::Yaml, value);
     }
-    Ok(text)
+    config::yaml_value(out, value).map_err(|_| FilterError::TooLong)
 }
 
 /// A table is lines, anything else a value as it stands after a `=`.
-fn dotenv(value: &Json) -> Written {
+fn dotenv(out: &mut Filling, value: &Json) -> Written {
     if value.is_object() {
-        return document(Delivered::Dotenv, value);
+        return document(out, Delivered::Dotenv, value);
     }
     let text = config::text(value).ok_or(FilterError::Null)?;
     if text.contains('\0') {
         return Err(FilterError::Nul);
     }
-    let mut out = Zeroizing::new(Vec::with_capacity(text.len().saturating_mul(2).saturating_add(2)));
-    config::dotenv_value(&mut *out, &text).map_err(|_| FilterError::TooLong)?;
-    text_of(&Secret::new(std::mem::take(&mut *out)))
+    config::dotenv_value(out, &text).map_err(|_| FilterError::TooLong)
 }
 
 /// The same for Java's properties.
-fn properties(value: &Json) -> Written {
+fn properties(out: &mut Filling, value: &Json) -> Written {
     if value.is_object() {
-        return document(Delivered::Properties, value);
+        return document(out, Delivered::Properties, value);
     }
     let text = config::text(value).ok_or(FilterError::Null)?;
-    Ok(config::properties_value(&text))
+    put(out, &config::properties_value(&text))
 }
 
 /// One word of a POSIX shell; an array is its items, each a word.
-fn shell(value: &Json) -> Written {
-    if let Json::Array(items) = value {
-        let mut words = Zeroizing::new(String::new());
-        for item in items {
-            if !words.is_empty() {
-                words.push(' ');
-            }
-            words.push_str(&shell(item)?);
+fn shell(out: &mut Filling, value: &Json) -> Written {
+    let Json::Array(items) = value else {
+        return word(out, value);
+    };
+    items.iter().enumerate().try_for_each(|(at, item)| {
+        if at > 0 {
+            put(out, " ")?;
         }
-        return Ok(words);
-    }
+        word(out, item)
+    })
+}
+
+fn word(out: &mut Filling, value: &Json) -> Written {
     let text = scalar(value)?;
     if text.contains('\0') {
         return Err(FilterError::Nul);
     }
-    let mut word = Zeroizing::new(String::with_capacity(
-        text.len().saturating_mul(4).saturating_add(2),
-    ));
-    word.push('\'');
-    for letter in text.chars() {
-        match letter {
-            '\'' => word.push_str("'\\''"),
-            letter => word.push(letter),
+    put(out, "'")?;
+    for (at, part) in text.split('\'').enumerate() {
+        if at > 0 {
+            put(out, "'\\''")?;
         }
+        put(out, part)?;
     }
-    word.push('\'');
-    Ok(word)
+    put(out, "'")
 }
 
 /// Percent-encoded for any part of a URL.
-fn url(value: &Json) -> Written {
+fn url(out: &mut Filling, value: &Json) -> Written {
     let text = scalar(value)?;
-    Ok(Zeroizing::new(utf8_percent_encode(&text, UNRESERVED).to_string()))
+    utf8_percent_encode(&text, UNRESERVED).try_for_each(|part| put(out, part))
 }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::{DeliverError, finish, flat};
+use super::{DeliverError, flat};
 use crate::name;
-use crate::secret::{Filling, Secret};
+use crate::secret::Filling;
 
-pub(super) fn document(mut out: Filling, document: &Value) -> Result<Secret, DeliverError> {
+pub(super) fn document(out: &mut Filling, document: &Value) -> Result<(), DeliverError> {
     let mut taken = BTreeMap::new();
     for (names, value) in flat::leaves(document)? {
         let key = || flat::key(&names);
@@ -21,12 +21,12 @@ pub(super) fn document(mut out: Filling, document: &Value) -> Result<Secret, Del
         if name.is_empty() {
             return Err(DeliverError::Name(key()));
         }
-        assign(&mut out, &name, &text).map_err(|_| DeliverError::TooLong)?;
-        if let Some(first) = taken.insert(name, key()) {
+        if let Some(first) = taken.insert(name.clone(), key()) {
             return Err(DeliverError::Collision(first, key()));
         }
+        assign(out, &name, &text).map_err(|_| DeliverError::TooLong)?;
     }
-    finish(out, Ok(()))
+    Ok(())
 }
 
 /// Writes `NAME=VALUE` and a newline, quoted so that every reader understands the same. A shell does too,

@@ -59,7 +59,7 @@ pub fn by_key(document: &Value) -> Result<Vec<(Key, Secret)>, DeliverError> {
         let Some(text) = text(value) else {
             return Err(DeliverError::Null(key));
         };
-        texts.push((key, Secret::new(text.as_bytes().to_vec())));
+        texts.push((key, Secret::from(text)));
     }
     Ok(texts)
 }

@@ -21,6 +21,7 @@ pub use flat::{by_key, text};
 pub(crate) use dotenv::quote as dotenv_value;
 pub(crate) use properties::escaped_value as properties_value;
 pub(crate) use toml::inline as toml_value;
+pub(crate) use yaml::{is_block as is_yaml_block, scalar as yaml_value};
 
 /// Most bytes of a document or of a rendered template.
 pub const MAX_DELIVERED: usize = 1024 * 1024;
@@ -101,20 +102,21 @@ pub enum DeliverError {
 /// [`DeliverError`].
 pub fn deliver(format: Delivered, document: &Value) -> Result<Secret, DeliverError> {
     let mut out = Filling::new(MAX_DELIVERED);
+    deliver_to(&mut out, format, document)?;
+    Ok(out.finish())
+}
+
+/// The same, written to `out`.
+pub(crate) fn deliver_to(out: &mut Filling, format: Delivered, document: &Value) -> Result<(), DeliverError> {
     let written = match format {
         Delivered::Toml => out.write_all(toml::document(document)?.as_bytes()),
-        Delivered::Json => serde_json::to_writer_pretty(&mut out, document)
+        Delivered::Json => serde_json::to_writer_pretty(&mut *out, document)
             .map_err(Into::into)
             .and_then(|()| out.write_all(b"\n")),
-        Delivered::Yaml => yaml::document(&mut out, document),
+        Delivered::Yaml => yaml::document(out, document),
         Delivered::Dotenv => return dotenv::document(out, document),
         Delivered::Properties => return properties::document(out, document),
     };
-    finish(out, written)
-}
-
-/// What is full is too long; nothing else can fail in memory.
-fn finish(out: Filling, written: std::io::Result<()>) -> Result<Secret, DeliverError> {
-    written.map_err(|_| DeliverError::TooLong)?;
-    Ok(out.finish())
+    // nothing but its length can fail in memory
+    written.map_err(|_| DeliverError::TooLong)
 }

@@ -7,10 +7,10 @@ use std::io::Write as _;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{DeliverError, finish, flat};
-use crate::secret::{Filling, Secret};
+use super::{DeliverError, flat};
+use crate::secret::Filling;
 
-pub(super) fn document(mut out: Filling, document: &Value) -> Result<Secret, DeliverError> {
+pub(super) fn document(out: &mut Filling, document: &Value) -> Result<(), DeliverError> {
     let mut taken = BTreeMap::new();
     for (names, value) in flat::leaves(document)? {
         let key = || flat::key(&names);
@@ -18,13 +18,13 @@ pub(super) fn document(mut out: Filling, document: &Value) -> Result<Secret, Del
         let name = names.join(".");
         let (left, right) = (escaped(&name, true), escaped_value(&text));
         let line = Zeroizing::new(format!("{}={}\n", *left, *right));
-        out.write_all(line.as_bytes())
-            .map_err(|_| DeliverError::TooLong)?;
         if let Some(first) = taken.insert(name, key()) {
             return Err(DeliverError::Collision(first, key()));
         }
+        out.write_all(line.as_bytes())
+            .map_err(|_| DeliverError::TooLong)?;
     }
-    finish(out, Ok(()))
+    Ok(())
 }
 
 /// A text as it stands after the `=`.

@@ -18,7 +18,7 @@ pub(super) fn document(out: &mut impl Write, document: &Value) -> io::Result<()>
 }
 
 /// Tables and arrays that have something in them.
-fn is_block(value: &Value) -> bool {
+pub(crate) fn is_block(value: &Value) -> bool {
     match value {
         Value::Array(items) => !items.is_empty(),
         Value::Object(table) => !table.is_empty(),
@@ -55,7 +55,8 @@ fn below(out: &mut impl Write, value: &Value, indent: usize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn scalar(out: &mut impl Write, value: &Value) -> io::Result<()> {
+/// What is no block.
+pub(crate) fn scalar(out: &mut impl Write, value: &Value) -> io::Result<()> {
     match value {
         Value::String(text) => out.write_all(quoted(text).as_bytes()),
         Value::Number(number) => out.write_all(float(&number.to_string()).as_bytes()),
