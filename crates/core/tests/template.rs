@@ -190,14 +190,21 @@ fn what_is_missing_is_named_with_its_line() {
             }
         )
     );
-    assert!(matches!(
-        problem("{{ 1 is prime }}").1,
-        Problem::Unknown { what: "test", .. }
-    ));
-    assert!(matches!(
-        problem("{{ 'a'.nope() }}").1,
-        Problem::Unknown { what: "method", .. }
-    ));
+    let unknown = |text: &str| match problem(text).1 {
+        Problem::Unknown { what, name } => (what, name.unwrap_or_default()),
+        problem => panic!("{problem:?}"),
+    };
+    assert_eq!(unknown("{{ 1 is prime }}"), ("test", "prime".to_owned()));
+    // what a message has beside the name may stand in the text too
+    assert_eq!(
+        unknown("{{ 1 | string }}{{ 'a'.nope() }}"),
+        ("method", "nope".to_owned())
+    );
+    assert_eq!(
+        unknown("{{ 'a' is filter }}{{ 1 | test }}"),
+        ("filter", "test".to_owned())
+    );
+    assert_eq!(problem("{{ secret('db/password')() }}").1, Problem::Operation);
 }
 
 #[test]
@@ -337,6 +344,12 @@ fn filters_write_values_where_formats_have_them() {
         render("{{ \"it's\" | shell }} {{ ['a', 1] | shell }}"),
         "'it'\\''s' 'a' '1'"
     );
+    // one item, one word
+    let nested = problem("{{ ['a', ['b', 'c']] | shell }}").1;
+    assert!(
+        matches!(nested, Problem::Filter { filter: "shell", .. }),
+        "{nested:?}"
+    );
     assert_eq!(
         render("http://x/{{ 'a/b ü%' | url }}"),
         "http://x/a%2Fb%20%C3%BC%25"
@@ -468,11 +481,30 @@ fn what_chains_or_nests_too_far_is_refused_before_the_engine_reads_it() {
 fn values_neither_nest_nor_grow_without_bound() {
     let loops = "{% set ns = namespace(x=1) %}{% for i in range(20000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | json }}";
     assert!(matches!(problem(loops).1, Problem::Name(name) if name == "namespace"));
+    // by any other name it would be the same
+    for text in [
+        "{% set x = (dict)(a=1) %}",
+        "{% set d = dict %}",
+        "{{ dict(a=1) }}",
+    ] {
+        assert!(
+            matches!(problem(text).1, Problem::Name(name) if name == "dict"),
+            "{text}"
+        );
+    }
+    for text in [
+        "{% set f = flag %}",
+        "{% set flag = range %}{{ flag(1) }}",
+        "{% macro flag(x) %}{{ x }}{% endmacro %}{{ flag([1]) }}",
+        "{{ (flag)('web/new-ui') }}",
+        "{% for flag in [1] %}{% endfor %}",
+    ] {
+        assert_eq!(problem(text).1, Problem::Flag, "{text}");
+    }
     let uses = [
         "| json",
         "| toml",
         "== y",
-        "~ y",
         "in y",
         "| unique | list",
         "| sort",
@@ -487,10 +519,9 @@ fn values_neither_nest_nor_grow_without_bound() {
             "{% set x = 1 %}".to_owned() + &"{% set x = [x, x] %}".repeat(24),
             "{% set x = 1 %}".to_owned() + &"{% set x = (x, x) %}".repeat(24),
             "{% set x = 1 %}".to_owned() + &"{% set x = x, x %}".repeat(24),
-            "{% set x = 1 %}".to_owned() + &"{% set x = dict(a=x, b=x) %}".repeat(24),
-            "{% set x = 1 %}".to_owned() + &"{% set x = [x] * 1000 %}".repeat(4),
-            "{% set x = 1 %}".to_owned() + &"{% set x = 1000 * ([x]) %}".repeat(4),
             "{% set x = [1] %}".to_owned() + &"{% set x = x | zip(x) | list %}".repeat(24),
+            "{% set x = [1] %}".to_owned() + &"{% set x = x | chain(x, x, x) %}".repeat(24),
+            "{% set x = [1] %}".to_owned() + &"{% set x = [x] | map('chain', x) | first %}".repeat(24),
         ];
         for text in bad {
             let text = text + &end;
@@ -507,9 +538,8 @@ fn values_neither_nest_nor_grow_without_bound() {
     assert_eq!(problem(recursive).1, Problem::Tangled);
     // as deep as is allowed, it is dropped, compared and written on a small stack
     let deep = "{% set x = 1 %}".to_owned() + &"{% set x = [x] %}".repeat(450);
-    let compared =
-        deep.clone() + &deep.replace('x', "y") + "{{ x == y }}{{ (x ~ y) | length }}{{ x in [y] }}";
-    assert_eq!(on_a_small_stack(|| render(&compared)), "true1802true");
+    let compared = deep.clone() + &deep.replace('x', "y") + "{{ x == y }}{{ x in [y] }}";
+    assert_eq!(on_a_small_stack(|| render(&compared)), "truetrue");
     let written = deep + "{{ x | json }}";
     assert_eq!(on_a_small_stack(|| problem(&written).1), Problem::TooDeep);
     // as large as is allowed, and what is too large for a filter
@@ -517,8 +547,161 @@ fn values_neither_nest_nor_grow_without_bound() {
     assert_eq!(problem(&(large + "{{ x | json }}")).1, Problem::TooMuch);
     let flag = "{% set x = range(1000) | list %}{{ flag('web/new-ui', {'a': [x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x,x]}) }}";
     assert_eq!(problem(flag).1, Problem::TooMuch);
-    let ranges = format!("{{{{ [{}] ~ '' }}}}", "range(100000),".repeat(11));
+    let ranges = format!("{{{{ [{}] | json }}}}", "range(100000),".repeat(11));
     assert_eq!(problem(&ranges).1, Problem::TooMuch);
+    let shared = "{% set x = range(1000) | list %}".to_owned() + &"{% set x = [x, x] %}".repeat(10);
+    for end in [
+        "x == x",
+        "x in [x]",
+        "x is eq(x)",
+        "[x, x] | sort | length",
+        "[x, x] | unique | length",
+    ] {
+        assert_eq!(
+            problem(&format!("{shared}{{{{ {end} }}}}")).1,
+            Problem::TooMuch,
+            "{end}"
+        );
+    }
+}
+
+#[test]
+fn lists_are_neither_added_nor_repeated_nor_put_into_a_text() {
+    for text in [
+        "{% set x = [1] %}{{ (x * 100000000) ~ '' }}",
+        "{% set n = 100000000 %}{{ config('web').hosts * n }}",
+        "{{ 1000 * ([1]) }}",
+        "{{ 2 * 3 * [1] }}",
+        "{{ 'a' ~ [1] * 2 }}",
+        "{{ 'a' ~ config('web') }}",
+        "{{ config('web').hosts ~ '' }}",
+        "{{ '' ~ (1, 2) }}",
+        "{{ [1] + [2] }}",
+        "{{ 1 if 0 else config('web').hosts + config('web').hosts }}",
+        "{{ range([1] + [2]) }}",
+        "{{ {'a': [1] * 2} }}",
+        "{{ config('web')['hosts' ~ [1]] }}",
+        "{{ [[1], [2]] | sum(start=[]) }}",
+        "{{ ['a', 'b'] | sum(start='') }}",
+        "{% for x in [1] * 2 %}{% endfor %}",
+        "{% for x in [1] + [2] recursive %}{% endfor %}",
+        "{% if 1 in [1] + [2] %}{% endif %}",
+        "{% if [1] is sequence and [1] * 2 %}{% endif %}",
+        "{% with x = [1] * 2 %}{% endwith %}",
+        "{% macro m(x=[1] * 2) %}{% endmacro %}{{ m() }}",
+        "{{ [1]*2 if 1 }}",
+        "{{ [1]-}}{{ [1]\n *\n 2-}}",
+    ] {
+        assert_eq!(
+            problem(text).1,
+            if text.contains("[1]-}") {
+                Problem::Table
+            } else {
+                Problem::Operand
+            },
+            "{text}"
+        );
+    }
+    let doubled = "{% set x = [1] %}".to_owned() + &"{% set x = x + x %}".repeat(31) + "{{ x ~ '' }}";
+    assert_eq!(problem(&doubled).1, Problem::Operand);
+    let wrapped = "{% set x = [1] %}".to_owned() + &"{% set x = x * 1 %}".repeat(13_000);
+    assert_eq!(on_a_small_stack(|| problem(&wrapped).1), Problem::Operand);
+    assert_eq!(problem("{{ 'a' ~ none }}").1, Problem::Null);
+    let long = "{{ 'x' | indent(99999999999) }}";
+    assert_eq!(problem(long).1, Problem::TooMuch);
+    let replaced = "{% set x = 'x' %}".to_owned() + &"{% set x = x | replace('x', 'xxxx') %}".repeat(30);
+    assert_eq!(problem(&replaced).1, Problem::TooMuch);
+    let sliced =
+        "{{ [1] | slice(99999999999) | list | length }}{{ [1] | batch(99999999999, 1) | list | length }}";
+    assert_eq!(problem(sliced).1, Problem::TooMuch);
+}
+
+#[test]
+fn numbers_and_texts_are_as_in_jinja() {
+    for (text, wanted) in [
+        ("{{ config('web').pool.size * 2 }}", "40"),
+        ("{{ 2 + config('web').pool.size - 1 }}", "21"),
+        ("{{ 'a' ~ 'b' ~ 1 ~ true }}", "ab1true"),
+        ("{{ 'a' + 'b' }}{{ 'ab' * 2 }}{{ 2 * 'ab' }}", "ababababab"),
+        ("{{ 'n=' ~ 1 + 2 if 0 else 'n=' ~ 2 * -3 }}", "n=-6"),
+        ("{{ -2 ** 2 * 3 + 1e+2 }}{{ 1.5+2 }}{{ 0x1f+1 }}", "112.03.532"),
+        (
+            "{% for x in [1, 2] if x * 2 > 2 %}{{ loop.index0 + x * 2 }}{% endfor %}",
+            "4",
+        ),
+        (
+            "{% if 1 is not none and 4 is divisibleby 2 + 0 %}y{% endif %}",
+            "y",
+        ),
+        (
+            "{% if 3 is eq 3 and 2 not in [1] %}y{% endif %}{% if not 1 + 1 == 3 %}z{% endif %}",
+            "yz",
+        ),
+        (
+            "{% set a, b = 1 + 1, 2 * 2 %}{{ [a, b] | json }}{{ {'a': a * b} | json }}",
+            "[2,4]{\"a\":8}",
+        ),
+        ("{{ [1, 2, 3] | sum * 2 }}{{ [1, 2] | sum(start=3) }}", "126"),
+        (
+            "{{ ['b', 'a'] | sort | join('+') }}{{ 'a*b' }}{# 1 * 2 #}{% raw %}{{ 1 * 2 }}{% endraw %}",
+            "a+ba*b{{ 1 * 2 }}",
+        ),
+        (
+            "{{ 'a-a-a' | replace('a', 'b', count=2) | upper | indent(2, true) }}",
+            "  B-B-A",
+        ),
+        (
+            "{{ range(1 + 1) | list | json }}{{ [1, 2, 3][1 + 1] }}{{ 'abc'[:1 + 1] }}",
+            "[0,1]3ab",
+        ),
+    ] {
+        assert_eq!(render(text), wanted, "{text}");
+    }
+}
+
+/// An expression of small numbers, and how deep.
+fn numbers() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "[0-9]",
+        Just("0x1f".to_owned()),
+        Just("n".to_owned()),
+        Just("t.n".to_owned())
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            (two.clone(), "(\\+|-| \\* |\\*|//| % )").prop_map(|((a, b), sign)| format!("{a}{sign}{b}")),
+            (two.clone(), "(==|<|>=| in | not in )").prop_map(|((a, b), sign)| {
+                let list = sign.contains("in");
+                if list {
+                    format!("(1 if {a}{sign}[{b}, 3] else {b})")
+                } else {
+                    format!("(1 if {a}{sign}{b} else 2)")
+                }
+            }),
+            two.clone().prop_map(|(a, b)| format!("(({a} ~ {b}) | length)")),
+            two.clone()
+                .prop_map(|(a, b)| format!("({a} if {b} is odd and not {a} is eq {b} else -{b})")),
+            two.prop_map(|(a, b)| format!("[{a}, {b}][0] + {{'a': {b}}}.a")),
+            inner.clone().prop_map(|a| format!("({a})")),
+            inner.prop_map(|a| format!("-{a} | abs")),
+        ]
+    })
+}
+
+proptest! {
+    /// The operands' care changes nothing but lists.
+    #[test]
+    fn numbers_are_reckoned_as_the_engine_does(expression in numbers()) {
+        let text = format!("{{% set n = 3 %}}{{% set t = {{'n': 4}} %}}{{{{ {expression} }}}}");
+        let mut engine = minijinja::Environment::new();
+        engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+        let wanted = engine.render_str(&text, ());
+        match (try_render(&text), wanted) {
+            (Ok(text), Ok(wanted)) => prop_assert_eq!(text, wanted),
+            (text, wanted) => prop_assert_eq!(text.is_err(), wanted.is_err(), "{:?} {:?}", text, wanted),
+        }
+    }
 }
 
 #[test]
@@ -528,8 +711,19 @@ fn ordinary_lists_and_tables_are_not_refused() {
         + &"{{ [host, port] | json }}".repeat(100)
         + &"{% for x in [host, port] %}{{ flag('web/new-ui', {'user': x, 'team': port, 'at': host}) }}{% endfor %}"
             .repeat(20)
-        + "{% macro m(u, t) %}{{ flag('web/new-ui', {'user': u, 'team': t}) }}{% endmacro %}{{ m('ann', 1) }}";
-    assert!(render(&text).ends_with("true"));
+        + "{% macro m(u, t) %}{{ flag('web/new-ui', {'user': u, 'team': t}) }}{% endmacro %}{{ m('ann', 1) }}"
+        + &"{% set hosts = [one] | map(attribute='host') | list %}".repeat(100);
+    assert!(render(&(text + "{{ flag('web/new-ui', {'user': 'ann'}) }}")).ends_with("true"));
+    // what is kept and made of two variables counts, whatever takes it
+    let joined = "{% set x = [host, port] | join(':') %}";
+    let set = "{% set host = 'a' %}{% set port = 1 %}";
+    assert_eq!(render(&(set.to_owned() + &joined.repeat(10) + "{{ x }}")), "a:1");
+    assert_eq!(
+        problem(&(set.to_owned() + &joined.repeat(11))).1,
+        Problem::Tangled
+    );
+    let in_macro = "{% macro m(a, b) %}{{ [a, b] | join(':') }}{% endmacro %}";
+    assert_eq!(problem(in_macro).1, Problem::Tangled);
 }
 
 #[test]
@@ -592,6 +786,43 @@ fn filters_of_the_engine_take_no_less_care() {
     assert_eq!(problem("{{ ['a', []] | join(',') }}").1, Problem::Table);
     assert_eq!(problem("{{ [] | string }}").1, Problem::Table);
     assert_eq!(problem("{{ none | string }}").1, Problem::Null);
+    assert_eq!(
+        render("{{ true | upper }}{{ 'a1' | replace(1, true) }}"),
+        "TRUEatrue"
+    );
+    for filter in [
+        "upper",
+        "lower",
+        "title",
+        "capitalize",
+        "trim",
+        "replace('a', 'b')",
+        "indent(2)",
+        "split",
+        "lines",
+    ] {
+        let null = format!("{{{{ config('web').none | {filter} | list }}}}");
+        assert_eq!(problem(&null).1, Problem::Null, "{filter}");
+        let table = format!("{{{{ config('web') | {filter} | list }}}}");
+        assert_eq!(problem(&table).1, Problem::Operand, "{filter}");
+        let mapped = format!(
+            "{{{{ [config('web').hosts] | map('{}') | list | json }}}}",
+            &filter[..4]
+        );
+        assert!(
+            parse(&mapped)
+                .unwrap()
+                .render(Arc::new(Values::default()))
+                .is_err(),
+            "{filter}"
+        );
+    }
+    assert_eq!(problem("{{ 'a' | replace('a', none) }}").1, Problem::Null);
+    assert_eq!(problem("{{ 'a' is startingwith [] }}").1, Problem::Operand);
+    assert_eq!(
+        said("{{ config('web').sise | trim }}"),
+        "template/t, line 1: `sise` of the config web is not there"
+    );
 }
 
 #[test]

@@ -7,9 +7,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, functions};
 
+use zeroize::Zeroizing;
+
 use super::error::{self, Problem, TemplateError};
 use super::table::{self, Notes};
-use super::{Source, Unavailable, filter, json, names, shape};
+use super::{Source, Unavailable, filter, json, names, operand, shape};
 use crate::config::MAX_DELIVERED;
 use crate::name::EntryPath;
 use crate::secret::Filling;
@@ -36,6 +38,8 @@ fn environment<'a>(notes: &Notes) -> Environment<'a> {
     environment.remove_global("debug");
     // with it a loop could put values into one another without end
     environment.remove_global("namespace");
+    // a table in braces is the same, and cannot be called by another name
+    environment.remove_global("dict");
     environment.add_function("range", range);
     for name in FILTERS_LEFT {
         environment.remove_filter(name);
@@ -48,6 +52,7 @@ fn environment<'a>(notes: &Notes) -> Environment<'a> {
         Ok(out.write_str(&filter::text(value, &formatter)?)?)
     });
     filter::add(&mut environment, notes);
+    operand::add(&mut environment, notes);
     environment
 }
 
@@ -75,8 +80,8 @@ fn syntax() -> SyntaxConfig {
     syntax.build().unwrap_or_default()
 }
 
-/// Parses `text` and looks at the names it uses.
-pub(super) fn check(name: &str, text: &str) -> Result<(), TemplateError> {
+/// Parses `text` and looks at the names it uses; what [`render`] takes of it.
+pub(super) fn check(name: &str, text: &str) -> Result<Zeroizing<String>, TemplateError> {
     let notes = Notes::default();
     let environment = environment(&notes);
     let failed = |line, problem| TemplateError {
@@ -85,6 +90,8 @@ pub(super) fn check(name: &str, text: &str) -> Result<(), TemplateError> {
         problem,
     };
     shape::check(text).map_err(|(line, problem)| failed(line, problem))?;
+    let guarded = operand::guarded(text);
+    let text = guarded.as_str();
     let parsed = environment
         .template_from_named_str("template", text)
         .map_err(|error| failed(error.line().unwrap_or(1), error::of_engine(&error, text, None)))?;
@@ -93,15 +100,16 @@ pub(super) fn check(name: &str, text: &str) -> Result<(), TemplateError> {
         !FUNCTIONS.contains(&name.as_str()) && !environment.globals().any(|(known, _)| known == name)
     });
     let Some(any) = unknown.first() else {
-        return Ok(());
+        return Ok(guarded);
     };
     let (line, first) = names::first_of(text, &unknown).unwrap_or((1, any));
     Err(failed(line, Problem::Name(first.to_owned())))
 }
 
+/// Renders what [`check`] gave.
 pub(super) fn render(
     name: &str,
-    text: &str,
+    text: &Arc<Zeroizing<String>>,
     source: Arc<dyn Source>,
 ) -> Result<crate::secret::Secret, TemplateError> {
     let notes = Notes::default();
@@ -130,7 +138,7 @@ type Known = Mutex<BTreeMap<String, Value>>;
 
 /// Asks the source once, and says what is wrong by a name that the template's text has.
 struct Asking {
-    text: Arc<str>,
+    text: Arc<Zeroizing<String>>,
     source: Arc<dyn Source>,
     notes: Notes,
     known: Known,
@@ -165,9 +173,14 @@ impl Asking {
     }
 }
 
-fn functions(environment: &mut Environment<'_>, text: &str, source: &Arc<dyn Source>, notes: &Notes) {
+fn functions(
+    environment: &mut Environment<'_>,
+    text: &Arc<Zeroizing<String>>,
+    source: &Arc<dyn Source>,
+    notes: &Notes,
+) {
     let asking = Arc::new(Asking {
-        text: text.into(),
+        text: Arc::clone(text),
         source: Arc::clone(source),
         notes: notes.clone(),
         known: Known::default(),

@@ -36,10 +36,10 @@ pub enum Problem {
         "`{0}` is not known: a template has secret(path), config(path), flag(key, context), and what it sets itself"
     )]
     Name(String),
-    /// A filter, test or method that there is not; named where the template itself names it.
+    /// A filter, test, method or function that there is not; named where the template itself names it.
     #[error("{}", unknown(.what, .name.as_deref()))]
     Unknown {
-        /// "filter", "test" or "method".
+        /// "filter", "test", "method" or "function".
         what: &'static str,
         /// Its name.
         name: Option<String>,
@@ -68,6 +68,15 @@ pub enum Problem {
         "a null has no text: say what is meant with `default(value, true)`, or write it with json or yaml"
     )]
     Null,
+    /// An operator or filter for texts and numbers was given something else.
+    #[error(
+        "`+`, `*`, `~`, and filters of texts and numbers, take no table and no array: put arrays together with \
+         `chain`, or give their items one by one"
+    )]
+    Operand,
+    /// `flag` is something else than what is called.
+    #[error("`flag` is the name of a function and can only be called: give another name to what is meant")]
+    Flag,
     /// A filter cannot write a value in its format.
     #[error("{filter} cannot write this: {why}")]
     Filter {
@@ -90,8 +99,8 @@ pub enum Problem {
     Chain,
     /// Values would hold one another without bound.
     #[error(
-        "lists and tables are put into one another, or repeated, more often than a template may: give their \
-         parts to filters one by one"
+        "lists and tables are put into one another more often than a template may: give their parts to filters \
+         one by one"
     )]
     Tangled,
     /// JSON has nothing for it.
@@ -173,7 +182,7 @@ pub(super) fn of_engine(error: &minijinja::Error, text: &str, missed: Option<Str
     let detail = error.detail().unwrap_or_default();
     let unknown = |what| Problem::Unknown {
         what,
-        name: names::named_in(text, detail),
+        name: names::named_in(text, what, detail),
     };
     match error.kind() {
         ErrorKind::SyntaxError => Problem::Syntax(syntax(detail)),

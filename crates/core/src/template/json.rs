@@ -14,7 +14,7 @@ const DEPTH: usize = 128;
 /// How many values.
 const VALUES: usize = 100_000;
 /// What the engine charges a unit of fuel for.
-const BYTES_PER_FUEL: usize = 64;
+pub(super) const BYTES_PER_FUEL: usize = 64;
 
 struct Bound {
     values: usize,

@@ -11,6 +11,7 @@ mod error;
 mod filter;
 mod json;
 mod names;
+mod operand;
 mod shape;
 mod table;
 mod tokens;
@@ -84,7 +85,8 @@ pub enum Unavailable {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     name: Arc<str>,
-    // Not for its own sake: whoever puts a secret at a template's path must not find it in memory.
+    // As the engine gets it. Not wiped for its own sake: whoever puts a secret at a template's path must not find
+    // it in memory.
     text: Arc<Zeroizing<String>>,
 }
 
@@ -111,10 +113,9 @@ impl Template {
         let Ok(text) = std::str::from_utf8(text) else {
             return Err(failed(Problem::NotText));
         };
-        engine::check(name, text)?;
         Ok(Self {
             name: name.into(),
-            text: Arc::new(Zeroizing::new(text.to_owned())),
+            text: Arc::new(engine::check(name, text)?),
         })
     }
 

@@ -30,17 +30,17 @@ pub(super) fn is_written(text: &str, name: &str) -> bool {
         || text.match_indices(name).any(|(at, _)| follows_point(at))
 }
 
-/// The word of an engine's message that stands in the text after a `|`, an `is` or a point.
-pub(super) fn named_in(text: &str, message: &str) -> Option<String> {
-    let mut words = message
-        .split(|letter| !is_letter(letter))
-        .filter(|word| !word.is_empty());
-    words
-        .find(|word| {
-            text.match_indices(*word).any(|(at, _)| {
-                let before = text.get(..at).unwrap_or_default().trim_end();
-                before.ends_with(['|', '.']) || before.ends_with(" is") || before.ends_with(" not")
-            })
-        })
-        .map(str::to_owned)
+/// The name in an engine's message that there is no such filter, test, method or function, where the text itself
+/// has it as a word.
+pub(super) fn named_in(text: &str, what: &str, message: &str) -> Option<String> {
+    let name = match what {
+        "method" => message.split_once(" has no method named ")?.1,
+        "function" => message.strip_suffix(" is unknown")?,
+        what => {
+            let name = message.strip_prefix(what)?.strip_prefix(' ')?;
+            name.strip_suffix(" is unknown")?
+        }
+    };
+    let is_written = Tokens::of(text).any(|(_, token)| token == Token::Word(name));
+    is_written.then(|| name.to_owned())
 }

@@ -3,6 +3,7 @@
 //! nest, nor how large a value is that holds another many times.
 
 use super::error::Problem;
+use super::operand::OPERATORS;
 use super::tokens::{Token, Tokens};
 
 /// How long a chain in one expression may be: operators, filters, points, calls and brackets.
@@ -18,8 +19,6 @@ const IN_MACRO: usize = 12;
 /// The same for loops that call themselves.
 const IN_LOOP: usize = 64;
 
-/// Words that are operators.
-const OPERATORS: [&str; 7] = ["and", "or", "not", "if", "else", "in", "is"];
 const CONSTANTS: [&str; 6] = ["true", "True", "false", "False", "none", "None"];
 /// Filters whose result may hold what they are given.
 const WRAPPING: [&str; 17] = [
@@ -56,8 +55,6 @@ struct Level {
     held: usize,
     /// It is a group with a comma.
     is_tuple: bool,
-    /// It stands after a `*`.
-    is_times: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +64,15 @@ enum Kind {
     Group,
     /// Arguments, whose function keeps nothing of them.
     Call,
-    /// Those of `dict`, which keeps them.
-    Dict,
     /// `[` after a value.
     Index,
     /// A list or a table.
     Literal,
-    /// The arguments of `flag`, which keeps nothing of them.
+    /// Those of `zip` and `chain`, which keep them.
+    Chain,
+    /// Those of `map`, which may be for one of these two.
+    Map,
+    /// Those of `flag`, which keeps nothing of them.
     Flag,
 }
 
@@ -85,7 +84,8 @@ impl Level {
     /// It makes a value that holds others.
     fn is_holding(&self) -> bool {
         match self.kind {
-            Kind::Literal | Kind::Dict => true,
+            Kind::Literal | Kind::Chain => true,
+            Kind::Map => self.held > 0,
             Kind::Group => self.is_tuple,
             Kind::Call | Kind::Index | Kind::Flag => false,
         }
@@ -102,10 +102,10 @@ struct Shape<'a> {
     /// The chains of all levels but the last.
     around: usize,
     last: Option<Token<'a>>,
-    /// What was closed last was a list.
-    is_after_list: bool,
     /// The last word was taken for a variable, until a bracket says that it is a function.
     is_variable: bool,
+    /// It is `flag`, which nothing but a call may follow.
+    is_flag: bool,
     /// The word that a statement begins with; none in an expression.
     statement: Option<&'a str>,
     /// The `elif` of each `if`.
@@ -128,6 +128,11 @@ pub(super) fn check(text: &str) -> Result<(), (usize, Problem)> {
 
 impl<'a> Shape<'a> {
     fn take(&mut self, token: Token<'a>) -> Result<(), Problem> {
+        // by another name its arguments would not be known
+        if self.is_flag && token != Token::Sign("(") {
+            return Err(Problem::Flag);
+        }
+        self.is_flag = false;
         match token {
             Token::Expression | Token::Statement => {
                 self.levels.clear();
@@ -142,9 +147,6 @@ impl<'a> Shape<'a> {
             Token::Literal => {}
         }
         self.is_variable &= matches!(token, Token::Word(_));
-        if !matches!(token, Token::Sign("]" | ")")) {
-            self.is_after_list = false;
-        }
         Ok(())
     }
 
@@ -184,6 +186,12 @@ impl<'a> Shape<'a> {
             self.is_recursive = true;
         }
         let is_part = follows_pipe || matches!(self.last, Some(Token::Sign(".") | Token::Word("is")));
+        if word == "flag" && !is_part {
+            if self.last == Some(Token::Word("macro")) {
+                return Err(Problem::Flag);
+            }
+            self.is_flag = true;
+        }
         if let Some(level) = self.levels.last_mut()
             && !is_part
             && !CONSTANTS.contains(&word)
@@ -212,28 +220,32 @@ impl<'a> Shape<'a> {
                 Ok(())
             }
             "(" => {
-                if let (true, Some(level)) = (self.is_variable, self.levels.last_mut()) {
-                    level.held = level.held.saturating_sub(1);
-                }
+                self.unhold();
                 let kind = match self.last {
                     Some(Token::Word("flag")) => Kind::Flag,
-                    Some(Token::Word("dict")) => Kind::Dict,
+                    Some(Token::Word("zip" | "chain")) => Kind::Chain,
+                    Some(Token::Word("map")) => Kind::Map,
                     _ if follows_value => Kind::Call,
                     _ => Kind::Group,
                 };
                 self.open(kind)
             }
             "[" if follows_value => self.open(Kind::Index),
-            "[" | "{" => {
-                let is_times = self.levels.last().is_some_and(|level| level.is_times);
-                if is_times || self.last == Some(Token::Sign("*")) {
-                    return Err(Problem::Tangled);
-                }
-                self.open(Kind::Literal)
-            }
+            "[" | "{" => self.open(Kind::Literal),
             ")" | "]" | "}" => self.close(),
-            "*" if self.is_after_list => Err(Problem::Tangled),
+            // an argument's name
+            "=" if self.is_variable => {
+                self.unhold();
+                self.operator()
+            }
             _ => self.operator(),
+        }
+    }
+
+    /// The last word was no variable.
+    fn unhold(&mut self) {
+        if let (true, Some(level)) = (self.is_variable, self.levels.last_mut()) {
+            level.held = level.held.saturating_sub(1);
         }
     }
 
@@ -255,7 +267,6 @@ impl<'a> Shape<'a> {
             .saturating_add(self.levels.last().map_or(0, Level::now));
         self.levels.push(Level {
             kind,
-            is_times: kind == Kind::Group && self.last == Some(Token::Sign("*")),
             ..Level::default()
         });
         Ok(())
@@ -276,16 +287,13 @@ impl<'a> Shape<'a> {
                 return Err(Problem::Chain);
             }
         }
-        self.is_after_list = match closed.kind {
-            Kind::Literal => true,
-            Kind::Group => self.is_after_list,
-            _ => false,
-        };
         if closed.is_holding() {
             self.nest()?;
             // what lies in another counts with it
             if !self.levels.iter().any(Level::is_holding) {
-                self.share(closed.held)?;
+                // beside what is mapped
+                let mapped = usize::from(closed.kind == Kind::Map);
+                self.share(closed.held.saturating_add(mapped))?;
             }
         }
         if closed.kind != Kind::Flag

@@ -26,6 +26,8 @@ pub(super) struct Tokens<'a> {
     end: Option<&'static str>,
     /// Brackets that are open: in them, `}}` is two signs.
     open: isize,
+    /// What was taken last is a point.
+    is_after_point: bool,
 }
 
 const SIGNS: [&str; 6] = ["//", "**", "==", "!=", ">=", "<="];
@@ -37,7 +39,13 @@ impl<'a> Tokens<'a> {
             line: 1,
             end: None,
             open: 0,
+            is_after_point: false,
         }
+    }
+
+    /// What comes after the last token.
+    pub(super) fn rest(&self) -> &'a str {
+        self.rest
     }
 
     fn take(&mut self, bytes: usize) -> &'a str {
@@ -114,15 +122,15 @@ impl<'a> Tokens<'a> {
             }
         }
         let first = self.rest.chars().next()?;
-        Some(match first {
+        let token = match first {
             '"' | '\'' => {
                 let length = quoted(self.rest, first)?;
                 self.take(length);
                 Token::Literal
             }
             '0'..='9' => {
-                let length = self.rest.find(|letter| !is_letter(letter));
-                self.take(length.unwrap_or(self.rest.len()));
+                let length = number(self.rest, self.is_after_point);
+                self.take(length);
                 Token::Literal
             }
             letter if is_letter(letter) => {
@@ -139,7 +147,9 @@ impl<'a> Tokens<'a> {
                 let length = pair.map_or(letter.len_utf8(), |pair| pair.len());
                 Token::Sign(self.take(length))
             }
-        })
+        };
+        self.is_after_point = token == Token::Sign(".");
+        Some(token)
     }
 }
 
@@ -158,6 +168,43 @@ impl<'a> Iterator for Tokens<'a> {
 
 pub(super) fn is_letter(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
+}
+
+/// How long a number is, as the engine reads it: `1e+2` is one, `1+2` is not.
+fn number(text: &str, is_after_point: bool) -> usize {
+    let digits = |text: &str| {
+        let length = text.find(|letter: char| !(letter.is_ascii_digit() || letter == '_'));
+        length.unwrap_or(text.len())
+    };
+    let rest = |at: usize| text.get(at..).unwrap_or_default();
+    if let Some(radix) = text.get(..2)
+        && matches!(radix.to_ascii_lowercase().as_str(), "0x" | "0b" | "0o")
+    {
+        let more = rest(2).find(|letter| !is_letter(letter));
+        return more.map_or(text.len(), |more| more.saturating_add(2));
+    }
+    let mut at = digits(text);
+    if let Some(after) = rest(at).strip_prefix('.')
+        && !is_after_point
+    {
+        let exponent = after.strip_prefix(['e', 'E']).unwrap_or_default();
+        let is_exponent = exponent.starts_with(|sign: char| matches!(sign, '+' | '-' | '0'..='9'));
+        if is_exponent
+            || !after.starts_with(is_letter)
+            || after.starts_with(|first: char| first.is_ascii_digit())
+        {
+            at = at.saturating_add(1);
+            at = at.saturating_add(digits(rest(at)));
+        }
+    }
+    if rest(at).starts_with(['e', 'E']) {
+        at = at.saturating_add(1);
+        if rest(at).starts_with(['+', '-']) {
+            at = at.saturating_add(1);
+        }
+        at = at.saturating_add(digits(rest(at)));
+    }
+    at
 }
 
 /// How long the rest of a tag is that has nothing but `name`.
