@@ -72,8 +72,7 @@ pub(crate) fn open(
             }
         }
     }
-    // templates are for rendering
-    entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema) && !is_unasked(entry, wanted));
+    entries.retain(|entry| !matches!(entry.kind, Kind::Policy | Kind::Schema) && wanted.takes(&entry.path));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let mut secrets = Vec::new();
     if form == Form::Delivered {
@@ -101,16 +100,6 @@ pub(crate) fn open(
     };
     let secrets = secrets.iter().map(|secret| secret.path.clone()).collect();
     Ok((material, secrets))
-}
-
-/// A template that is not wanted by its own path.
-fn is_unasked(entry: &Entry, wanted: &Wanted) -> bool {
-    let is_named = || {
-        wanted
-            .prefixes()
-            .is_some_and(|prefixes| prefixes.contains(&entry.path))
-    };
-    entry.path.is_template() && !is_named()
 }
 
 fn bytes(

@@ -201,19 +201,40 @@ impl<'a> Variables<'a> {
     }
 }
 
+/// Why a value cannot be the variable of a name.
+enum Fault {
+    Reserved,
+    Nul,
+    TooLong,
+}
+
+fn fault(name: &VariableName, is_named: bool, value: &Secret) -> Option<Fault> {
+    if !is_named && name.is_reserved() {
+        Some(Fault::Reserved)
+    } else if value.expose(|bytes| bytes.contains(&0)) {
+        Some(Fault::Nul)
+    } else if name.as_str().len() + value.len() + 2 > LONGEST {
+        Some(Fault::TooLong)
+    } else {
+        None
+    }
+}
+
 /// The name of what was made.
 fn variable(made: &super::Made, taken: &HashSet<VariableName>) -> Result<VariableName, &'static str> {
     let name = VariableName::new(&made.name).map_err(|_| "that is no variable's name")?;
     if taken.contains(&name) {
-        Err("something else is that variable already: name one of them otherwise")
-    } else if !made.is_named && name.is_reserved() {
-        Err("that name is reserved: choose another for the document")
-    } else if made.bytes.expose(|bytes| bytes.contains(&0)) {
-        Err("it holds a NUL byte, which no environment variable can: deliver it as a file")
-    } else if name.as_str().len() + made.bytes.len() + 2 > LONGEST {
-        Err("it is too long for an environment variable (128 KiB with its name): deliver it as a file")
-    } else {
-        Ok(name)
+        return Err("something else is that variable already: name one of them otherwise");
+    }
+    match fault(&name, made.is_named, &made.bytes) {
+        None => Ok(name),
+        Some(Fault::Reserved) => Err("that name is reserved: choose another for the document"),
+        Some(Fault::Nul) => {
+            Err("it holds a NUL byte, which no environment variable can: deliver it as a file")
+        }
+        Some(Fault::TooLong) => {
+            Err("it is too long for an environment variable (128 KiB with its name): deliver it as a file")
+        }
     }
 }
 
@@ -239,14 +260,13 @@ impl EnvSettings {
                     let (first, second) = (first.clone(), path);
                     problems.push(EnvProblem::Collision { name, first, second });
                 }
-            } else if !explicit && name.is_reserved() {
-                problems.push(EnvProblem::Reserved { name, path });
-            } else if value.bytes.expose(|bytes| bytes.contains(&0)) {
-                problems.push(EnvProblem::Nul { path });
-            } else if name.as_str().len() + value.bytes.len() + 2 > LONGEST {
-                problems.push(EnvProblem::TooLong { path });
-            } else {
-                variables.push((name, &value.bytes));
+                continue;
+            }
+            match fault(&name, explicit, &value.bytes) {
+                Some(Fault::Reserved) => problems.push(EnvProblem::Reserved { name, path }),
+                Some(Fault::Nul) => problems.push(EnvProblem::Nul { path }),
+                Some(Fault::TooLong) => problems.push(EnvProblem::TooLong { path }),
+                None => variables.push((name, &value.bytes)),
             }
         }
         let mut names: HashSet<VariableName> = taken.into_keys().collect();

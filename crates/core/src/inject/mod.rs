@@ -135,6 +135,13 @@ impl Wanted {
         self.all || self.under.iter().any(|under| path.is_under(under))
     }
 
+    /// True when what lies at `path`, among what is wanted, is delivered as it is: a template only where its own
+    /// path is wanted, since what is made of it is delivered.
+    #[must_use]
+    pub fn takes(&self, path: &EntryPath) -> bool {
+        !path.is_template() || self.under.contains(path)
+    }
+
     /// The fewest prefixes that cover what is wanted, none inside another; `None` for everything.
     #[must_use]
     pub fn prefixes(&self) -> Option<&[EntryPath]> {

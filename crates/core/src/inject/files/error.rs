@@ -152,12 +152,10 @@ pub enum FilesError {
     Problems(Vec<FileProblem>),
     /// More files than one directory is given.
     #[error(
-        "{} would hold {count} files, and at most {most} are written: choose fewer with a prefix or by name",
-        directory.display()
+        "there would be {count} files in one directory, and at most {most} are written: choose fewer with a \
+         prefix or by name"
     )]
     TooMany {
-        /// The directory.
-        directory: PathBuf,
         /// How many there would be.
         count: usize,
         /// How many there may be.

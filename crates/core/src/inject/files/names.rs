@@ -148,6 +148,14 @@ impl fmt::Display for Owner<'_> {
 pub(super) type Files<'a> = BTreeMap<FileName, &'a Secret>;
 
 impl FilesSettings {
+    /// Whether `material` can be delivered as files, but for what is in the way on the disk.
+    ///
+    /// # Errors
+    /// As where it is delivered.
+    pub fn check(&self, material: &Material) -> Result<(), FilesError> {
+        self.files(material).map(drop)
+    }
+
     /// Names the values of `material`.
     ///
     /// # Errors
@@ -186,7 +194,6 @@ impl FilesSettings {
         }
         if taken.len() > MOST {
             return Err(FilesError::TooMany {
-                directory: self.directory.clone(),
                 count: taken.len(),
                 most: MOST,
             });
