@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use strongroom_core::config::{Delivered, deliver};
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
@@ -31,7 +31,7 @@ impl Source for Values {
         }
     }
 
-    fn flag(&self, _: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
+    fn flag(&self, _: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
         Ok(context.get("user").cloned().unwrap_or(Value::Bool(true)))
     }
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use strongroom_core::ambient::Ambient;
 use strongroom_core::config::{self, Format};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot};
+use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot, flag_value};
 use strongroom_core::template::{Source, Template, Unavailable};
 
 use crate::open::Opened;
@@ -65,6 +65,9 @@ impl Values {
 
     /// The template that is an entry, or why there is none.
     pub(crate) fn template(&self, path: &EntryPath) -> Result<Template, String> {
+        if !path.is_template() {
+            return Err(format!("{path} is no template: templates lie under template/"));
+        }
         let (entry, text) = self
             .read(path, Kind::Config)
             .map_err(|why| format!("the template {path} {why}"))?;
@@ -90,15 +93,16 @@ impl Source for Values {
         document.map_err(|error| Unavailable::Other(error.to_string()))
     }
 
-    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
-        let context = context.as_object();
-        let context = context.ok_or_else(|| Unavailable::Flag("its context must be a table".to_owned()))?;
+    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
         let (_, definition) = self.read(key, Kind::Flag)?;
-        let other = |error: ReadError| Unavailable::Other(error.to_string());
-        let entry = self.snapshot.flag_entry(&self.environment, key).map_err(other)?;
+        let entry = self.snapshot.flag_entry(&self.environment, key);
+        let entry = entry.map_err(|error| Unavailable::Other(error.to_string()))?;
+        let set = entry
+            .set
+            .map(|set| self.read(&set.path, Kind::Flag))
+            .transpose()?;
+        let set = set.as_ref().map(|(_, set)| set);
         let now = Ambient::system().now().0 / 1000;
-        let value =
-            definition.expose(|definition| self.snapshot.flag_value(&entry, definition, context, now));
-        value.map_err(other)?.map_err(Unavailable::Flag)
+        flag_value(key, &definition, set, context, now).map_err(Unavailable::Flag)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
@@ -48,10 +48,10 @@ impl Source for Values {
         }
     }
 
-    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
+    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match key.as_str() {
-            "web/new-ui" => Ok(json!(context["user"] == "ann")),
+            "web/new-ui" => Ok(json!(context.get("user") == Some(&json!("ann")))),
             _ => Err(Unavailable::Missing),
         }
     }
@@ -158,6 +158,10 @@ fn what_is_missing_is_named_with_its_line() {
     assert_eq!(
         said("{{ flag('old-ui') }}"),
         "template/t, line 1: the flag old-ui is not there"
+    );
+    assert_eq!(
+        said("{{ flag('web/new-ui', [1]) }}"),
+        "template/t, line 1: the flag web/new-ui cannot be evaluated: its context must be a table"
     );
     assert_eq!(
         said("x\n{{ config('web').pool.sise }}"),

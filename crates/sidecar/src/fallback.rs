@@ -21,22 +21,19 @@ pub fn on_copy(state: &Arc<State>, source: &Source, opened: &mut Opened) -> Resu
     let Err(error) = unserved::check_made(state, &current) else {
         return Ok(());
     };
-    let Some(copy) = source.copy()? else {
-        state.makings().lose();
-        return Ok(());
-    };
-    let reason = error.to_string().into();
-    let Ok(next) = current.next(&copy.snapshot(), None, None, Some(reason)) else {
-        state.makings().lose();
-        return Ok(());
-    };
-    if unserved::check_made(state, &next).is_ok() {
-        state.replace_vault(Arc::clone(&copy));
-        state.serve(next);
-        opened.vault = copy;
-        opened.instead_of = Some(Unusable::Unserved(error));
-    } else {
-        state.makings().lose();
+    let reason: Arc<str> = error.to_string().into();
+    let good = source.copy()?.and_then(|copy| {
+        let next = current.next(&copy.snapshot(), None, None, Some(reason)).ok()?;
+        unserved::check_made(state, &next).is_ok().then_some((copy, next))
+    });
+    match good {
+        Some((copy, next)) => {
+            state.replace_vault(Arc::clone(&copy));
+            state.serve(next);
+            opened.vault = copy;
+            opened.instead_of = Some(Unusable::Unserved(error));
+        }
+        None => state.makings().lose(),
     }
     Ok(())
 }

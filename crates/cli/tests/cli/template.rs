@@ -83,6 +83,11 @@ fn a_template_or_a_document_is_printed() {
         .refused(1, "the config none is not there");
     desk.run(["render", "prod", "--template", "template/none"])
         .refused(1, "the template template/none is not there");
+    // what lies elsewhere is no template, as for a sidecar
+    put(&desk, "notes", "a note").ok();
+    desk.run(["render", "prod", "--template", "notes"])
+        .refused(1, "templates lie under template/");
+    desk.ok(["delete", "prod", "notes"]);
     // templates are no values
     desk.put("prod", "other/key", "x");
     desk.ok(["delete", "prod", "web"]);

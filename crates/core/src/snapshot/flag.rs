@@ -13,6 +13,7 @@ use super::{Entry, ReadError, Snapshot};
 use crate::flag::{Context, Definition, Flag, FlagError, Set};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
+use crate::secret::Secret;
 
 /// The last segment of the path that a set lies at.
 const SET: &str = "@set";
@@ -51,6 +52,30 @@ impl FlagEntry {
 /// The directory a path lies in; `None` for the top.
 fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(parent, _)| parent)
+}
+
+/// What a flag is for a context at `now`, in seconds since 1970; null where it leaves that to its caller. Its
+/// definition and its set are opened by whoever asks.
+///
+/// # Errors
+/// Why it cannot be evaluated.
+pub fn flag_value(
+    key: &EntryPath,
+    definition: &Secret,
+    set: Option<&Secret>,
+    context: &Context,
+    now: u64,
+) -> Result<Value, String> {
+    let set = set.map_or_else(|| Ok(Set::default()), |set| set.expose(Set::parse));
+    let set = set.map_err(|error| error.to_string())?;
+    let flag = definition.expose(|definition| Flag::parse(key.as_str(), definition, &set));
+    let flag = flag.map_err(|error| error.to_string())?;
+    match flag.evaluate(context, now) {
+        Ok(evaluation) => Ok(evaluation
+            .chosen
+            .map_or(Value::Null, |chosen| chosen.value.clone())),
+        Err(failure) => Err(failure.detail.to_owned()),
+    }
 }
 
 impl Snapshot {
@@ -128,33 +153,5 @@ impl Snapshot {
     /// [`ReadError`]; inside, why it is none.
     pub fn open_flag(&self, entry: &Entry) -> Result<Result<Definition, FlagError>, ReadError> {
         self.expose(entry, Definition::parse)
-    }
-
-    /// What a flag, whose definition somebody opened, is for a context at `now`, in seconds since 1970; null where
-    /// it leaves that to its caller.
-    ///
-    /// # Errors
-    /// [`ReadError`]; inside, why it cannot be evaluated.
-    pub fn flag_value(
-        &self,
-        entry: &FlagEntry,
-        definition: &[u8],
-        context: &Context,
-        now: u64,
-    ) -> Result<Result<Value, String>, ReadError> {
-        let set = match self.open_flag_set(entry.set.as_deref())? {
-            Ok(set) => set,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let flag = match Flag::parse(entry.flag.path.as_str(), definition, &set) {
-            Ok(flag) => flag,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let evaluated = flag.evaluate(context, now);
-        let value = evaluated.map(|evaluation| evaluation.chosen.map(|chosen| chosen.value.clone()));
-        Ok(match value {
-            Ok(value) => Ok(value.unwrap_or_default()),
-            Err(failure) => Err(failure.detail.to_owned()),
-        })
     }
 }

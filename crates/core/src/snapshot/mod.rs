@@ -36,7 +36,7 @@ pub(crate) use fill::is_in_place;
 pub(crate) use fit::Depth;
 pub use fit::{Layer, Unfit};
 pub(crate) use flag::is_below_set;
-pub use flag::{FlagEntry, is_flag_set};
+pub use flag::{FlagEntry, flag_value, is_flag_set};
 pub use label::{Label, LabelError};
 pub use local::{Local, Locals};
 pub(crate) use meta::{

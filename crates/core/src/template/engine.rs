@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, functions};
-
+use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
 use super::error::{self, Problem, TemplateError};
@@ -211,12 +211,15 @@ fn functions(
         move |state: &State<'_, '_>, key: &str, context: Option<Value>| -> Result<Value, Error> {
             let key = to.path(key)?;
             let context = context.map(|context| json::of(state, &context, &to.notes));
-            let context = context.unwrap_or_else(|| Ok(serde_json::json!({})))?;
+            let context = context.unwrap_or_else(|| Ok(Map::new().into()))?;
             to.once(("the flag", key.as_str()), &context.to_string(), |source| {
+                let Json::Object(context) = &context else {
+                    return Err(Unavailable::Flag("its context must be a table".to_owned()));
+                };
                 let name = to.written(key.as_str());
                 let flag = name.map(|key| format!("the flag {key}").into());
                 Ok(table::value(
-                    source.flag(&key, &context)?,
+                    source.flag(&key, context)?,
                     flag.as_ref(),
                     &to.notes,
                 ))

@@ -19,7 +19,7 @@ mod tokens;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 pub use error::{Problem, TemplateError};
@@ -49,7 +49,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// [`Unavailable`].
-    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable>;
+    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable>;
 }
 
 /// Why a [`Source`] does not give a value.
@@ -70,7 +70,7 @@ pub enum Unavailable {
     /// A document without keys.
     #[error("is text, which has no keys: put it as toml or json")]
     Unstructured,
-    /// A flag that is none, or a context that is no table; in words that hold no value.
+    /// A flag that has no value for this context, or a context that is no table; in words that hold no value.
     #[error("cannot be evaluated: {0}")]
     Flag(String),
     /// Anything else, in words that hold no value.

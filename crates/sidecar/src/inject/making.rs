@@ -68,7 +68,7 @@ impl Makes {
         let opener = Opener::new(state, &decisions, snapshot, asker);
         match Making::of(&opener, wanted, self.names) {
             Ok(Making { made, used }) => {
-                self.used = used.into_keys().collect();
+                self.used = used;
                 self.has_made = true;
                 Ok(made)
             }

@@ -4,16 +4,15 @@
 mod opener;
 mod served;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use strongroom_core::config::{self, DeliverError, Key};
 use strongroom_core::inject::env::{EnvError, EnvSettings, VariableName};
-use strongroom_core::inject::files::FileName;
+use strongroom_core::inject::files::{FilesError, FilesSettings};
 use strongroom_core::inject::{self};
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::Entry;
 use strongroom_core::template::{Problem, Source as _, Template, TemplateError, Unavailable};
 
 use crate::settings::{Made, What};
@@ -71,16 +70,9 @@ pub enum Unmade {
         /// The key.
         key: Key,
     },
-    /// What was made cannot be delivered under its name.
-    #[error("{of} cannot be {name:?}: {problem}")]
-    Undeliverable {
-        /// The file or variable; a part of it may be a document's key.
-        name: String,
-        /// What it was made of.
-        of: String,
-        /// Why not.
-        problem: String,
-    },
+    /// Files cannot be; all of them.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// Variables cannot be; all of them.
     #[error(transparent)]
     Variables(#[from] EnvError),
@@ -99,9 +91,7 @@ impl Unmade {
                 }
             ),
             Self::Unavailable { why, .. } => matches!(why, Unavailable::Now(_)),
-            Self::Format { .. } | Self::NoKey { .. } | Self::Undeliverable { .. } | Self::Variables(_) => {
-                false
-            }
+            Self::Format { .. } | Self::NoKey { .. } | Self::Files(_) | Self::Variables(_) => false,
         }
     }
 }
@@ -112,7 +102,7 @@ pub struct Making {
     /// For the consumer.
     pub made: Vec<inject::Made>,
     /// All that were opened for it.
-    pub used: BTreeMap<EntryPath, Arc<Entry>>,
+    pub used: BTreeSet<EntryPath>,
 }
 
 impl Making {
@@ -126,58 +116,29 @@ impl Making {
         for one in wanted {
             made.extend(one_of(opener, one, names)?);
         }
-        let made = match names {
-            Names::Files => are_files(&made).map(|()| made)?,
-            Names::Variables => are_variables(made)?,
-        };
-        Ok(Self {
+        let alone = inject::Material {
+            revision: 0,
+            values: Vec::new(),
             made,
+        };
+        match names {
+            Names::Files => FilesSettings {
+                derive: false,
+                ..FilesSettings::new("")
+            }
+            .check(&alone)?,
+            Names::Variables => EnvSettings {
+                derive: false,
+                ..EnvSettings::default()
+            }
+            .variables(&alone)
+            .map(drop)?,
+        }
+        Ok(Self {
+            made: alone.made,
             used: opener.used(),
         })
     }
-}
-
-/// Every name is a file's, no two are the same, and none is also a directory.
-fn are_files(made: &[inject::Made]) -> Result<(), Unmade> {
-    let mut taken = BTreeMap::new();
-    let cannot = |one: &inject::Made, problem: String| Unmade::Undeliverable {
-        name: one.name.clone(),
-        of: one.of.clone(),
-        problem,
-    };
-    for one in made {
-        FileName::new(&one.name).map_err(|error| cannot(one, error.to_string()))?;
-        if let Some(first) = taken.insert(one.name.as_str(), one) {
-            return Err(cannot(one, format!("{} is that file already", first.of)));
-        }
-    }
-    for one in made {
-        let above = one
-            .name
-            .match_indices('/')
-            .filter_map(|(end, _)| one.name.get(..end));
-        let mut above = above.filter_map(|above| taken.get(above));
-        if let Some(file) = above.next() {
-            let problem = format!("{} is a file where its directory would be", file.of);
-            return Err(cannot(one, problem));
-        }
-    }
-    Ok(())
-}
-
-/// Every name and value can be a variable.
-fn are_variables(made: Vec<inject::Made>) -> Result<Vec<inject::Made>, Unmade> {
-    let alone = inject::Material {
-        revision: 0,
-        values: Vec::new(),
-        made,
-    };
-    let settings = EnvSettings {
-        derive: false,
-        ..EnvSettings::default()
-    };
-    settings.variables(&alone)?;
-    Ok(alone.made)
 }
 
 fn one_of(opener: &Arc<Opener>, wanted: &Made, names: Names) -> Result<Vec<inject::Made>, Unmade> {
@@ -241,7 +202,7 @@ fn one_of(opener: &Arc<Opener>, wanted: &Made, names: Names) -> Result<Vec<injec
             })?;
             let text = config::text(found);
             let text = text.ok_or_else(|| format(path, DeliverError::Null(key.clone())))?;
-            Ok(whole(Secret::new(text.as_bytes().to_vec())))
+            Ok(whole(Secret::from(text)))
         }
         What::Keys(path) => {
             let document = opener.config(path).map_err(|why| unavailable(path, why))?;

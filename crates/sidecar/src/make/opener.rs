@@ -1,17 +1,17 @@
 //! Values for templates and documents: owns asking the gate for each of them, and remembering which were
 //! opened. It must not know what is made of them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use strongroom_core::config::{self, Format};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::policy::Decisions;
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
+use strongroom_core::snapshot::{Entry, ReadError, Snapshot, flag_value};
 use strongroom_core::template::{Source, Unavailable};
 
 use crate::asker::Asker;
@@ -25,7 +25,7 @@ pub struct Opener {
     decisions: Arc<Decisions>,
     snapshot: Arc<Snapshot>,
     asker: Arc<Asker>,
-    used: Mutex<BTreeMap<EntryPath, Arc<Entry>>>,
+    used: Mutex<BTreeSet<EntryPath>>,
 }
 
 impl fmt::Debug for Opener {
@@ -53,7 +53,7 @@ impl Opener {
     }
 
     /// What was opened so far.
-    pub(super) fn used(&self) -> BTreeMap<EntryPath, Arc<Entry>> {
+    pub(super) fn used(&self) -> BTreeSet<EntryPath> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -97,8 +97,8 @@ impl Opener {
         let opened = opened.map_err(|error: Unread| Unavailable::Other(error.to_string()))?;
         let opened = opened.ok_or(Unavailable::Missing)??;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(path.clone(), entry);
-        used.extend(secrets.into_iter().map(|secret| (secret.path.clone(), secret)));
+        used.insert(path.clone());
+        used.extend(secrets.iter().map(|secret| secret.path.clone()));
         Ok(opened)
     }
 }
@@ -115,25 +115,13 @@ impl Source for Opener {
         })
     }
 
-    fn flag(&self, key: &EntryPath, context: &Value) -> Result<Value, Unavailable> {
-        let context = context.as_object().ok_or_else(no_context)?;
-        let environment = self.state.environment();
-        let other = |error: ReadError| Unavailable::Other(error.to_string());
+    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
+        let open = |path: &EntryPath| self.open(path, Kind::Flag, |_, bytes| Ok(Secret::new(bytes.to_vec())));
+        let definition = open(key)?;
+        let entry = self.snapshot.flag_entry(self.state.environment(), key);
+        let entry = entry.map_err(|error| Unavailable::Other(error.to_string()))?;
+        let set = entry.set.map(|set| open(&set.path)).transpose()?;
         let now = self.state.now().0 / 1000;
-        let value = self.open(key, Kind::Flag, |_, definition| {
-            let entry = self.snapshot.flag_entry(environment, key).map_err(other)?;
-            if let Some(set) = &entry.set {
-                let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-                used.insert(set.path.clone(), Arc::clone(set));
-            }
-            self.snapshot
-                .flag_value(&entry, definition, context, now)
-                .map_err(other)
-        })?;
-        value.map_err(Unavailable::Flag)
+        flag_value(key, &definition, set.as_ref(), context, now).map_err(Unavailable::Flag)
     }
-}
-
-fn no_context() -> Unavailable {
-    Unavailable::Flag("its context must be a table".to_owned())
 }

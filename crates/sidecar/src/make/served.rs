@@ -16,8 +16,8 @@ use crate::settings::{Made, Settings};
 use crate::state::State;
 use crate::unserved::Unserved;
 
-/// What an entry is made of, each part by the revision that made it.
-type Parts = Option<(EntryId, Revision, Vec<u64>)>;
+/// What an entry is made of, each part by the revision that made it; of a flag its set too.
+type Parts = Option<(EntryId, Revision, Vec<u64>, Option<(EntryId, Revision)>)>;
 
 /// What one consumer has made.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Plan {
         let opener = Opener::new(state, decisions, snapshot, &self.asker);
         // only whether it can be: what is delivered is made again by whoever delivers
         let making = Making::of(&opener, &self.made, self.names)?;
-        let used = making.used.into_keys().map(|path| {
+        let used = making.used.into_iter().map(|path| {
             let parts = parts(snapshot, environment, &path);
             (path, parts)
         });
@@ -143,9 +143,15 @@ impl Plan {
 
 fn parts(snapshot: &Snapshot, environment: &EnvironmentName, path: &EntryPath) -> Parts {
     let entry = snapshot.entry(environment, path).ok()?;
+    // a nearer one may come, which nobody used yet
+    let set = snapshot
+        .flag_entry(environment, path)
+        .ok()
+        .and_then(|flag| flag.set);
     Some((
         entry.id,
         entry.revision,
         change::parts(snapshot, environment, path),
+        set.map(|set| (set.id, set.revision)),
     ))
 }

@@ -108,6 +108,7 @@ fn documents_are_delivered_in_formats_and_by_key() {
          names.\"a.env\" = { config = \"web\", format = \"dotenv\" }\n\
          names.\"a.properties\" = { config = \"web\", format = \"properties\" }\n\
          names.size = { config = \"web\", key = \"pool.size\" }\n\
+         names.text = \"template/app\"\n\
          keys.\"web.d\" = \"web\"\n",
     );
     sidecar.ready();
@@ -125,6 +126,7 @@ fn documents_are_delivered_in_formats_and_by_key() {
     assert_eq!(at("a.env"), "POOL_SIZE=1\nPOOL_HOSTS='[\"a\"]'\nNAME='x y'\n");
     assert_eq!(at("a.properties"), "pool.size=1\npool.hosts=[\"a\"]\nname=x y\n");
     assert_eq!(at("size"), "1");
+    assert_eq!(at("text"), TEMPLATE);
     assert_eq!(at("web.d/pool.size"), "1");
     assert_eq!(at("web.d/name"), "x y");
     is_at(&scene, scene.commit(vec![config(7)]));
@@ -402,6 +404,9 @@ fn a_template_asks_flags_with_what_their_set_shares_and_documents_with_their_sec
         .filter(|one| one["action"] == "evaluateFlag" && one["name"] == "prod/web/new")
         .count();
     assert!(asked >= 1);
+    // nothing is opened without a record
+    let of_set = |one: &Value| one["action"] == "evaluateFlag" && one["name"] == "prod/web/@set";
+    assert_eq!(decisions(&log).into_iter().filter(of_set).count(), asked);
     // what the set shares, the flag and the secret are all part of it
     scene.commit(vec![set("@example.com")]);
     conf("staff false false one");
@@ -415,6 +420,30 @@ fn a_template_asks_flags_with_what_their_set_shares_and_documents_with_their_sec
     );
     scene.commit(vec![off]);
     sidecar.refused();
+    sidecar.terminate();
+}
+
+#[test]
+fn a_nearer_set_of_flags_is_looked_at_before_it_is_served() {
+    let scene = Scene::with_token();
+    let set = |path: &str, end: &str| {
+        let text = format!(r#"{{"$evaluators":{{"staff":{{"ends_with":[{{"var":"mail"}},"{end}"]}}}}}}"#);
+        put("prod", path, Kind::Flag, text.as_bytes())
+    };
+    let flag = br#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off","targeting":{"if":[{"$ref":"staff"},"on"]}}"#;
+    scene.commit(vec![
+        set("@set", "@example.org"),
+        put("prod", "web/new", Kind::Flag, flag),
+        template("x {% if flag('web/new', {'mail': 'a@example.com'}) %}{{ secret('none') }}{% endif %}."),
+    ]);
+    let sidecar = Sidecar::start(&scene, NAMES);
+    until("it is rendered", || {
+        (read(scene.file("files/app.conf"))? == "x .").then_some(())
+    });
+    scene.commit(vec![set("web/@set", "@example.com")]);
+    until("it is held back", || {
+        sidecar.status()["refused"].as_str().map(str::to_owned)
+    });
     sidecar.terminate();
 }
 
@@ -451,6 +480,13 @@ fn a_template_beside_the_settings_starts_a_process_again_only_by_what_it_gives()
         (started() == "one\na one\n").then_some(())
     });
     sidecar.terminate();
+}
+
+#[test]
+fn more_files_than_are_written_are_held_back() {
+    let files = "[[files]]\nderive = false\ndirectory = \"files\"\nkeys.web = \"web\"\n";
+    let many: serde_json::Map<_, _> = (0..10_001).map(|at| (format!("k{at}"), json!(1))).collect();
+    is_held_back(files, &Value::Object(many), "10001 files");
 }
 
 #[test]
