@@ -20,7 +20,7 @@ use crate::settings::{Settings, Surroundings};
 use crate::state::{Rules, State};
 use crate::worker::Workers;
 
-/// The names of the templates that lie in the settings' directory, as the settings of now have them.
+/// The names of the files in the settings' directory that the settings name, also where these are refused.
 #[derive(Clone, Debug, Default)]
 pub struct Beside(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -30,26 +30,41 @@ impl Beside {
         names.iter().any(|one| one == name)
     }
 
-    /// Those of `settings`, which lie at `file`.
-    pub fn set(&self, file: &Path, settings: &Settings) {
-        let files = settings.files.iter().flat_map(|files| files.template_files());
-        let process = settings
-            .process
-            .iter()
-            .flat_map(|process| process.template_files());
-        let beside = files.chain(process).filter(|at| at.parent() == file.parent());
-        let names = beside.filter_map(|at| Some(at.file_name()?.as_bytes().to_vec()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    /// Reads which they are; where it cannot be read they stay as they were.
+    pub fn look(&self, around: &Surroundings) {
+        let text = std::fs::read_to_string(&around.file);
+        let Some(Ok(settings)) = text.ok().map(|text| text.parse::<toml::Table>()) else {
+            return;
+        };
+        let mut rest = vec![toml::Value::Table(settings)];
+        let mut names = Vec::new();
+        while let Some(value) = rest.pop() {
+            match value {
+                // whatever it is for: one file too many is only looked at in vain
+                toml::Value::String(text) => {
+                    let file = around.resolve(&text);
+                    let is_beside = file.parent() == around.file.parent();
+                    names.extend(
+                        file.file_name()
+                            .filter(|_| is_beside)
+                            .map(|name| name.as_bytes().to_vec()),
+                    );
+                }
+                toml::Value::Array(values) => rest.extend(values),
+                toml::Value::Table(values) => rest.extend(values.into_iter().map(|(_, value)| value)),
+                _ => {}
+            }
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
     }
 }
 
 /// Editors and deployments write in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Notices changes of `file`, and of templates beside it, by watching its directory, in a thread of its own:
+/// Notices changes of `file`, and of what it names `beside` it, by watching its directory, in a thread of its own:
 /// also when one is replaced by a rename, or when the directory is a mounted volume that is switched by its
-/// `..data` link. The bell rings when a file may have changed and has settled; `beside` are the templates'
-/// names.
+/// `..data` link. The bell rings when a file may have changed and has settled.
 ///
 /// # Errors
 /// The system's: then only SIGHUP reloads.
@@ -101,10 +116,7 @@ fn concerns(inotify: &OwnedFd, name: &[u8], beside: &Beside) -> rustix::io::Resu
             return Err(Errno::NOENT);
         }
         let of = event.file_name().map(CStr::to_bytes).unwrap_or_default();
-        // whatever is TOML or JSON may be one of the overrides
-        let is_document = of.ends_with(b".toml") || of.ends_with(b".json");
         ours |= of == name
-            || is_document
             || beside.has(of)
             || of.starts_with(b"..")
             || event.events().contains(ReadFlags::QUEUE_OVERFLOW);
@@ -129,7 +141,7 @@ pub struct Reload<'a> {
     pub injector: &'a Injector,
     /// Who follows the store.
     pub follower: &'a Follower,
-    /// Which templates are watched.
+    /// Which files beside the settings are watched.
     pub beside: Beside,
     /// The log.
     pub level: &'a Level,
@@ -141,6 +153,7 @@ impl Reload<'_> {
     /// Reads the file again and applies it. Settings that are not valid are refused whole.
     pub fn reload(&mut self) {
         self.is_held_up = false;
+        self.beside.look(self.around);
         let new = match Settings::load(self.around) {
             Ok(new) => new,
             Err(error) => {
@@ -183,7 +196,6 @@ impl Reload<'_> {
         }
         self.follower.again();
         self.apply_to_socket(&new);
-        self.beside.set(&self.around.file, &new);
         self.settings = new;
         tracing::info!(keys = changed.join(", "), "the settings were reloaded");
     }

@@ -259,7 +259,7 @@ impl Sidecar {
             level,
             is_held_up: false,
         };
-        reload.beside.set(&around.file, &reload.settings);
+        reload.beside.look(around);
         let revision = self.state.current().snapshot.revision().0;
         let path = reload.settings.socket.path.display().to_string();
         tracing::info!(revision, environment = %self.state.environment(), socket = path, "serving");

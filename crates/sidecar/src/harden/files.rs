@@ -67,21 +67,10 @@ pub fn paths(settings: &Settings, around: &Surroundings) -> Vec<(PathBuf, Access
         // whether a peer still lives; the kernel's own limits apply
         ("/proc".into(), Access::Read),
     ];
-    let overrides = settings.overrides.files.iter();
-    paths.extend(overrides.map(|file| (directory(file), Access::Read)));
+    paths.extend(settings.parts().map(|file| (directory(file), Access::Read)));
     if let Some(store) = settings.store.strip_prefix("sqlite:") {
         paths.push((directory(Path::new(store)), Access::Write));
     }
-    let of_files = settings.files.iter().flat_map(|files| files.template_files());
-    let of_process = settings
-        .process
-        .iter()
-        .flat_map(|process| process.template_files());
-    paths.extend(
-        of_files
-            .chain(of_process)
-            .map(|file| (directory(file), Access::Read)),
-    );
     if let Some(audit) = &settings.audit {
         paths.push((audit.directory.clone(), Access::Write));
     }

@@ -176,15 +176,7 @@ fn one_of(opener: &Arc<Opener>, wanted: &Made, names: Names) -> Result<Vec<injec
             let parsed = text.expose(|bytes| Template::parse(path.as_str(), bytes));
             render(&parsed.map_err(template)?)
         }
-        What::File {
-            template: Some(text), ..
-        } => render(text),
-        // settings that were loaded have read it
-        What::File { file, template: None } => Err(template(TemplateError {
-            template: file.display().to_string(),
-            line: 1,
-            problem: Problem::NotText,
-        })),
+        What::File { template, .. } => render(template),
         What::Document {
             path,
             format: as_format,

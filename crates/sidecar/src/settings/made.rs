@@ -8,8 +8,8 @@ use strongroom_core::config::{Delivered, Key};
 use strongroom_core::name::EntryPath;
 use strongroom_core::template::{MAX_TEXT, Template};
 
-use super::table::{Problem, Table};
-use super::{Files, Process, Surroundings};
+use super::table::Table;
+use super::{Surroundings, regular};
 
 /// Something that is made, under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub enum What {
     File {
         /// Where it lies.
         file: PathBuf,
-        /// What it says; nothing before it was read.
-        template: Option<Template>,
+        /// What it says.
+        template: Template,
     },
     /// A document in a format.
     Document {
@@ -85,10 +85,11 @@ pub(super) fn what(parts: &toml::Table, around: &Surroundings) -> Result<What, S
                 Err("templates lie under template/".to_owned())
             }
         }
-        [("template_file", file)] => Ok(What::File {
-            file: around.resolve(file),
-            template: None,
-        }),
+        [("template_file", file)] => {
+            let file = around.resolve(file);
+            let template = read(&file)?;
+            Ok(What::File { file, template })
+        }
         [("config", at), ("format", format)] => Ok(What::Document {
             path: path(at)?,
             format: format
@@ -133,61 +134,18 @@ pub(super) fn keys<E: fmt::Display>(table: &Table<'_>, name: impl Fn(&str) -> Re
     all
 }
 
-/// Reads the templates that are files.
-pub(super) fn read(files: &mut [Files], process: Option<&mut Process>) -> Vec<Problem> {
-    let of_files = files.iter_mut().enumerate().flat_map(|(at, files)| {
-        files
-            .made
-            .iter_mut()
-            .map(move |made| (format!("files[{at}].names"), made))
-    });
-    let of_process = process.into_iter().flat_map(|process| {
-        process
-            .made
-            .iter_mut()
-            .map(|made| ("process.env".to_owned(), made))
-    });
-    let mut problems = Vec::new();
-    for (key, made) in of_files.chain(of_process) {
-        if let What::File { file, template } = &mut made.what {
-            match read_one(file) {
-                Ok(read) => *template = Some(read),
-                Err(problem) => problems.push(Problem { key, problem }),
-            }
-        }
-    }
-    problems
-}
-
-fn read_one(file: &Path) -> Result<Template, String> {
-    use std::io::Read as _;
+fn read(file: &Path) -> Result<Template, String> {
     let name = file.display().to_string();
-    let mut text = Vec::new();
-    let most = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX).saturating_add(1);
-    let opened = super::regular::open(file);
-    opened
-        .and_then(|file| file.take(most).read_to_end(&mut text))
-        .map_err(|error| format!("{name} cannot be read: {error}"))?;
+    let text = regular::read(file, MAX_TEXT).map_err(|error| format!("{name} cannot be read: {error}"))?;
     Template::parse(&name, &text).map_err(|error| error.to_string())
 }
 
-impl Files {
-    /// The files of templates.
-    pub(crate) fn template_files(&self) -> impl Iterator<Item = &Path> {
-        files_of(&self.made)
+impl Made {
+    /// The template's, where it is a file.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.what {
+            What::File { file, .. } => Some(file),
+            _ => None,
+        }
     }
-}
-
-impl Process {
-    /// The files of templates.
-    pub(crate) fn template_files(&self) -> impl Iterator<Item = &Path> {
-        files_of(&self.made)
-    }
-}
-
-fn files_of(made: &[Made]) -> impl Iterator<Item = &Path> {
-    made.iter().filter_map(|made| match &made.what {
-        What::File { file, .. } => Some(file.as_path()),
-        _ => None,
-    })
 }

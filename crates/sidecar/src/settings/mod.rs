@@ -18,7 +18,7 @@ mod shown;
 mod surroundings;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use strongroom_core::id::Hash;
 use strongroom_core::name::EnvironmentName;
@@ -120,7 +120,7 @@ impl Settings {
         collected.into_result(settings)
     }
 
-    /// Reads and parses the settings file that `around` names, and the templates that it names.
+    /// Reads and parses the settings file that `around` names.
     ///
     /// # Errors
     /// [`StartError`].
@@ -131,15 +131,15 @@ impl Settings {
             file: file.clone(),
             source,
         })?;
-        let read = Self::parse_in(&text, around).and_then(|mut settings| {
-            let problems = made::read(&mut settings.files, settings.process.as_mut());
-            if problems.is_empty() {
-                Ok(settings)
-            } else {
-                Err(Problems(problems))
-            }
-        });
-        read.map_err(|problems| StartError::Settings { file, problems })
+        Self::parse_in(&text, around).map_err(|problems| StartError::Settings { file, problems })
+    }
+
+    /// The files that are part of them.
+    pub fn parts(&self) -> impl Iterator<Item = &Path> {
+        let made = self.files.iter().flat_map(|files| &files.made);
+        let made = made.chain(self.process.iter().flat_map(|process| &process.made));
+        let overrides = self.overrides.files.iter().map(PathBuf::as_path);
+        overrides.chain(made.filter_map(Made::file))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The layers of this machine: owns the key `overrides` and reading the documents that it names. It must not
 //! know what they are merged with.
 
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,11 +8,11 @@ use strongroom_core::config::Format;
 use strongroom_core::name::EntryPath;
 use strongroom_core::snapshot::{Local, Locals};
 
-use super::Surroundings;
 use super::table::Table;
+use super::{Surroundings, regular};
 
 /// Longest document, as in the store.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 const KEY: &str = "overrides";
 
 /// What this machine says of config, nearer than any environment.
@@ -64,20 +63,7 @@ fn local(file: &Path) -> Result<Local, String> {
         Some("json") => Format::Json,
         _ => return Err("its name must end with .toml or .json, which says what it is".to_owned()),
     };
-    let bytes = read(file).map_err(|error| format!("the file cannot be read: {error}"))?;
+    let bytes =
+        regular::read(file, MAX_BYTES).map_err(|error| format!("the file cannot be read: {error}"))?;
     Local::new(format, bytes).map_err(|error| error.to_string())
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    super::regular::open(file)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it has more than 1 MiB",
-        ));
-    }
-    Ok(bytes)
 }

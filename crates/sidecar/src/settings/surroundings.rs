@@ -32,7 +32,9 @@ impl Surroundings {
         }
     }
 
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    /// A path that the settings name.
+    #[must_use]
+    pub fn resolve(&self, path: &str) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
     }
 

@@ -483,6 +483,22 @@ fn a_template_beside_the_settings_starts_a_process_again_only_by_what_it_gives()
 }
 
 #[test]
+fn files_of_refused_settings_are_watched_too() {
+    let (scene, more) = scene_of_process();
+    let sidecar = Sidecar::start(&scene, &more);
+    let started = || read(scene.file("started")).unwrap_or_default();
+    until("it runs", || (started() == "one\n").then_some(()));
+    std::fs::write(scene.file("new.j2"), "{{ 1 + }}").unwrap();
+    scene.settings(&more.replace("x.j2", "new.j2"));
+    sidecar.logs("new.j2, line 1");
+    std::fs::write(scene.file("new.j2"), "new").unwrap();
+    until("it was started again", || {
+        (started() == "one\nnew\n").then_some(())
+    });
+    sidecar.terminate();
+}
+
+#[test]
 fn more_files_than_are_written_are_held_back() {
     let files = "[[files]]\nderive = false\ndirectory = \"files\"\nkeys.web = \"web\"\n";
     let many: serde_json::Map<_, _> = (0..10_001).map(|at| (format!("k{at}"), json!(1))).collect();
