@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::{output, prompt};
 
 /// An open vault and the place of its trust file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) vault: Arc<Vault>,
     trust_file: Option<PathBuf>,

@@ -15,7 +15,7 @@ use strongroom_core::snapshot::{Entry, Snapshot};
 use crate::error::CliError;
 
 /// The member's own log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reads {
     pub(crate) directory: PathBuf,
     pub(crate) identity: Arc<Identity>,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use strongroom_core::ambient::Ambient;
 use strongroom_core::config::{self, Format};
-use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::id::Revision;
+use strongroom_core::name::{EntryPath, EnvironmentName, TEMPLATES};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot, flag_value};
-use strongroom_core::template::{Source, Template, Unavailable};
+use strongroom_core::template::{Problem, Source, Template, TemplateError, Unavailable};
 
+use crate::error::CliError;
 use crate::open::Opened;
 
 /// One environment at one revision.
@@ -18,8 +20,41 @@ use crate::open::Opened;
 pub(crate) struct Values {
     opened: Opened,
     snapshot: Arc<Snapshot>,
+    /// The revision that reads are recorded with.
+    revision: Revision,
     environment: EnvironmentName,
     command: &'static str,
+    /// A document of which this member does not open every layer is none.
+    wants_whole: bool,
+}
+
+/// Why a template is not rendered; never with a value.
+#[derive(Debug)]
+pub(crate) struct Unrendered {
+    /// In words.
+    pub(crate) said: String,
+    /// False when it may be rendered by somebody else, or later.
+    pub(crate) is_known: bool,
+}
+
+impl From<TemplateError> for Unrendered {
+    fn from(error: TemplateError) -> Self {
+        Self {
+            is_known: match &error.problem {
+                Problem::Unavailable { why, .. } => is_known(why),
+                _ => true,
+            },
+            said: error.to_string(),
+        }
+    }
+}
+
+/// Whether everybody would find the same.
+fn is_known(why: &Unavailable) -> bool {
+    !matches!(
+        why,
+        Unavailable::Closed | Unavailable::Now(_) | Unavailable::Other(_)
+    )
 }
 
 impl Values {
@@ -27,10 +62,30 @@ impl Values {
     pub(crate) fn new(opened: Opened, environment: EnvironmentName, command: &'static str) -> Arc<Self> {
         let snapshot = opened.vault.snapshot();
         Arc::new(Self {
+            revision: snapshot.revision(),
             opened,
             snapshot,
             environment,
             command,
+            wants_whole: false,
+        })
+    }
+
+    /// Those of `snapshot`, which may be one that nobody has stored: reads are recorded with `revision`. A document
+    /// of which this member does not open every layer is not given.
+    pub(crate) fn of(
+        opened: &Opened,
+        (snapshot, revision): (&Arc<Snapshot>, Revision),
+        environment: &EnvironmentName,
+        command: &'static str,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            opened: opened.clone(),
+            snapshot: Arc::clone(snapshot),
+            revision,
+            environment: environment.clone(),
+            command,
+            wants_whole: true,
         })
     }
 
@@ -38,22 +93,37 @@ impl Values {
         &self.snapshot
     }
 
+    /// Whether a document has a layer or a schema that this member does not open.
+    fn has_closed_part(&self, path: &EntryPath) -> bool {
+        let schema = EntryPath::new(&format!("schema/{path}"));
+        let is_closed = |path: &EntryPath| self.snapshot.has_closed(&self.environment, path, Kind::Config);
+        is_closed(path) || schema.is_ok_and(|schema| is_closed(&schema))
+    }
+
     fn read(&self, path: &EntryPath, wanted: Kind) -> Result<(Arc<Entry>, Secret), Unavailable> {
         let environment = &self.environment;
         let other = |error: &dyn std::fmt::Display| Unavailable::Other(error.to_string());
         let entry = match self.snapshot.entry(environment, path) {
             Ok(entry) => entry,
-            Err(ReadError::NoEntry { .. }) => return Err(Unavailable::Missing),
+            Err(ReadError::NoEntry { .. }) => {
+                return Err(match self.snapshot.has_closed(environment, path, wanted) {
+                    true => Unavailable::Closed,
+                    false => Unavailable::Missing,
+                });
+            }
             Err(error) => return Err(other(&error)),
         };
         if entry.kind != wanted {
             return Err(Unavailable::Kind(entry.kind));
         }
+        if self.wants_whole && wanted == Kind::Config && self.has_closed_part(path) {
+            return Err(Unavailable::Closed);
+        }
         let secrets = self
             .snapshot
             .secrets_in(environment, &entry)
             .map_err(|error| other(&error))?;
-        let read = (environment, self.snapshot.revision());
+        let read = (environment, self.revision);
         let all = std::iter::once(&entry).chain(&secrets);
         self.opened
             .record(read, all.map(|entry| &**entry), self.command)
@@ -63,19 +133,23 @@ impl Values {
         Ok((entry, resolved.map_err(|error| other(&error))?.value))
     }
 
-    /// The template that is an entry, or why there is none.
-    pub(crate) fn template(&self, path: &EntryPath) -> Result<Template, String> {
+    /// The template that is an entry, rendered.
+    pub(crate) fn rendered(self: &Arc<Self>, path: &EntryPath) -> Result<Secret, Unrendered> {
+        let refused = |said| Unrendered { said, is_known: true };
         if !path.is_template() {
-            return Err(format!("{path} is no template: templates lie under template/"));
+            return Err(refused(format!(
+                "{path} is no template: templates lie under template/"
+            )));
         }
-        let (entry, text) = self
-            .read(path, Kind::Config)
-            .map_err(|why| format!("the template {path} {why}"))?;
+        let (entry, text) = self.read(path, Kind::Config).map_err(|why| Unrendered {
+            is_known: is_known(&why),
+            said: format!("the template {path} {why}"),
+        })?;
         if entry.format != Format::Text {
-            return Err(format!("{path} is no template: it is no text"));
+            return Err(refused(format!("{path} is no template: it is no text")));
         }
-        let parsed = text.expose(|bytes| Template::parse(path.as_str(), bytes));
-        parsed.map_err(|error| error.to_string())
+        let template = text.expose(|bytes| Template::parse(path.as_str(), bytes))?;
+        Ok(template.render(Arc::<Self>::clone(self))?)
     }
 }
 
@@ -105,4 +179,15 @@ impl Source for Values {
         let now = Ambient::system().now().0 / 1000;
         flag_value(key, &definition, set, context, now).map_err(Unavailable::Flag)
     }
+}
+
+/// The paths under `template/` that an environment sees.
+pub(crate) fn templates(
+    snapshot: &Snapshot,
+    environment: &EnvironmentName,
+) -> Result<Vec<EntryPath>, CliError> {
+    let under = EntryPath::new(TEMPLATES).map_err(|error| CliError::failed(error.to_string()))?;
+    let entries = snapshot.entries(environment, Some(&under))?;
+    let templates = entries.into_iter().filter(|entry| entry.path.is_template());
+    Ok(templates.map(|entry| entry.path.clone()).collect())
 }

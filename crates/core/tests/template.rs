@@ -196,7 +196,7 @@ fn what_is_missing_is_named_with_its_line() {
     );
     let unknown = |text: &str| match problem(text).1 {
         Problem::Unknown { what, name } => (what, name.unwrap_or_default()),
-        problem => panic!("{problem:?}"),
+        problem => ("something else", format!("{problem:?}")),
     };
     assert_eq!(unknown("{{ 1 is prime }}"), ("test", "prime".to_owned()));
     // what a message has beside the name may stand in the text too
@@ -209,6 +209,27 @@ fn what_is_missing_is_named_with_its_line() {
         ("filter", "test".to_owned())
     );
     assert_eq!(problem("{{ secret('db/password')() }}").1, Problem::Operation);
+}
+
+#[test]
+fn a_template_says_what_it_asks_for_where_its_text_does() {
+    let asks = |text: &str| parse(text).unwrap().asks_for();
+    let known = |paths: &[&str]| Some(paths.iter().map(|path| (*path).to_owned()).collect());
+    assert_eq!(
+        asks("{{ secret('a/b') ~ config(\"web\").secret }}{% if flag('x', {'u': secret('y')}) %}{% endif %}"),
+        known(&["a/b", "web", "x", "y"])
+    );
+    assert_eq!(asks("secret('a') {# {{ secret('b') }} #}"), known(&[]));
+    for computed in [
+        "{% set p = 'a' %}{{ secret(p) }}",
+        "{{ secret('a' ~ 'b') }}",
+        "{{ secret('a' if 1 else 'b') }}",
+        "{% set s = secret %}{{ s('a') }}",
+        "{{ secret('a\\x62') }}",
+        "{{ ['a'] | map(secret) | list | json }}",
+    ] {
+        assert_eq!(asks(computed), None, "{computed}");
+    }
 }
 
 #[test]

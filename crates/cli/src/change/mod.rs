@@ -5,10 +5,11 @@ mod affected;
 mod describe;
 mod plan;
 mod report;
+mod templates;
 
 use serde::Serialize;
 use strongroom_core::snapshot::{Action, Changed, Snapshot};
-use strongroom_core::vault::{Change, CommitError, Edit, Planned, Receipt};
+use strongroom_core::vault::{Change, CommitError, Edit, Receipt};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -16,7 +17,7 @@ use crate::open::Opened;
 use crate::{output, prompt};
 
 pub(crate) use affected::does;
-pub(crate) use plan::{key_lines, plan_and, plan_text, report_plan, report_plan_of_keys};
+pub(crate) use plan::{Plan, key_lines};
 pub(crate) use report::{changed_line, receipt_and, report, report_text};
 
 /// Options of every command that changes the store.
@@ -120,12 +121,12 @@ pub(crate) fn carry_out_untold(
     options: &ChangeOptions,
 ) -> Result<Option<Receipt>, CliError> {
     if options.dry_run || prompt::is_attended(options.yes)? {
-        let planned = opened.vault.plan(change)?;
+        let plan = Plan::of(opened, change)?;
         if options.dry_run {
-            return report_plan(context, opened, change, &planned).map(|()| None);
+            return plan.report(context, &[]).map(|()| None);
         }
-        if does_something(change, &planned) {
-            output::note(&plan_text(opened, change, &planned));
+        if plan.does_something() {
+            output::note(&plan.text(""));
             if !prompt::confirm("Commit this?")? {
                 return Err(CliError::failed("nothing was changed"));
             }
@@ -136,9 +137,12 @@ pub(crate) fn carry_out_untold(
 
 /// Commits without a question.
 pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, CommitError> {
+    let before = opened.vault.snapshot();
     let receipt = opened.vault.commit(change)?;
     opened.remember();
-    warn_of_unfit(&opened.vault.snapshot());
+    let after = opened.vault.snapshot();
+    warn_of_unfit(&after);
+    templates::warn_of_broken(opened, (&before, &after), &receipt.changes);
     Ok(receipt)
 }
 
@@ -157,14 +161,6 @@ fn warn_of_unfit(snapshot: &Snapshot) {
             ));
         }
     }
-}
-
-pub(crate) fn does_something(change: &Change, planned: &[Planned]) -> bool {
-    planned.iter().any(|planned| !planned.unchanged)
-        || change
-            .edits
-            .iter()
-            .any(|edit| !matches!(edit, Edit::Put(_) | Edit::Delete { .. }))
 }
 
 /// What is told, and more under `key`.

@@ -4,54 +4,138 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use strongroom_core::snapshot::{Action, Changed};
-use strongroom_core::vault::{Change, Planned};
+use strongroom_core::vault::{Change, CommitError, Edit, Planned};
 
 use super::affected::{self, Affected};
 use super::describe::describe;
+use super::templates::{self, Reached};
 use super::{ChangedJson, and};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open::Opened;
 use crate::output::{self, ADDED, CHANGED, FAINT, REMOVED, STRONG};
 
-/// The plan as text.
-pub(crate) fn plan_text(opened: &Opened, change: &Change, planned: &[Planned]) -> String {
-    let mut text = format!(
-        "{STRONG}Plan{STRONG:#} for {} at revision {}:\n",
-        opened.vault.location(),
-        opened.vault.snapshot().revision()
-    );
-    let snapshot = opened.vault.snapshot();
-    for edit in &change.edits {
-        if let Some(line) = describe(edit, Some(&snapshot)) {
-            let _ = writeln!(text, "  {ADDED}*{ADDED:#} {line}");
+/// What a change would do, and whom it would concern.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    opened: &'a Opened,
+    change: &'a Change,
+    planned: Vec<Planned>,
+    /// Who uses it, as sidecars report; nothing where reports cannot be read.
+    consumers: Option<Vec<Affected>>,
+    templates: Vec<Reached>,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans `change`, without doing it.
+    ///
+    /// # Errors
+    /// Those of the commit.
+    pub(crate) fn of(opened: &'a Opened, change: &'a Change) -> Result<Self, CommitError> {
+        let planned = opened.vault.plan(change)?;
+        let consumers = affected::affected(opened, &planned);
+        let templates = templates::foreseen(opened, change)?;
+        Ok(Self {
+            opened,
+            change,
+            planned,
+            consumers,
+            templates,
+        })
+    }
+
+    /// Whether it would change an entry.
+    pub(crate) fn changes_entries(&self) -> bool {
+        self.planned.iter().any(|planned| !planned.unchanged)
+    }
+
+    /// Whether it would change anything.
+    pub(crate) fn does_something(&self) -> bool {
+        let is_other = |edit: &Edit| !matches!(edit, Edit::Put(_) | Edit::Delete { .. });
+        self.changes_entries() || self.change.edits.iter().any(is_other)
+    }
+
+    /// As text, with what `below` says of its entries.
+    pub(crate) fn text(&self, below: &str) -> String {
+        let mut text = format!(
+            "{STRONG}Plan{STRONG:#} for {} at revision {}:\n",
+            self.opened.vault.location(),
+            self.opened.vault.snapshot().revision()
+        );
+        let snapshot = self.opened.vault.snapshot();
+        for edit in &self.change.edits {
+            if let Some(line) = describe(edit, Some(&snapshot)) {
+                let _ = writeln!(text, "  {ADDED}*{ADDED:#} {line}");
+            }
+        }
+        for planned in &self.planned {
+            let Changed {
+                environment,
+                path,
+                kind,
+                action,
+                version,
+            } = &planned.change;
+            let (style, sign, what) = match (planned.unchanged, action, planned.before) {
+                (true, ..) => (FAINT, '=', format!("unchanged, version {version}")),
+                (_, Action::Deleted, _) => (
+                    REMOVED,
+                    '-',
+                    format!("delete, version {version} stays in the history"),
+                ),
+                (_, _, Some(before)) => (CHANGED, '~', format!("version {before} -> {version}")),
+                (_, _, None) => (ADDED, '+', format!("new, version {version}")),
+            };
+            let _ = writeln!(
+                text,
+                "  {style}{sign}{style:#} {environment} {path}  ({kind}) {what}"
+            );
+        }
+        text.push_str(below);
+        text.push_str(&affected::lines(self.consumers.as_deref()));
+        text.push_str(&templates::lines(&self.templates));
+        text
+    }
+
+    /// Shows it as the answer; nothing was changed. Of a document, with the `keys` that change in it.
+    pub(crate) fn report(&self, context: &Context, keys: &[String]) -> Result<(), CliError> {
+        let text = format!("{}Nothing was changed.\n", self.text(&key_lines(keys)));
+        context.output.answer(&self.json(keys), &text)
+    }
+
+    /// As JSON that says more under `key`.
+    pub(crate) fn and(
+        &self,
+        key: &str,
+        more: impl Into<serde_json::Value>,
+    ) -> Result<serde_json::Value, CliError> {
+        and(&self.json(&[]), key, more)
+    }
+
+    fn json<'b>(&'b self, keys: &'b [String]) -> PlanJson<'b> {
+        let snapshot = self.opened.vault.snapshot();
+        let edits = self.change.edits.iter();
+        PlanJson {
+            keys,
+            consumers: self.consumers.as_deref(),
+            templates: &self.templates,
+            revision: snapshot.revision().0,
+            dry_run: true,
+            edits: edits
+                .filter_map(|edit| describe(edit, Some(&snapshot)))
+                .map(|line| anstream::adapter::strip_str(&line).to_string())
+                .collect(),
+            changes: self
+                .planned
+                .iter()
+                .map(|planned| PlannedJson {
+                    change: (&planned.change).into(),
+                    before: planned.before.map(|version| version.0),
+                    unchanged: planned.unchanged,
+                })
+                .collect(),
         }
     }
-    for planned in planned {
-        let Changed {
-            environment,
-            path,
-            kind,
-            action,
-            version,
-        } = &planned.change;
-        let (style, sign, what) = match (planned.unchanged, action, planned.before) {
-            (true, ..) => (FAINT, '=', format!("unchanged, version {version}")),
-            (_, Action::Deleted, _) => (
-                REMOVED,
-                '-',
-                format!("delete, version {version} stays in the history"),
-            ),
-            (_, _, Some(before)) => (CHANGED, '~', format!("version {before} -> {version}")),
-            (_, _, None) => (ADDED, '+', format!("new, version {version}")),
-        };
-        let _ = writeln!(
-            text,
-            "  {style}{sign}{style:#} {environment} {path}  ({kind}) {what}"
-        );
-    }
-    text.push_str(&affected::lines(affected::affected(opened, planned).as_deref()));
-    text
 }
 
 /// Keys of a document, each with its sign, below the line of their entry.
@@ -68,8 +152,8 @@ struct PlanJson<'a> {
     changes: Vec<PlannedJson>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     keys: &'a [String],
-    /// Who uses it, as sidecars report; null where reports cannot be read.
-    consumers: Option<Vec<Affected>>,
+    consumers: Option<&'a [Affected]>,
+    templates: &'a [Reached],
 }
 
 #[derive(Debug, Serialize)]
@@ -78,65 +162,4 @@ struct PlannedJson {
     change: ChangedJson,
     before: Option<u32>,
     unchanged: bool,
-}
-
-/// Shows the plan as the answer; nothing was changed.
-pub(crate) fn report_plan(
-    context: &Context,
-    opened: &Opened,
-    change: &Change,
-    planned: &[Planned],
-) -> Result<(), CliError> {
-    report_plan_of_keys(context, opened, change, planned, &[])
-}
-
-/// The same of a document, with the `keys` that change in it.
-pub(crate) fn report_plan_of_keys(
-    context: &Context,
-    opened: &Opened,
-    change: &Change,
-    planned: &[Planned],
-    keys: &[String],
-) -> Result<(), CliError> {
-    let text = format!(
-        "{}{}Nothing was changed.\n",
-        plan_text(opened, change, planned),
-        key_lines(keys)
-    );
-    context
-        .output
-        .answer(&plan_json(opened, change, planned, keys), &text)
-}
-
-/// The plan as JSON that says more under `key`.
-pub(crate) fn plan_and(
-    (opened, change, planned): (&Opened, &Change, &[Planned]),
-    key: &str,
-    more: impl Into<serde_json::Value>,
-) -> Result<serde_json::Value, CliError> {
-    and(&plan_json(opened, change, planned, &[]), key, more)
-}
-
-fn plan_json<'a>(opened: &Opened, change: &Change, planned: &[Planned], keys: &'a [String]) -> PlanJson<'a> {
-    let snapshot = opened.vault.snapshot();
-    PlanJson {
-        keys,
-        consumers: affected::affected(opened, planned),
-        revision: opened.vault.snapshot().revision().0,
-        dry_run: true,
-        edits: change
-            .edits
-            .iter()
-            .filter_map(|edit| describe(edit, Some(&snapshot)))
-            .map(|line| anstream::adapter::strip_str(&line).to_string())
-            .collect(),
-        changes: planned
-            .iter()
-            .map(|planned| PlannedJson {
-                change: (&planned.change).into(),
-                before: planned.before.map(|version| version.0),
-                unchanged: planned.unchanged,
-            })
-            .collect(),
-    }
 }

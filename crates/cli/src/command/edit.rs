@@ -6,10 +6,10 @@ use strongroom_core::config::{self, Format};
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::snapshot::{Entry, Kind, Snapshot};
-use strongroom_core::vault::{Change, CommitError, Edit, Expect, Planned, Put, Receipt};
+use strongroom_core::vault::{Change, CommitError, Edit, Expect, Put, Receipt};
 
 use super::put::EntryOptions;
-use crate::change::{self, ChangeOptions};
+use crate::change::{self, ChangeOptions, Plan};
 use crate::conflict::{self, Merged};
 use crate::context::{Context, Target};
 use crate::editor::{Editor, Scratch};
@@ -111,9 +111,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
                     None => return Err(kept(error.into(), &scratch)),
                 }
             }
-            Next::Planned(planned) => {
+            Next::Planned(plan) => {
                 scratch.wipe();
-                return change::report_plan(context, &opened, &change, &planned);
+                return plan.report(context, &[]);
             }
             Next::Committed(receipt) => {
                 scratch.wipe();
@@ -123,31 +123,31 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
 }
 
-enum Next {
+enum Next<'a> {
     EditAgain,
     /// Somebody else was first.
     BringTogether(CommitError),
-    Planned(Vec<Planned>),
+    Planned(Plan<'a>),
     Committed(Receipt),
 }
 
 /// Commits, or asks what to do with a text that is refused. Work is never lost by an error.
-fn attempt(
-    opened: &Opened,
-    change: &Change,
+fn attempt<'a>(
+    opened: &'a Opened,
+    change: &'a Change,
     attended: bool,
     dry_run: bool,
     scratch: &Scratch,
-) -> Result<Next, CliError> {
-    let planned = match opened.vault.plan(change) {
-        Ok(planned) => planned,
+) -> Result<Next<'a>, CliError> {
+    let plan = match Plan::of(opened, change) {
+        Ok(plan) => plan,
         Err(error) => return refused(error, attended, scratch),
     };
     if dry_run {
-        return Ok(Next::Planned(planned));
+        return Ok(Next::Planned(plan));
     }
     if attended {
-        output::note(&change::plan_text(opened, change, &planned));
+        output::note(&plan.text(""));
         match prompt::choose("Commit this? [y]es, [e]dit again, [d]iscard", 'e')? {
             'y' => {}
             'd' => return Err(CliError::failed("discarded: nothing was changed")),
@@ -160,7 +160,7 @@ fn attempt(
     }
 }
 
-fn refused(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next, CliError> {
+fn refused<'a>(error: CommitError, attended: bool, scratch: &Scratch) -> Result<Next<'a>, CliError> {
     if matches!(error, CommitError::Stale { .. }) {
         return Ok(Next::BringTogether(error));
     }

@@ -9,8 +9,9 @@ use crate::args::{Cli, Color};
 use crate::error::CliError;
 
 const EXAMPLES: &str = "\
-The same as the command with --plan: entries with their versions, keys of documents, what schemas say, and which
-consumers reload, restart or are signalled, as sidecars report. Nothing is changed and no value is shown.
+The same as the command with --plan: entries with their versions, keys of documents, what schemas say, which
+consumers reload, restart or are signalled, as sidecars report, and which templates give another text or cannot be
+rendered any more. Nothing is changed and no value is shown.
 
 Examples:
   strongroom plan config set prod web pool.size=20

@@ -119,20 +119,21 @@ fn print(args: &Args, context: &Context) -> Result<(), CliError> {
     let made = match &args.made {
         Some(Made {
             template: Some(path), ..
-        }) => render(&values.template(path).map_err(CliError::failed)?, &values),
+        }) => values
+            .rendered(path)
+            .map_err(|error| CliError::failed(error.said)),
         Some(Made {
             template_file: Some(file),
             ..
-        }) => render(&read(file)?, &values),
+        }) => {
+            let rendered = read(file)?.render(Arc::<Values>::clone(&values));
+            rendered.map_err(|error| CliError::failed(error.to_string()))
+        }
         Some(Made {
             config: Some(path), ..
         }) => document(path, args.format, &values),
-        Some(Made {
-            template: None,
-            template_file: None,
-            config: None,
-        })
-        | None => Err(CliError::usage("nothing is to be rendered")),
+        // what is given with none of them is refused before
+        _ => Err(CliError::usage("nothing is to be rendered")),
     }?;
     if !context.output.json {
         return made.expose(output::raw);
@@ -143,11 +144,6 @@ fn print(args: &Args, context: &Context) -> Result<(), CliError> {
         "revision": values.snapshot().revision().0,
         "text": &*text,
     }))
-}
-
-fn render(template: &Template, values: &Arc<Values>) -> Result<Secret, CliError> {
-    let rendered = template.render(Arc::<Values>::clone(values));
-    rendered.map_err(|error| CliError::failed(error.to_string()))
 }
 
 fn read(file: &Path) -> Result<Template, CliError> {
@@ -162,9 +158,8 @@ fn read(file: &Path) -> Result<Template, CliError> {
 }
 
 fn document(path: &EntryPath, format: Option<Delivered>, values: &Values) -> Result<Secret, CliError> {
-    let failed = |why: &dyn std::fmt::Display| CliError::failed(format!("{path}: {why}"));
-    let document = values
-        .config(path)
-        .map_err(|why| CliError::failed(format!("the config {path} {why}")))?;
-    config::deliver(format.unwrap_or(Delivered::Json), &document).map_err(|error| failed(&error))
+    let failed = |why: &dyn std::fmt::Display| CliError::failed(format!("the config {path} {why}"));
+    let document = values.config(path).map_err(|why| failed(&why))?;
+    let format = format.unwrap_or(Delivered::Json);
+    config::deliver(format, &document).map_err(|why| failed(&format_args!("cannot be delivered: {why}")))
 }

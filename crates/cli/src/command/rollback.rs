@@ -70,14 +70,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let lines: String = left_out.iter().map(left_out_line).collect();
     let names: Vec<_> = left_out.iter().map(left_out_json).collect();
     if args.change.dry_run || prompt::is_attended(args.change.yes)? {
-        let planned = opened.vault.plan(&change)?;
-        let text = format!("{}{lines}", change::plan_text(&opened, &change, &planned));
+        let plan = change::Plan::of(&opened, &change)?;
+        let text = plan.text(&lines);
         if args.change.dry_run {
-            let answer = change::plan_and((&opened, &change, &planned), "left_out", names)?;
+            let answer = plan.and("left_out", names)?;
             let text = format!("{text}Nothing was changed.\n");
             return context.output.answer(&answer, &text);
         }
-        if change::does_something(&change, &planned) {
+        if plan.does_something() {
             output::note(&text);
             if !prompt::confirm("Commit this?")? {
                 return Err(CliError::failed("nothing was changed"));

@@ -1,17 +1,14 @@
 //! `template`: whether templates can be rendered, before a sidecar has to.
 
-use std::sync::Arc;
-
 use clap::Subcommand;
 use serde_json::json;
-use strongroom_core::name::{EntryPath, EnvironmentName, TEMPLATES};
-use strongroom_core::template::Source;
+use strongroom_core::name::{EntryPath, EnvironmentName};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open;
 use crate::output::harmless;
-use crate::source::Values;
+use crate::source::{self, Values};
 
 const EXAMPLES: &str = "\
 The template at PATH, or every one that ENV sees. Each is rendered into memory with the values that
@@ -46,15 +43,11 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
     let values = Values::new(opened, args.environment.clone(), "template check");
     let paths = match args.path {
         Some(path) => vec![path],
-        None => all(&values, &args.environment)?,
+        None => source::templates(values.snapshot(), &args.environment)?,
     };
     let mut problems = Vec::new();
     for path in &paths {
-        let rendered = values.template(path);
-        let source = Arc::<Values>::clone(&values) as Arc<dyn Source>;
-        let rendered =
-            rendered.and_then(|template| template.render(source).map_err(|error| error.to_string()));
-        problems.extend(rendered.err());
+        problems.extend(values.rendered(path).err().map(|error| error.said));
     }
     let mut text: String = problems
         .iter()
@@ -74,11 +67,4 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), CliError> {
     } else {
         Err(CliError::failed("templates do not render"))
     }
-}
-
-fn all(values: &Values, environment: &EnvironmentName) -> Result<Vec<EntryPath>, CliError> {
-    let under = EntryPath::new(TEMPLATES).map_err(|error| CliError::failed(error.to_string()))?;
-    let entries = values.snapshot().entries(environment, Some(&under))?;
-    let templates = entries.into_iter().filter(|entry| entry.path.is_template());
-    Ok(templates.map(|entry| entry.path.clone()).collect())
 }

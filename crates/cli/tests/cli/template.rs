@@ -142,3 +142,223 @@ fn what_a_template_opens_is_recorded() {
     let mut command = desk.command(["--audit", "no-log", "render", "prod", "--template", "template/t"]);
     Ran::of(command.output().unwrap()).refused(1, "the read could not be recorded in the audit log");
 }
+
+/// What a plan says of templates: as text, and of each in JSON its environment, path, outcome and error.
+fn planned(desk: &Desk, arguments: &[&str]) -> (String, Vec<[String; 4]>) {
+    let text = desk.ok(["plan"].iter().chain(arguments));
+    let json = desk.json(["plan"].iter().chain(arguments));
+    assert!(!text.contains(CANARY) && !json.to_string().contains(CANARY));
+    let of = |one: &serde_json::Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let templates = json["templates"].as_array().unwrap().iter();
+    let templates = templates.map(|one| ["environment", "path", "outcome", "error"].map(|key| of(one, key)));
+    (text, templates.collect())
+}
+
+#[test]
+fn a_plan_says_what_becomes_of_templates() {
+    let desk = desk();
+    put(&desk, "template/t", TEMPLATE).ok();
+    put(
+        &desk,
+        "template/other",
+        "{{ secret('web/other') | default('x') }}",
+    )
+    .ok();
+    let before = desk.json(["status"])["revision"].clone();
+    let says = |arguments: &[&str], outcome: &str, line: &str, error: &str| {
+        let (text, templates) = planned(&desk, arguments);
+        assert!(
+            text.contains(&format!("Templates that may use it:\n  {line}")),
+            "{text}"
+        );
+        let expected = ["prod", "template/t", outcome, error].map(str::to_owned);
+        assert_eq!(templates, [expected], "{text}");
+    };
+    let lost = "template/t, line 2: the secret web/key is not there";
+    says(
+        &["config", "set", "prod", "web", "pool.size=21"],
+        "changed",
+        "~ prod template/t  gives another text",
+        "",
+    );
+    says(
+        &["config", "set", "prod", "web", "name=y"],
+        "same",
+        "= prod template/t  renders as before",
+        "",
+    );
+    says(
+        &["delete", "prod", "web/key"],
+        "broken",
+        &format!("! prod template/t  cannot be rendered any more: {lost}"),
+        lost,
+    );
+    desk.write("key", format!("{CANARY}2"));
+    let key = desk.file("key").display().to_string();
+    let again = ["put", "prod", "web/key", "--file", &key];
+    says(&again, "changed", "~ prod template/t  gives another text", "");
+    // what no template names is not rendered
+    let (text, none) = planned(&desk, &["put", "prod", "web/more", "--file", &key]);
+    assert!(!text.contains("Templates") && none.is_empty(), "{text}");
+    assert_eq!(desk.json(["status"])["revision"], before);
+    // whoever commits it all the same is told
+    let ran = desk.run(["delete", "prod", "web/key"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let wanted = format!(
+        "sidecars of prod that deliver template/t hold back every revision since it cannot be rendered any more: {lost}"
+    );
+    assert!(ran.stderr.contains(&wanted), "{}", ran.stderr);
+    says(
+        &["config", "set", "prod", "web", "pool.size=21"],
+        "unrendered",
+        &format!("! prod template/t  cannot be rendered: {lost}"),
+        lost,
+    );
+    says(&again, "mended", "+ prod template/t  can be rendered again", "");
+    let ran = desk.run(again);
+    assert!(
+        ran.code == 0 && !ran.stderr.contains("hold back"),
+        "{}",
+        ran.stderr
+    );
+    desk.write("t.j2", "size {{ config('web').size }}");
+    let file = desk.file("t.j2").display().to_string();
+    let other = ["put", "prod", "template/t", "--kind", "config", "--file", &file];
+    let lost = "template/t, line 1: `size` of the config web is not there";
+    says(
+        &other,
+        "broken",
+        &format!("! prod template/t  cannot be rendered any more: {lost}"),
+        lost,
+    );
+    desk.ok(["delete", "prod", "template/t"]);
+    says(
+        &other,
+        "unrendered",
+        &format!("! prod template/t  cannot be rendered: {lost}"),
+        lost,
+    );
+    desk.write("t.j2", "size {{ config('web').pool.size }}");
+    says(&other, "new", "+ prod template/t  renders", "");
+}
+
+#[test]
+fn a_plan_reaches_templates_of_all_who_inherit_and_by_what_stands_between() {
+    let desk = desk();
+    desk.ok(["environment", "add", "eu", "--parent", "prod"]);
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off","targeting":{"if":[{"$ref":"staff"},"on"]}}"#;
+    let set = |end: &str| {
+        desk.write(
+            "set.json",
+            format!(r#"{{"$evaluators":{{"staff":{{"ends_with":[{{"var":"mail"}},"{end}"]}}}}}}"#),
+        );
+        desk.file("set.json").display().to_string()
+    };
+    let file = set("@example.org");
+    desk.ok(["put", "prod", "web/@set", "--kind", "flag", "--file", &file]);
+    desk.feed(["put", "prod", "web/new", "--kind", "flag"], flag).ok();
+    desk.put("eu", "web/token", "one");
+    desk.feed(
+        ["put", "eu", "web", "--kind", "config", "--format", "json"],
+        r#"{"key":{"secret":"web/token"}}"#,
+    )
+    .ok();
+    put(
+        &desk,
+        "template/f",
+        "{{ flag('web/new', {'mail': 'a@example.org'}) }}",
+    )
+    .ok();
+    put(
+        &desk,
+        "template/s",
+        "{{ config('web').key }} {{ config('web').n | default(0) }}",
+    )
+    .ok();
+    let outcomes = |arguments: &[&str]| -> Vec<String> {
+        let (_, templates) = planned(&desk, arguments);
+        let line = |[environment, path, outcome, _]: [String; 4]| format!("{environment} {path} {outcome}");
+        templates.into_iter().map(line).collect()
+    };
+    // by the set of a flag, in whoever inherits it
+    let file = set("@example.com");
+    assert_eq!(
+        outcomes(&["put", "prod", "web/@set", "--kind", "flag", "--file", &file]),
+        ["eu template/f changed", "prod template/f changed"]
+    );
+    // by a secret in a document, in its environment
+    desk.write("two", "two");
+    let two = desk.file("two").display().to_string();
+    assert_eq!(
+        outcomes(&["put", "eu", "web/token", "--file", &two]),
+        ["eu template/s changed"]
+    );
+    // by a default of a schema
+    desk.write(
+        "schema.json",
+        r#"{"properties":{"n":{"default":1},"key":{"secret":true}}}"#,
+    );
+    let schema = desk.file("schema.json").display().to_string();
+    assert_eq!(
+        outcomes(&["put", "prod", "schema/web", "--kind", "schema", "--file", &schema]),
+        ["eu template/s changed", "prod template/s unrendered"]
+    );
+    // who does not open a part of it cannot tell
+    let bob = desk.member("bob", "writer", &["eu"]);
+    let mut command = desk.command(["--json", "plan", "config", "set", "eu", "web", "more=1"]);
+    let answer = Ran::of(command.env("STRONGROOM_IDENTITY", &bob).output().unwrap()).json();
+    assert_eq!(answer["templates"], json!([]));
+    put_in_eu(&desk, "template/own", "{{ config('web').more | default(1) }}");
+    let mut command = desk.command(["--json", "plan", "config", "set", "eu", "web", "more=1"]);
+    let answer = Ran::of(command.env("STRONGROOM_IDENTITY", bob).output().unwrap()).json();
+    assert_eq!(
+        answer["templates"],
+        json!([{
+            "environment": "eu",
+            "path": "template/own",
+            "outcome": "unknown",
+            "error": "template/own, line 1: the config web is not opened by this member",
+        }])
+    );
+}
+
+fn put_in_eu(desk: &Desk, path: &str, text: &str) {
+    desk.feed(["put", "eu", path, "--kind", "config"], text).ok();
+}
+
+#[test]
+fn what_a_plan_renders_is_recorded_and_it_renders_so_many() {
+    let desk = desk();
+    put(&desk, "template/t", TEMPLATE).ok();
+    let mut command = desk.command([
+        "--audit",
+        "log",
+        "plan",
+        "config",
+        "set",
+        "prod",
+        "web",
+        "pool.size=1",
+    ]);
+    Ran::of(command.output().unwrap()).ok();
+    let log = desk.ok(["audit", "show", "log", "--json"]);
+    let read = |name: &str| {
+        let records = log
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records
+            .filter(|record| record["name"] == name && record["reason"] == "plan")
+            .count()
+    };
+    assert_eq!(
+        (read("prod/template/t"), read("prod/web"), read("prod/web/key")),
+        (2, 2, 2)
+    );
+    for at in 0..101 {
+        put(&desk, &format!("template/n/{at:03}"), "{{ config('web').name }}").ok();
+    }
+    let (text, templates) = planned(&desk, &["config", "set", "prod", "web", "name=y"]);
+    let unknown = templates.iter().filter(|one| one[2] == "unknown").count();
+    assert_eq!((templates.len(), unknown), (102, 2));
+    assert!(text.contains("and 2 more are not rendered"), "{text}");
+}

@@ -23,7 +23,7 @@ const FUEL: u64 = 1_000_000;
 const DEPTH: usize = 64;
 
 /// What a template finds beside its own names.
-const FUNCTIONS: [&str; 3] = ["secret", "config", "flag"];
+pub(super) const FUNCTIONS: [&str; 3] = ["secret", "config", "flag"];
 
 /// What minijinja brings and is not taken: these show values for people, or escape for HTML.
 const FILTERS_LEFT: [&str; 5] = ["pprint", "safe", "escape", "e", "format"];

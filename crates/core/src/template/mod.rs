@@ -16,6 +16,7 @@ mod shape;
 mod table;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ pub enum Unavailable {
     /// There is no such entry.
     #[error("is not there")]
     Missing,
+    /// There is one, which whoever asks does not open.
+    #[error("is not opened by this member")]
+    Closed,
     /// It is not for this consumer.
     #[error("is denied")]
     Denied,
@@ -123,6 +127,12 @@ impl Template {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The paths that it asks its source for, where its text names each of them; `None` where it computes one.
+    #[must_use]
+    pub fn asks_for(&self) -> Option<BTreeSet<String>> {
+        names::asked(&self.text, &engine::FUNCTIONS)
     }
 
     /// Renders it with the values of `source`: at most [`crate::config::MAX_DELIVERED`] bytes, in bounded

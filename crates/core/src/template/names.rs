@@ -18,6 +18,28 @@ pub(super) fn first_of<'a>(text: &'a str, names: &BTreeSet<String>) -> Option<(u
     })
 }
 
+/// What `functions` are called with first, where each call has that as a text in quotes; `None` where the text does
+/// not say all of it.
+pub(super) fn asked(text: &str, functions: &[&str]) -> Option<BTreeSet<String>> {
+    let mut asked = BTreeSet::new();
+    let mut before = None;
+    let mut tokens = Tokens::of(text).map(|(_, token)| token).peekable();
+    while let Some(token) = tokens.next() {
+        let is_part = matches!(before.replace(token), Some(Token::Sign("." | "|")));
+        if is_part || !matches!(token, Token::Word(word) if functions.contains(&word)) {
+            continue;
+        }
+        let (Some(Token::Sign("(")), Some(Token::Literal(literal))) = (tokens.next(), tokens.next()) else {
+            return None;
+        };
+        if literal.contains('\\') || !matches!(tokens.peek(), Some(Token::Sign(")" | ","))) {
+            return None;
+        }
+        asked.insert(literal.trim_matches(['"', '\'']).to_owned());
+    }
+    Some(asked)
+}
+
 /// Whether the text has `name` as a literal: in quotes, or after a point.
 pub(super) fn is_written(text: &str, name: &str) -> bool {
     let follows_point = |at: usize| {

@@ -117,7 +117,7 @@ impl Rewriting<'_> {
                 self.operator(None);
                 Last::Other
             }
-            (Token::Word(_) | Token::Literal, _) => Last::Value,
+            (Token::Word(_) | Token::Literal(_), _) => Last::Value,
             (Token::Sign("." | "|"), _) => Last::Part,
             (Token::Sign("(" | "[" | "{"), _) => {
                 self.due.push(None);

@@ -144,7 +144,7 @@ impl<'a> Shape<'a> {
             Token::Word(word) => self.word(word)?,
             Token::Sign(sign) => self.sign(sign)?,
             Token::End => self.end()?,
-            Token::Literal => {}
+            Token::Literal(_) => {}
         }
         self.is_variable &= matches!(token, Token::Word(_));
         Ok(())
@@ -203,7 +203,7 @@ impl<'a> Shape<'a> {
     }
 
     fn sign(&mut self, sign: &str) -> Result<(), Problem> {
-        let follows_value = matches!(self.last, Some(Token::Literal | Token::Sign(")" | "]" | "}")))
+        let follows_value = matches!(self.last, Some(Token::Literal(_) | Token::Sign(")" | "]" | "}")))
             || matches!(self.last, Some(Token::Word(word)) if !OPERATORS.contains(&word));
         match sign {
             "," | ":" => {

@@ -12,8 +12,8 @@ pub(super) enum Token<'a> {
     End,
     /// A name or keyword.
     Word(&'a str),
-    /// A text in quotes, or a number.
-    Literal,
+    /// A text in quotes, with them, or a number.
+    Literal(&'a str),
     /// Anything else; `==` and its like are one.
     Sign(&'a str),
 }
@@ -125,13 +125,11 @@ impl<'a> Tokens<'a> {
         let token = match first {
             '"' | '\'' => {
                 let length = quoted(self.rest, first)?;
-                self.take(length);
-                Token::Literal
+                Token::Literal(self.take(length))
             }
             '0'..='9' => {
                 let length = number(self.rest, self.is_after_point);
-                self.take(length);
-                Token::Literal
+                Token::Literal(self.take(length))
             }
             letter if is_letter(letter) => {
                 let length = self.rest.find(|letter| !is_letter(letter));

@@ -9,7 +9,7 @@ use super::error::{CommitError, OpenError};
 use super::load::{self, Next, Objects, Walk};
 use super::{Turn, Vault, fit, flag_fit, lock};
 use crate::commit::Role;
-use crate::snapshot::{Entry, Snapshot};
+use crate::snapshot::{Changed, Entry, Snapshot};
 use crate::store::{AppendError, Head, StoreError};
 
 /// How often a commit is tried when other writers are first.
@@ -45,6 +45,22 @@ impl Vault {
             flag_fit::check(&next.snapshot, &next.changes)?;
         }
         Ok(planned)
+    }
+
+    /// What `change` would make: the snapshot that would follow and what it changes, which nobody else sees. `None`
+    /// where everything is so already. Whether it may be committed is what [`Self::plan`] says.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn foreseen(&self, change: &Change) -> Result<Option<(Snapshot, Vec<Changed>)>, CommitError> {
+        let base = self.snapshot();
+        let draft = Draft::make(&base, change, &self.ambient, &self.known)?;
+        if draft.is_empty() {
+            return Ok(None);
+        }
+        let (ready, _) = draft.finish(&change.message, &self.identity)?;
+        let next = self.foresee(&base, &ready)?;
+        Ok(Some((next.snapshot, next.changes)))
     }
 
     /// Seals, signs and stores `change`; tries again when another writer was first.

@@ -12,7 +12,7 @@ use strongroom_core::snapshot::{Entry, Kind, Snapshot};
 use strongroom_core::vault::{Change, CommitError, Edit, Expect, Put};
 
 use super::check::newly_deprecated;
-use crate::change::{self, ChangeOptions};
+use crate::change::{self, ChangeOptions, Plan};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::open::Opened;
@@ -198,16 +198,12 @@ fn attempt(
     keys: &[String],
 ) -> Result<(), Refusal> {
     if options.dry_run {
-        let planned = opened.vault.plan(change)?;
-        return Ok(change::report_plan_of_keys(
-            context, opened, change, &planned, keys,
-        )?);
+        return Ok(Plan::of(opened, change)?.report(context, keys)?);
     }
     if !*is_agreed {
-        let planned = opened.vault.plan(change)?;
-        if planned.iter().any(|planned| !planned.unchanged) {
-            let plan = change::plan_text(opened, change, &planned);
-            output::note(&format!("{plan}{}", change::key_lines(keys)));
+        let plan = Plan::of(opened, change)?;
+        if plan.changes_entries() {
+            output::note(&plan.text(&change::key_lines(keys)));
             if !prompt::confirm("Commit this?")? {
                 return Err(CliError::failed("nothing was changed").into());
             }

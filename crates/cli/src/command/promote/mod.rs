@@ -130,14 +130,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         edits: taken.iter().map(|step| step.edit(&args.to)).collect(),
     };
     if args.change.dry_run || prompt::is_attended(args.change.yes)? {
-        let planned = opened.vault.plan(&change)?;
+        let plan = change::Plan::of(&opened, &change)?;
         let keys: String = taken.iter().map(|step| taken_lines(args, step)).collect();
-        let text = format!(
-            "{}{keys}{kept_text}",
-            change::plan_text(&opened, &change, &planned)
-        );
+        let text = format!("{}{kept_text}", plan.text(&keys));
         if args.change.dry_run {
-            let answer = json!({"committed": false, "dry_run": true, "revision": snapshot.revision().0});
+            let answer = plan.and("committed", false)?;
             let text = format!("{text}Nothing was changed.\n");
             return context.output.answer(&details(answer), &text);
         }
