@@ -74,6 +74,9 @@ pub enum Problem {
          `chain`, or give their items one by one"
     )]
     Operand,
+    /// A table has such a thing as a list for a key.
+    #[error("a table's key is a text, a number or a boolean")]
+    Key,
     /// `flag` is something else than what is called.
     #[error("`flag` is the name of a function and can only be called: give another name to what is meant")]
     Flag,

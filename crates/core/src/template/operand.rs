@@ -18,6 +18,8 @@ const PLAIN: &str = "_plain";
 const WRITTEN: &str = "_written";
 /// Of comparisons: anything, charged for all that is in it.
 const WEIGHED: &str = "_weighed";
+/// Of a table's keys: no list and no table, which would be compared wherever the table is made or looked into.
+const KEY: &str = "_key";
 
 /// Words that are operators.
 pub(super) const OPERATORS: [&str; 7] = ["and", "or", "not", "if", "else", "in", "is"];
@@ -49,10 +51,34 @@ struct Rewriting<'a> {
     /// Where the last token ended.
     end: usize,
     last: Last,
-    /// By open bracket: the filter that is due when the operand right of an operator ends.
-    due: Vec<Option<&'static str>>,
+    levels: Vec<Level>,
     /// In a `for` before its `in`.
     is_target: bool,
+    /// The last word is `changed`, as in `loop.changed(...)`, which compares.
+    is_changed: bool,
+}
+
+/// A bracket that is open, or the whole expression.
+#[derive(Debug, Default)]
+struct Level {
+    /// The filter that is due when the operand right of an operator ends.
+    due: Option<&'static str>,
+    /// The filter of each of its parts, and what ends such a part beside the bracket.
+    of_parts: Option<(&'static str, &'static str)>,
+    /// A part is to begin.
+    is_awaited: bool,
+    /// A part has begun.
+    has_begun: bool,
+}
+
+impl Level {
+    fn of_parts(filter: &'static str, end: &'static str) -> Self {
+        Self {
+            of_parts: Some((filter, end)),
+            is_awaited: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// `text` with its operands through the filters; its lines stay where they are.
@@ -63,11 +89,13 @@ pub(super) fn guarded(text: &str) -> Zeroizing<String> {
         copied: 0,
         end: 0,
         last: Last::Other,
-        due: Vec::new(),
+        levels: Vec::new(),
         is_target: false,
+        is_changed: false,
     };
     let mut tokens = Tokens::of(text);
     while let Some((_, token)) = tokens.next() {
+        rewriting.begin_part(token);
         rewriting.last = rewriting.take(token);
         rewriting.end = text.len().saturating_sub(tokens.rest().len());
     }
@@ -77,9 +105,13 @@ pub(super) fn guarded(text: &str) -> Zeroizing<String> {
 
 impl Rewriting<'_> {
     fn take(&mut self, token: Token<'_>) -> Last {
+        let is_changed = std::mem::replace(
+            &mut self.is_changed,
+            (token, self.last) == (Token::Word("changed"), Last::Part),
+        );
         match (token, self.last) {
             (Token::Expression | Token::Statement, _) => {
-                self.due = vec![None];
+                self.levels = vec![Level::default()];
                 self.is_target = false;
                 if token == Token::Statement {
                     Last::Begin
@@ -100,7 +132,7 @@ impl Rewriting<'_> {
                 Last::Not
             }
             (Token::Word("in"), Last::Not) => Last::Other,
-            (Token::Word("in"), _) if self.is_target && self.due.len() == 1 => {
+            (Token::Word("in"), _) if self.is_target && self.levels.len() == 1 => {
                 self.is_target = false;
                 Last::Other
             }
@@ -119,17 +151,36 @@ impl Rewriting<'_> {
             }
             (Token::Word(_) | Token::Literal(_), _) => Last::Value,
             (Token::Sign("." | "|"), _) => Last::Part,
-            (Token::Sign("(" | "[" | "{"), _) => {
-                self.due.push(None);
+            (Token::Sign(sign @ ("(" | "[" | "{")), _) => {
+                self.levels.push(match sign {
+                    "{" => Level::of_parts(KEY, ":"),
+                    "(" if is_changed => Level::of_parts(WEIGHED, ","),
+                    _ => Level::default(),
+                });
                 Last::Other
             }
             (Token::Sign(")" | "]" | "}"), _) => {
                 self.operator(None);
-                self.due.pop();
+                self.end_part();
+                self.levels.pop();
                 Last::Value
             }
+            (Token::Sign(sign @ ("," | ":")), _) => {
+                self.operator(None);
+                let level = self.levels.last();
+                if level
+                    .and_then(|level| level.of_parts)
+                    .is_some_and(|(_, end)| end == sign)
+                {
+                    self.end_part();
+                }
+                if let (",", Some(level)) = (sign, self.levels.last_mut()) {
+                    level.is_awaited = level.of_parts.is_some();
+                }
+                Last::Other
+            }
             // of what a test compares with
-            (Token::Sign("-"), Last::Test) => Last::Other,
+            (Token::Sign("-" | "+"), Last::Test) => Last::Other,
             (Token::Sign(sign), Last::Value | Last::Test) => {
                 self.operator(match sign {
                     "+" | "*" => Some(PLAIN),
@@ -150,7 +201,8 @@ impl Rewriting<'_> {
 
     /// What stood before ends, and `filter` is for both sides of an operator.
     fn operator(&mut self, filter: Option<&'static str>) {
-        let due = self.due.last_mut().and_then(|due| std::mem::replace(due, filter));
+        let level = self.levels.last_mut();
+        let due = level.and_then(|level| std::mem::replace(&mut level.due, filter));
         self.put(due);
         if due != filter {
             self.put(filter);
@@ -165,10 +217,40 @@ impl Rewriting<'_> {
         }
     }
 
+    /// Opens a bracket around a part that begins with `token`.
+    fn begin_part(&mut self, token: Token<'_>) {
+        let is_none = matches!(token, Token::End | Token::Sign("," | ":" | ")" | "]" | "}"));
+        let Some(level) = self
+            .levels
+            .last_mut()
+            .filter(|level| level.is_awaited && !is_none)
+        else {
+            return;
+        };
+        (level.is_awaited, level.has_begun) = (false, true);
+        let rest = self.text.get(self.end..).unwrap_or_default();
+        let blank = rest.len().saturating_sub(rest.trim_start().len());
+        self.copy(self.end.saturating_add(blank));
+        self.push("(");
+    }
+
+    /// Closes it, and puts the filter behind.
+    fn end_part(&mut self) {
+        let level = self.levels.last_mut();
+        if let Some(level) = level
+            && std::mem::take(&mut level.has_begun)
+            && let Some((filter, _)) = level.of_parts
+        {
+            self.copy(self.end);
+            self.push(")|");
+            self.push(filter);
+        }
+    }
+
     fn copy(&mut self, end: usize) {
         let text = self.text.get(self.copied..end).unwrap_or_default();
         self.push(text);
-        self.copied = end;
+        self.copied = end.max(self.copied);
     }
 
     /// What it outgrows is wiped.
@@ -186,7 +268,7 @@ impl Rewriting<'_> {
 type Care = fn(&State<'_, '_>, Value, &Notes) -> Result<Value, Error>;
 
 pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
-    let operands: [(&str, Care); 3] = [(PLAIN, plain), (WRITTEN, written), (WEIGHED, weighed)];
+    let operands: [(&str, Care); 4] = [(PLAIN, plain), (WRITTEN, written), (WEIGHED, weighed), (KEY, key)];
     for (name, care) in operands {
         let notes = notes.clone();
         environment.add_filter(name, move |state: &State<'_, '_>, value: Value| {
@@ -200,12 +282,12 @@ pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
         ("title", Value::from_function(filters::title)),
         ("capitalize", Value::from_function(filters::capitalize)),
         ("replace", Value::from_function(replace)),
+        ("trim", Value::from_function(filters::trim)),
     ];
     for (name, of_engine) in written_all {
         environment.add_filter(name, careful(of_engine, ALL, written, notes));
     }
     let written_first = [
-        ("trim", Value::from_function(filters::trim)),
         ("indent", Value::from_function(indent)),
         ("split", Value::from_function(filters::split)),
         ("lines", Value::from_function(filters::lines)),
@@ -342,6 +424,16 @@ fn plain(_: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error>
     }
 }
 
+/// What a table's key may be.
+fn key(_: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(value),
+        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
+        ValueKind::Invalid => Err(notes.fail(Problem::TooMuch)),
+        _ => Err(notes.fail(Problem::Key)),
+    }
+}
+
 /// What has a text, with the text that an expression writes.
 fn written(_: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error> {
     match value.kind() {
@@ -361,7 +453,10 @@ fn weighed(state: &State<'_, '_>, value: Value, _: &Notes) -> Result<Value, Erro
         let is_table = match next.kind() {
             ValueKind::Seq | ValueKind::Iterable => false,
             ValueKind::Map => true,
-            _ => continue,
+            _ => {
+                charge(state, next.as_str().map_or(0, str::len))?;
+                continue;
+            }
         };
         for item in next.try_iter()? {
             state.consume_fuel(1)?;

@@ -106,6 +106,10 @@ struct Shape<'a> {
     is_variable: bool,
     /// It is `flag`, which nothing but a call may follow.
     is_flag: bool,
+    /// It is what the statement begins with.
+    is_begun: bool,
+    /// It is a `not` before a value.
+    is_not: bool,
     /// The word that a statement begins with; none in an expression.
     statement: Option<&'a str>,
     /// The `elif` of each `if`.
@@ -126,6 +130,14 @@ pub(super) fn check(text: &str) -> Result<(), (usize, Problem)> {
     Ok(())
 }
 
+fn begins_value(token: Token<'_>) -> bool {
+    match token {
+        Token::Literal(_) | Token::Sign("(" | "[" | "{" | "-" | "+") => true,
+        Token::Word(word) => word == "not" || !OPERATORS.contains(&word),
+        _ => false,
+    }
+}
+
 impl<'a> Shape<'a> {
     fn take(&mut self, token: Token<'a>) -> Result<(), Problem> {
         // by another name its arguments would not be known
@@ -133,6 +145,10 @@ impl<'a> Shape<'a> {
             return Err(Problem::Flag);
         }
         self.is_flag = false;
+        if std::mem::take(&mut self.is_not) && !begins_value(token) {
+            return Err(Problem::Name("not".to_owned()));
+        }
+        let is_begun = matches!(token, Token::Word(_)) && self.last == Some(Token::Statement);
         match token {
             Token::Expression | Token::Statement => {
                 self.levels.clear();
@@ -147,6 +163,7 @@ impl<'a> Shape<'a> {
             Token::Literal(_) => {}
         }
         self.is_variable &= matches!(token, Token::Word(_));
+        self.is_begun = is_begun;
         Ok(())
     }
 
@@ -171,10 +188,14 @@ impl<'a> Shape<'a> {
     }
 
     fn word(&mut self, word: &str) -> Result<(), Problem> {
+        let follows_pipe = self.last == Some(Token::Sign("|"));
         if OPERATORS.contains(&word) {
+            let is_name = follows_pipe || matches!(self.last, Some(Token::Sign(".") | Token::Word("is")));
+            if !is_name {
+                self.operator_word(word)?;
+            }
             return self.operator();
         }
-        let follows_pipe = self.last == Some(Token::Sign("|"));
         if follows_pipe && WRAPPING.contains(&word) {
             // these hold two
             if matches!(word, "zip" | "chain") {
@@ -202,9 +223,29 @@ impl<'a> Shape<'a> {
         Ok(())
     }
 
+    /// To the engine a word like `in` is a variable where a value is wanted. Nobody else would see that it is one.
+    fn operator_word(&mut self, word: &str) -> Result<(), Problem> {
+        let follows_value = self.follows_value();
+        let is_macro = self.is_begun && self.last == Some(Token::Word("macro"));
+        match word {
+            "not" if !is_macro => self.is_not = !follows_value,
+            "in" if self.last == Some(Token::Word("not")) => {}
+            _ if follows_value => {}
+            _ => return Err(Problem::Name(word.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn follows_value(&self) -> bool {
+        match self.last {
+            Some(Token::Literal(_) | Token::Sign(")" | "]" | "}")) => true,
+            Some(Token::Word(word)) => !self.is_begun && !OPERATORS.contains(&word),
+            _ => false,
+        }
+    }
+
     fn sign(&mut self, sign: &str) -> Result<(), Problem> {
-        let follows_value = matches!(self.last, Some(Token::Literal(_) | Token::Sign(")" | "]" | "}")))
-            || matches!(self.last, Some(Token::Word(word)) if !OPERATORS.contains(&word));
+        let follows_value = self.follows_value();
         match sign {
             "," | ":" => {
                 let Some(level) = self.levels.last_mut() else {
