@@ -24,7 +24,7 @@ pub(crate) struct Values {
     revision: Revision,
     environment: EnvironmentName,
     command: &'static str,
-    /// A document of which this member does not open every layer is none.
+    /// What this member does not open all of is not given.
     wants_whole: bool,
 }
 
@@ -71,8 +71,8 @@ impl Values {
         })
     }
 
-    /// Those of `snapshot`, which may be one that nobody has stored: reads are recorded with `revision`. A document
-    /// of which this member does not open every layer is not given.
+    /// Those of `snapshot`, which may be one that nobody has stored: reads are recorded with `revision`. What
+    /// this member does not open every layer of is not given.
     pub(crate) fn of(
         opened: &Opened,
         (snapshot, revision): (&Arc<Snapshot>, Revision),
@@ -93,11 +93,22 @@ impl Values {
         &self.snapshot
     }
 
-    /// Whether a document has a layer or a schema that this member does not open.
-    fn has_closed_part(&self, path: &EntryPath) -> bool {
+    /// Whether this member does not open what lies at `path` in a layer nearer than that of `entry`; of a document
+    /// that has layers, any of these, or a schema.
+    fn has_closed_part(&self, path: &EntryPath, entry: Option<&Entry>, wanted: Kind) -> bool {
+        let layers = self.snapshot.layers(&self.environment).unwrap_or_default();
+        let most = if wanted.is_inherited() { layers.len() } else { 1 };
+        let merges = entry.is_some_and(|entry| entry.kind == Kind::Config && entry.format != Format::Text);
+        let mut counting = layers
+            .iter()
+            .take(most)
+            .take_while(|layer| merges || entry.is_none_or(|entry| entry.environment != **layer));
         let schema = EntryPath::new(&format!("schema/{path}"));
-        let is_closed = |path: &EntryPath| self.snapshot.has_closed(&self.environment, path, Kind::Config);
-        is_closed(path) || schema.is_ok_and(|schema| is_closed(&schema))
+        let schema = schema.ok().filter(|_| merges);
+        counting.any(|layer| {
+            let is_closed = |path| self.snapshot.has_closed(layer, path);
+            is_closed(path) || schema.as_ref().is_some_and(is_closed)
+        })
     }
 
     fn read(&self, path: &EntryPath, wanted: Kind) -> Result<(Arc<Entry>, Secret), Unavailable> {
@@ -106,7 +117,7 @@ impl Values {
         let entry = match self.snapshot.entry(environment, path) {
             Ok(entry) => entry,
             Err(ReadError::NoEntry { .. }) => {
-                return Err(match self.snapshot.has_closed(environment, path, wanted) {
+                return Err(match self.has_closed_part(path, None, wanted) {
                     true => Unavailable::Closed,
                     false => Unavailable::Missing,
                 });
@@ -116,7 +127,7 @@ impl Values {
         if entry.kind != wanted {
             return Err(Unavailable::Kind(entry.kind));
         }
-        if self.wants_whole && wanted == Kind::Config && self.has_closed_part(path) {
+        if self.wants_whole && self.has_closed_part(path, Some(&entry), wanted) {
             return Err(Unavailable::Closed);
         }
         let secrets = self

@@ -322,6 +322,33 @@ fn a_plan_reaches_templates_of_all_who_inherit_and_by_what_stands_between() {
     );
 }
 
+#[test]
+fn what_a_member_does_not_open_is_told_from_what_is_not_there() {
+    let desk = desk();
+    let ann = desk.member("ann", "reader", &["prod"]);
+    desk.ok(["compartment", "add", "more"]);
+    let value = desk.write("value", CANARY).display().to_string();
+    let closed = [
+        "put",
+        "prod",
+        "web/closed",
+        "--compartment",
+        "more",
+        "--file",
+        &value,
+    ];
+    desk.ok(closed);
+    put(&desk, "template/c", "{{ secret('web/closed') }}").ok();
+    put(&desk, "template/n", "{{ secret('web/none') }}").ok();
+    let mut command = desk.command(["template", "check", "prod"]);
+    let ran = Ran::of(command.env("STRONGROOM_IDENTITY", ann).output().unwrap());
+    assert_eq!(
+        String::from_utf8(ran.stdout).unwrap(),
+        "template/c, line 1: the secret web/closed is not opened by this member\n\
+         template/n, line 1: the secret web/none is not there\n"
+    );
+}
+
 fn put_in_eu(desk: &Desk, path: &str, text: &str) {
     desk.feed(["put", "eu", path, "--kind", "config"], text).ok();
 }

@@ -63,13 +63,10 @@ impl Snapshot {
         self.nearest(environment, path).cloned()
     }
 
-    /// Whether an environment has at `path`, or inherits where `kind` is inherited, what this identity does not
-    /// open.
+    /// Whether an environment itself has at `path` what this identity does not open.
     #[must_use]
-    pub fn has_closed(&self, environment: &EnvironmentName, path: &EntryPath, kind: Kind) -> bool {
-        let layers = self.layers(environment).unwrap_or_default();
-        let most = if kind.is_inherited() { layers.len() } else { 1 };
-        layers.iter().take(most).any(|layer| self.is_closed(layer, path))
+    pub fn has_closed(&self, environment: &EnvironmentName, path: &EntryPath) -> bool {
+        self.is_closed(environment, path)
     }
 
     /// All entries an environment sees, by path, optionally only those at or under `prefix`.
