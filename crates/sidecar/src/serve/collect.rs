@@ -1,20 +1,44 @@
-//! Bodies of requests: owns collecting one up to its limit. It must not know what is in it.
+//! Bodies of requests: owns collecting one up to its limit, and what all those of a connection may hold at a time. It
+//! must not know what is in them.
 
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
 use super::answer::Refusal;
+use crate::worker::{Connection, Held};
 
-/// The whole body, of at most `most` bytes.
+/// Bytes of bodies that have not come whole, of all requests of one connection.
+const MOST_HELD: usize = 1024 * 1024;
+
+/// The whole body, of at most `most` bytes. It is not in progress meanwhile: a body that does not come ends a
+/// connection that has nothing else to do.
 ///
 /// # Errors
 /// [`Refusal`] for one that is longer, or does not come.
-pub(super) async fn collected(body: Incoming, most: usize) -> Result<Bytes, Refusal> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::too_large(format!(
-            "the body of a request has at most {most} bytes here"
-        ))),
-        Err(_) => Err(Refusal::bad("the body did not come")),
+pub(super) async fn collected(
+    mut body: Incoming,
+    most: usize,
+    connection: &Arc<Connection>,
+) -> Result<Bytes, Refusal> {
+    let mut held = Held::new(connection);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::bad("the body did not come"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len().saturating_add(data.len()) > most {
+            return Err(Refusal::too_large(format!(
+                "the body of a request has at most {most} bytes here"
+            )));
+        }
+        if held.more(data.len()) > most.max(MOST_HELD) {
+            return Err(Refusal::too_large(
+                "too many bodies are sent at a time on this connection",
+            ));
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.freeze())
 }

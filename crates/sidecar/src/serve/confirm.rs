@@ -45,7 +45,7 @@ impl Service {
         }
         let (head, body) = request.into_parts();
         // not in progress yet: a body that does not come ends the connection
-        let body = collected(body, LONGEST).await?;
+        let body = collected(body, LONGEST, &self.connection).await?;
         let _in_progress = InProgress::new(&self.connection);
         let confirmation: wire::Confirmation = serde_json::from_slice(&body).map_err(|_| {
             Refusal::bad("the body is not {\"path\":PATH,\"version\":NUMBER}, or \"revision\"")

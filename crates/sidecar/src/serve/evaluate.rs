@@ -169,14 +169,19 @@ impl Evaluator<'_> {
     }
 
     async fn granted(&self, selector: &Selector) -> Result<Vec<Grant>, Refusal> {
+        let question = self.question();
+        let may = |entry: &Entry| question.allows(Action::EvaluateFlag, entry);
         let entries = self.flags.entries().filter(|entry| selector.may_be(entry));
+        // which set it names is looked at only in what may be opened
+        let entries = entries.filter(|entry| may(&entry.flag));
         let entries = entries.filter(|entry| selector.is_of(&self.flags, entry.flag.path.as_str()));
         let items = entries.map(|entry| Item {
             entry: Arc::clone(&entry.flag),
-            secrets: Vec::new(),
+            // what its set says goes out with it
+            secrets: entry.set.iter().map(Arc::clone).collect(),
         });
         let gate = self.service.state.gate();
-        let verdict = gate.ask_all(&self.question(), items.collect())?;
+        let verdict = gate.ask_all(&question, items.collect())?;
         Ok(verdict.granted().await?)
     }
 

@@ -2,8 +2,9 @@
 //! that reached it through somebody's proxy. A page always names its own host.
 //!
 //! Clients of Unix sockets name what their libraries put there: nothing, `localhost` (curl, Node,
-//! Go, gRPC, our own) or `unix`, or the socket's path in percent signs (requests) or hexadecimal
-//! digits (hyperlocal). None of the two is a name that DNS could give to somebody.
+//! Go, gRPC, our own) or `unix`, the socket's path in percent signs (requests) or hexadecimal digits
+//! (hyperlocal), or no address at all (`[::]:50051`, flagd's provider for Rust). None of these is a
+//! name that DNS could give to somebody.
 
 pub(super) fn is_local(host: &[u8]) -> bool {
     let is_port = |rest: &[u8]| rest.is_empty() || (rest.starts_with(b":") && rest.len() < 7);
@@ -12,6 +13,8 @@ pub(super) fn is_local(host: &[u8]) -> bool {
         // a slash, then anything; DNS has no percent sign
         [b'%', b'2', b'f' | b'F', ..] => true,
         [b'2', b'f' | b'F', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
-        _ => host.strip_prefix(b"localhost").is_some_and(is_port),
+        _ => [&b"localhost"[..], b"[::]"]
+            .iter()
+            .any(|name| host.strip_prefix(*name).is_some_and(is_port)),
     }
 }

@@ -138,16 +138,13 @@ impl Service {
         let route = Route::of(head.uri.path()).unwrap_or(Route::Evaluations);
         let query = route.query(head.uri.query())?;
         // not in progress yet: a body that does not come ends the connection
-        let body = collected(body, most).await?;
+        let body = collected(body, most, &self.connection).await?;
         let _in_progress = InProgress::new(&self.connection);
-        let context = match context(&body) {
-            Ok(context) => context,
-            Err(details) => return Ok(invalid(key, details)),
-        };
+        // a context takes many times its bytes: nothing is waited for with one in hand
         let evaluator = self.evaluator(&head.uri, known).await?;
         let mut response = match key {
-            Some(key) => one(&evaluator, key, &context).await?,
-            None => all(&evaluator, &context, &head.headers, &query).await?,
+            Some(key) => one(&evaluator, key, &body).await?,
+            None => all(&evaluator, &body, &head.headers, &query).await?,
         };
         let current = &evaluator.current;
         answer::name_revision(&mut response, current.snapshot.revision(), current);
@@ -171,9 +168,14 @@ fn context(body: &[u8]) -> Result<Context, &'static str> {
     }
 }
 
-async fn one(evaluator: &Evaluator<'_>, key: &str, context: &Context) -> Result<Response<Body>, Refusal> {
-    let result = if evaluator.permits(key).await? {
-        evaluator.evaluate(key, context)
+async fn one(evaluator: &Evaluator<'_>, key: &str, body: &[u8]) -> Result<Response<Body>, Refusal> {
+    let is_permitted = evaluator.permits(key).await?;
+    let context = match context(body) {
+        Ok(context) => context,
+        Err(details) => return Ok(invalid(Some(key), details)),
+    };
+    let result = if is_permitted {
+        evaluator.evaluate(key, &context)
     } else {
         Err(Failure::not_found())
     };
@@ -189,16 +191,20 @@ async fn one(evaluator: &Evaluator<'_>, key: &str, context: &Context) -> Result<
 
 async fn all(
     evaluator: &Evaluator<'_>,
-    context: &Context,
+    body: &[u8],
     headers: &HeaderMap,
     query: &Query,
 ) -> Result<Response<Body>, Refusal> {
     let selector = Selector::of(headers)?;
     let flags = evaluator.flags();
     let entries = evaluator.permitted(|entry| selector.may_be(entry)).await?;
+    let context = match context(body) {
+        Ok(context) => context,
+        Err(details) => return Ok(invalid(None, details)),
+    };
     let keys = entries.iter().map(|entry| entry.flag.path.as_str());
     let keys = keys.filter(|key| selector.is_of(flags, key));
-    let results = keys.map(|key| One::of(key, evaluator.evaluate(key, context)));
+    let results = keys.map(|key| One::of(key, evaluator.evaluate(key, &context)));
     let all = All {
         flags: results.collect(),
         metadata: selector.metadata(),

@@ -1,8 +1,8 @@
 //! The authority that clients of gRPC's C core name: owns putting another one of the same length in its place, in
 //! the bytes of HTTP/2. It must not know requests.
 //!
-//! On a Unix socket C, C++, Python, Ruby, PHP and Java name the socket's path in percent signs, `%2Frun%2Fs.sock`,
-//! which is no authority by RFC 3986 and which h2 resets the stream for. In its place comes a path in hexadecimal
+//! On a Unix socket C, C++, Python, Ruby and PHP name the socket's path in percent signs, `%2Frun%2Fs.sock`, and Java
+//! names it as it is: no authorities by RFC 3986, for which h2 resets the stream. In its place comes a path in hexadecimal
 //! digits, as other clients name it, of the same length: so frames, HPACK's tables (RFC 7541) and all lengths stay
 //! what they are. Whatever else is said stays as it is.
 
@@ -236,9 +236,10 @@ impl Authority {
             Field::Text {
                 of: Text::Authority,
                 left,
-            } if *first == b'%' => {
-                self.field = Field::Replace { done: 0, left };
-                0
+            } if matches!(*first, b'%' | b'/') => {
+                *first = b'2';
+                self.field = replace(1, left - 1);
+                1
             }
             Field::Text { of, left } => {
                 let taken = left.min(bytes.len());
@@ -247,15 +248,8 @@ impl Authority {
                 taken
             }
             Field::Replace { done, left } => {
-                *first = match done {
-                    0 => b'2',
-                    1 => b'f',
-                    _ => b'0',
-                };
-                self.field = match left - 1 {
-                    0 => Field::Start,
-                    left => Field::Replace { done: done + 1, left },
-                };
+                *first = if done == 1 { b'f' } else { b'0' };
+                self.field = replace(done + 1, left - 1);
                 1
             }
             Field::Broken => bytes.len(),
@@ -296,6 +290,14 @@ fn known(of: Of, value: usize) -> Field {
         Of::Name if value == AUTHORITY => Field::Length { of: Text::Authority },
         Of::Name => Field::Length { of: Text::Value },
         Of::Length(of) => text(of, value),
+    }
+}
+
+/// A value of which so much is replaced, and so much left.
+fn replace(done: usize, left: usize) -> Field {
+    match left {
+        0 => Field::Start,
+        left => Field::Replace { done, left },
     }
 }
 
@@ -354,14 +356,19 @@ mod tests {
 
     #[test]
     fn a_path_as_authority_becomes_one_in_digits_and_nothing_else_changes() {
-        for flags in [0, PADDED, PRIORITY, PADDED | PRIORITY] {
-            let sent = connection("%2Ftmp%2Fs.sock", flags);
-            let wanted = connection("2f0000000000000", flags);
-            for size in 1..sent.len() {
-                let mut got = sent.clone();
-                let mut authority = Authority::default();
-                got.chunks_mut(size).for_each(|chunk| authority.mend(chunk));
-                assert_eq!(got, wanted, "{flags} in {size}");
+        for (path, digits) in [
+            ("%2Ftmp%2Fs.sock", "2f0000000000000"),
+            ("/tmp/s.sock", "2f000000000"),
+        ] {
+            for flags in [0, PADDED, PRIORITY, PADDED | PRIORITY] {
+                let sent = connection(path, flags);
+                let wanted = connection(digits, flags);
+                for size in 1..sent.len() {
+                    let mut got = sent.clone();
+                    let mut authority = Authority::default();
+                    got.chunks_mut(size).for_each(|chunk| authority.mend(chunk));
+                    assert_eq!(got, wanted, "{flags} in {size}");
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One connection's clock: owns what it is waiting for and since when, and the order to end. It
 //! costs a few relaxed stores a request instead of a timer. It must not know HTTP.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -60,6 +60,10 @@ pub struct Connection {
     in_progress: AtomicU32,
     blocked: AtomicU64,
     multiplexed: AtomicBool,
+    /// Bytes of bodies that have not come whole.
+    held: AtomicUsize,
+    /// Streams of events that are followed over HTTP/2.
+    followed: AtomicUsize,
     /// It was told to rest.
     rest: AtomicBool,
     order: AtomicU8,
@@ -78,6 +82,8 @@ impl Connection {
             in_progress: AtomicU32::new(0),
             blocked: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
+            followed: AtomicUsize::new(0),
             rest: AtomicBool::new(false),
             order: AtomicU8::new(GO_ON),
             waker: Mutex::default(),
@@ -243,5 +249,56 @@ impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
         self.0.touch();
+    }
+}
+
+/// Bytes that one request holds until its body has come, among those of its connection.
+#[derive(Debug)]
+pub struct Held {
+    connection: Arc<Connection>,
+    bytes: usize,
+}
+
+impl Held {
+    /// None yet.
+    #[must_use]
+    pub fn new(connection: &Arc<Connection>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            bytes: 0,
+        }
+    }
+
+    /// Holds so many more; how many all requests of the connection hold then.
+    pub fn more(&mut self, bytes: usize) -> usize {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let before = self.connection.held.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.connection.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A stream that is followed beside others on one connection.
+#[derive(Debug)]
+pub struct Followed(Arc<Connection>);
+
+impl Followed {
+    /// Begins, unless `most` are followed already.
+    #[must_use]
+    pub fn begin(connection: &Arc<Connection>, most: usize) -> Option<Self> {
+        let before = connection.followed.fetch_add(1, Ordering::Relaxed);
+        let followed = Self(Arc::clone(connection));
+        (before < most).then_some(followed)
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.followed.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-pub use connection::{Clock, Connection, InProgress};
+pub use connection::{Clock, Connection, Followed, Held, InProgress};
 pub use io::Watched;
 use ticks::{Ticks, Warm};
 

@@ -38,6 +38,7 @@ fn only_names_that_clients_of_sockets_use_are_answered() {
         "%2Frun%2Fstrongroom%2Fweb%2Fsidecar.sock",
         "%2frun%2fx.sock",
         "2f72756e2f782e736f636b",
+        "[::]:50051",
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n\r\n");
         assert_eq!(status(&sidecar, &request), 200, "{host:?}");

@@ -335,3 +335,60 @@ fn definitions_are_handed_out_and_follow() {
         json!({})
     );
 }
+
+#[test]
+fn what_a_set_says_goes_out_only_to_who_may_have_it() {
+    let scene = scene();
+    let policy = r#"permit (principal, action, resource);
+        forbid (principal is Workload, action == Action::"evaluateFlag", resource)
+            when { resource.path == "web/@set" };"#;
+    scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy.as_bytes())]);
+    let (audit, directory) = audit_of(&scene);
+    let sidecar = Sidecar::start(&scene, &audit);
+    let fetched = call(&sidecar, "sync.v1.FlagSyncService/FetchAllFlags", &json!({})).json();
+    let document: Value = serde_json::from_str(fetched["flagConfiguration"].as_str().unwrap()).unwrap();
+    assert!(
+        document["flags"]["web/new"].is_null(),
+        "its rule is in a set that is closed"
+    );
+    assert!(document["flags"]["new"].is_object());
+    assert_eq!(document["$evaluators"].as_object().unwrap().len(), 1);
+    assert!(recorded(&directory, "allow", "prod/@set") > 0);
+    assert_eq!(recorded(&directory, "allow", "prod/web/@set"), 0);
+    // what it is for who asks is another thing
+    assert_eq!(
+        resolve(&sidecar, 2, "Boolean", "web/new", json!({})).json()["value"],
+        true
+    );
+}
+
+#[test]
+fn half_a_call_is_not_waited_for() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "[limits]\nheader_timeout = \"300ms\"");
+    for path in [
+        "/flagd.evaluation.v2.Service/ResolveBoolean",
+        "/flagd.x",
+        "/ofrep/v1/evaluate/flags",
+    ] {
+        let mut client = Client::connect(&sidecar.socket).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+        );
+        client.send(head.as_bytes()).unwrap();
+        assert!(client.is_closed(), "{path}");
+    }
+    // and one that is too long has the limit of all bodies
+    let long = json!({"context": {"a": "x".repeat(70_000)}});
+    let answer = call(&sidecar, "evaluation.v2.Service/ResolveBoolean", &long);
+    assert_eq!(answer.json()["code"], "invalid_argument");
+    // many small parts take more memory than they have bytes
+    let parts = json!({"context": {"a": vec![json!({}); 20_000]}});
+    let answer = call(&sidecar, "evaluation.v2.Service/ResolveBoolean", &parts);
+    assert!(
+        matches!(answer.status, 400 | 429),
+        "{}: {}",
+        answer.status,
+        answer.text()
+    );
+}

@@ -119,7 +119,6 @@ impl v1::Service for Evaluation1 {
         ctx: RequestContext,
         request: ServiceRequest<'_, v1::ResolveAllRequest>,
     ) -> ServiceResult<v1::ResolveAllResponse> {
-        let fields = convert::members(request.to_owned_message().context);
         let selector = Selector::of(ctx.headers()).map_err(refused)?;
         let caller = Caller::of(&ctx)?;
         let evaluator = caller.evaluator().await?;
@@ -133,6 +132,7 @@ impl v1::Service for Evaluation1 {
             .await
             .map_err(refused)?;
         let keys = entries.iter().map(|entry| entry.flag.path.as_str());
+        let fields = convert::members(request.to_owned_message().context);
         for key in keys.filter(|key| selector.is_of(flags, key)) {
             // what has no value is left out: there is no way to say so
             if let Ok(evaluation) = evaluator.evaluate(key, &fields)

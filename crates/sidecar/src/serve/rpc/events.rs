@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use buffa_types::google::protobuf::Struct;
-use connectrpc::{ConnectError, RequestContext, ServiceStream};
+use connectrpc::{ConnectError, ErrorCode, RequestContext, ServiceStream};
 use futures_core::Stream;
 use serde_json::{Map, Value, json};
 use strongroom_core::policy::Action;
@@ -19,6 +19,7 @@ use super::{Caller, convert, refused};
 use crate::asker::Asker;
 use crate::grant::Question;
 use crate::state::Current;
+use crate::worker::Followed;
 
 /// What is said of a stream.
 pub(super) enum Said {
@@ -50,7 +51,11 @@ pub(super) struct Following {
     pub(super) selector: Selector,
     watching: Box<Watching>,
     asker: Arc<Asker>,
+    _followed: Followed,
 }
+
+/// Streams that one connection may follow: what one that is never read keeps is bounded by that.
+const MOST: usize = 16;
 
 /// What a followed stream tells.
 pub(super) enum Step {
@@ -72,12 +77,18 @@ impl Following {
             .attested(&caller.uri, &caller.known)
             .await
             .map_err(refused)?;
+        let followed = Followed::begin(&caller.service.connection, MOST);
+        let followed = followed.ok_or_else(|| {
+            let message = format!("a connection follows at most {MOST} streams");
+            ConnectError::new(ErrorCode::ResourceExhausted, message)
+        })?;
         let watching = caller.service.follow(&caller.known, &asker, Form::Refetch);
         Ok(Self {
             caller,
             selector,
             watching,
             asker,
+            _followed: followed,
         })
     }
 

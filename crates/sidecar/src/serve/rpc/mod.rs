@@ -12,7 +12,9 @@ use std::sync::Arc;
 use connectrpc::{
     ConnectError, ConnectRpcBody, ConnectRpcService, ErrorCode, Limits, RequestContext, Router,
 };
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
 use hyper::{Request, StatusCode, Uri};
 use strongroom_core::flag::{Code, Failure};
 use tower_service::Service as _;
@@ -21,6 +23,7 @@ use discreet::Discreet;
 
 use super::answer::Refusal;
 use super::body::Body;
+use super::collect::collected;
 use super::evaluate::Evaluator;
 use super::later::Known;
 use super::reply::Reply;
@@ -42,8 +45,8 @@ pub(super) mod protocols {
     include!(concat!(env!("OUT_DIR"), "/protocols.rs"));
 }
 
-/// The longest message, as with flagd.
-const LONGEST: usize = 1024 * 1024;
+/// What the parts of one message may take in memory: many small ones take many times their bytes.
+const MOST_PARTS: usize = 1024 * 1024;
 
 /// Headers by which a client says how long it waits: it knows by itself when that is over, and workers have no timers.
 const TIMEOUTS: [&str; 2] = ["grpc-timeout", "connect-timeout-ms"];
@@ -61,9 +64,8 @@ impl std::fmt::Debug for Rpc {
 impl Default for Rpc {
     fn default() -> Self {
         let router = evaluation::routes(sync::routes(Router::new()));
-        let limits = Limits::default()
-            .with_max_request_body_size(LONGEST + 1024)
-            .with_max_message_size(LONGEST);
+        // how long a body may be is looked at before
+        let limits = Limits::unlimited().with_element_memory_limit(MOST_PARTS);
         Self(Arc::new(
             ConnectRpcService::new(Discreet(router)).with_limits(limits),
         ))
@@ -96,37 +98,46 @@ impl Caller {
 
 impl Service {
     /// Answers one of flagd's calls.
-    pub(super) fn call_rpc(&self, mut request: Request<Incoming>, known: Known) -> Reply {
+    pub(super) fn call_rpc(&self, request: Request<Incoming>, known: Known) -> Reply {
         let service = self.clone();
-        let in_progress = InProgress::new(&self.connection);
         Reply::Later(Box::pin(async move {
-            let _in_progress = in_progress;
             let seen = known.seen;
-            let rules = service.state.rules();
-            let admitted = service
-                .let_in(request.uri(), &known, &rules)
-                .and_then(|()| admit(&request, Said::of(&request), &rules));
-            drop(rules);
-            let response = match admitted {
-                Ok(()) => {
+            let (mut head, body) = request.into_parts();
+            let response = match service.taken_in(&head, body, &known).await {
+                Ok(body) => {
+                    let _in_progress = InProgress::new(&service.connection);
                     let mut rpc = ConnectRpcService::clone(&service.rpc.0);
                     let caller = Caller {
-                        uri: request.uri().clone(),
+                        uri: head.uri.clone(),
                         service: service.clone(),
                         known,
                     };
-                    request.extensions_mut().insert(Arc::new(caller));
+                    head.extensions.insert(Arc::new(caller));
                     for timeout in TIMEOUTS {
-                        request.headers_mut().remove(timeout);
+                        head.headers.remove(timeout);
                     }
-                    let Ok(answered) = rpc.call(request).await;
-                    answered.map(Body::from)
+                    let Ok(answered) = rpc.call(Request::from_parts(head, Full::new(body))).await;
+                    answered
                 }
-                // clients of each protocol know what a status without it means
-                Err(refusal) => refusal.into_response(),
+                Err(refusal) => refused(refusal).into_http_response(&head.headers),
             };
-            service.finished(seen, response)
+            service.connection.touch();
+            service.finished(seen, response.map(Body::from))
         }))
+    }
+
+    /// The body of a call, once it is known who makes it: what is in it may take many times its bytes.
+    async fn taken_in(&self, head: &Parts, body: Incoming, known: &Known) -> Result<Bytes, Refusal> {
+        let rules = self.state.rules();
+        self.let_in(&head.uri, known, &rules)?;
+        let request = Request::from_parts(head.clone(), body);
+        admit(&request, Said::of(&request), &rules)?;
+        let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
+        drop(rules);
+        let body = collected(request.into_body(), most, &self.connection).await?;
+        let _in_progress = InProgress::new(&self.connection);
+        self.attested(&head.uri, known).await?;
+        Ok(body)
     }
 }
 

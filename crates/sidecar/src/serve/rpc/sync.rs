@@ -10,6 +10,7 @@ use connectrpc::{
     ConnectError, RequestContext, Response, Router, ServiceRequest, ServiceResult, ServiceStream,
 };
 use futures_core::Stream;
+use strongroom_core::id::Hash;
 
 use super::super::selector::Selector;
 use super::events::{Following, Step};
@@ -37,7 +38,7 @@ impl v1::FlagSyncService for Sync {
                 following.selector.clone(),
             ))),
             following,
-            last: String::new(),
+            last: Hash::ZERO,
         });
         Response::ok(stream)
     }
@@ -77,7 +78,8 @@ struct Documents {
     following: Following,
     /// The next one.
     making: Option<Making>,
-    last: String,
+    /// The digest of the last one.
+    last: Hash,
 }
 
 impl Stream for Documents {
@@ -93,23 +95,28 @@ impl Stream for Documents {
                     Ok(document) => document,
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 };
-                if document != this.last {
-                    this.last.clone_from(&document);
+                let digest = Hash::of(document.as_bytes());
+                if digest != std::mem::replace(&mut this.last, digest) {
                     return Poll::Ready(Some(Ok(v1::SyncFlagsResponse {
                         flag_configuration: document,
                         ..Default::default()
                     })));
                 }
             }
-            match ready!(this.following.poll(context)) {
-                Step::Alive => {}
-                Step::Ended => return Poll::Ready(None),
-                Step::Changed => {
-                    let caller = Arc::clone(&this.following.caller);
-                    let selector = this.following.selector.clone();
-                    this.making = Some(Box::pin(document(caller, selector)));
+            // one document for all that has changed by now
+            let mut has_changed = false;
+            loop {
+                match this.following.poll(context) {
+                    Poll::Ready(Step::Alive) => {}
+                    Poll::Ready(Step::Changed) => has_changed = true,
+                    Poll::Ready(Step::Ended) => return Poll::Ready(None),
+                    Poll::Pending if has_changed => break,
+                    Poll::Pending => return Poll::Pending,
                 }
             }
+            let caller = Arc::clone(&this.following.caller);
+            let selector = this.following.selector.clone();
+            this.making = Some(Box::pin(document(caller, selector)));
         }
     }
 }
