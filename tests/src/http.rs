@@ -53,6 +53,23 @@ pub fn get(socket: &Path, target: &str, headers: &[&str]) -> io::Result<Answer> 
     })
 }
 
+/// Posts `body` to `target`.
+///
+/// # Errors
+/// When the socket cannot be reached or the answer breaks off.
+pub fn post(socket: &Path, target: &str, body: &str) -> io::Result<Answer> {
+    let length = body.len();
+    let head = format!("POST {target} HTTP/1.0\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    let (status, headers, mut answer) = sent(socket, &format!("{head}{body}"))?;
+    let mut bytes = Vec::new();
+    answer.read_to_end(&mut bytes)?;
+    Ok(Answer {
+        status,
+        headers,
+        body: bytes,
+    })
+}
+
 /// One server-sent event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -121,14 +138,19 @@ impl Iterator for Events {
 type Opened = (u16, Vec<(String, String)>, Box<dyn Read>);
 
 fn open(socket: &Path, target: &str, extra: &[&str]) -> io::Result<Opened> {
-    let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     let mut request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     for header in extra {
         request.push_str(header);
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
+    sent(socket, &request)
+}
+
+/// Sends a whole request; the head of its answer, and its body to read.
+fn sent(socket: &Path, request: &str) -> io::Result<Opened> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     (&stream).write_all(request.as_bytes())?;
 
     let mut reader = BufReader::new(stream);

@@ -1,9 +1,10 @@
-//! An application that follows one secret, by socket and by file, with no library of ours: HTTP on
-//! a Unix socket and inotify are all it takes, in any language.
+//! An application that follows one secret, by socket and by file, or one flag, with no library of ours: HTTP
+//! on a Unix socket and inotify are all it takes, in any language.
 //!
 //! `consumer SOCKET PATH DIRECTORY FILE` prints a line for each new value: how it came, the time in
 //! nanoseconds since 1970, and the value. An application would hand the value to its connection
-//! pool instead; a secret does not belong into a log.
+//! pool instead; a secret does not belong into a log. `consumer SOCKET --flag KEY` prints what a flag is here, whenever
+//! it is something else.
 #![allow(clippy::print_stdout, reason = "the example's purpose")]
 
 use std::error::Error;
@@ -18,8 +19,13 @@ use rustix::fs::inotify;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [socket, option, key] = arguments.as_slice()
+        && option == "--flag"
+    {
+        flag(Path::new(socket), key)
+    }
     let [socket, path, directory, file] = arguments.as_slice() else {
-        return Err("usage: consumer SOCKET PATH DIRECTORY FILE".into());
+        return Err("usage: consumer SOCKET PATH DIRECTORY FILE, or consumer SOCKET --flag KEY".into());
     };
     thread::scope(|scope| {
         scope.spawn(|| by_socket(Path::new(socket), path));
@@ -63,6 +69,43 @@ fn by_socket(socket: &Path, path: &str) {
             }
         }
         thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What a flag is here, by the OpenFeature Remote Evaluation Protocol. Its stream says when to ask again, but not
+/// what was missed before it was opened: so it is asked once it is.
+fn flag(socket: &Path, key: &str) -> ! {
+    let mut before = Vec::new();
+    loop {
+        if let Ok((_, events)) = get(socket, "/ofrep/v1/events") {
+            let mut ask = || {
+                if let Ok(value) = evaluate(socket, key) {
+                    got("flag", value, &mut before);
+                }
+            };
+            ask();
+            for line in events.lines().map_while(Result::ok) {
+                if line.starts_with("data:") {
+                    ask();
+                }
+            }
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The answer to one evaluation, as JSON. Who asks is known: an empty context is enough for rules about that.
+fn evaluate(socket: &Path, key: &str) -> std::io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket)?;
+    write!(
+        stream,
+        "POST /ofrep/v1/evaluate/flags/{key} HTTP/1.0\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{{}}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.into()),
+        _ => Err(std::io::Error::other("the sidecar did not evaluate the flag")),
     }
 }
 

@@ -1,10 +1,13 @@
 //! `flag stale`: flags that could be taken out of the code.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use strongroom_core::Vault;
 use strongroom_core::ambient::Timestamp;
 use strongroom_core::flag::Rollout;
+use strongroom_core::id::EntryId;
 use strongroom_core::name::EnvironmentName;
 
 use super::Opening;
@@ -15,7 +18,8 @@ use crate::{moment, open};
 
 const EXAMPLES: &str = "\
 A flag is stale when the day of its metadata `expires` has come or is none, when its rollout is complete, or
-when it decides nothing (it is off, or the same for everybody) and was not changed for --days.
+when it was not changed for --days and decides nothing (it is off, or the same for everybody) or
+nobody has evaluated it for as long: sidecars report who does, for up to 30 days.
 Write who to ask into its metadata: {\"owner\": \"team-web\", \"expires\": \"2030-01-31\"}.
 
 Examples:
@@ -29,7 +33,7 @@ pub(crate) struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: EnvironmentName,
-    /// How long a flag that decides nothing may stay
+    /// How long a flag may stay that decides nothing, or that nobody evaluates
     #[arg(long, value_name = "N", default_value_t = 90)]
     days: u32,
 }
@@ -45,12 +49,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         None => std::collections::BTreeMap::new(),
     };
     let now = super::now();
+    let used = used(&opened.vault, now.saturating_sub(u64::from(args.days) * DAY));
     let mut text = String::new();
     let mut json = Vec::new();
     for flag in &flags {
         let changed = times.get(&flag.entry.flag.revision).copied();
         let age = changed.map_or(0, |at| now.saturating_sub(at.0 / 1000) / DAY);
-        let Some(reason) = reason(flag, age, u64::from(args.days), now) else {
+        let is_used = used
+            .as_ref()
+            .is_none_or(|used| used.contains(&flag.entry.flag.id));
+        let Some(reason) = reason(flag, age, u64::from(args.days), now, is_used) else {
             continue;
         };
         let owner = flag.definition.metadata().get("owner").and_then(Value::as_str);
@@ -71,8 +79,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     context.output.answer(&json, &text)
 }
 
+/// The entries that somebody used since then, in seconds, as sidecars report it; `None` where none reports.
+fn used(vault: &Vault, since: u64) -> Option<BTreeSet<EntryId>> {
+    let uptake = vault.uptake().ok()?;
+    if uptake.reported.is_empty() {
+        return None;
+    }
+    let consumers = uptake.reported.iter().map(|one| &one.consumer);
+    let uses = consumers.flat_map(|consumer| &consumer.uses);
+    let lately = uses.filter(|used| used.read.at.0 / 1000 >= since);
+    Some(lately.map(|used| used.entry).collect())
+}
+
 /// Why a flag is stale, if it is.
-fn reason(flag: &Opening, age: u64, days: u64, now: u64) -> Option<&'static str> {
+fn reason(flag: &Opening, age: u64, days: u64, now: u64, is_used: bool) -> Option<&'static str> {
     let definition = &flag.definition;
     if let Some(expires) = definition.metadata().get("expires") {
         let day = expires
@@ -95,8 +115,8 @@ fn reason(flag: &Opening, age: u64, days: u64, now: u64) -> Option<&'static str>
     if !definition.is_enabled() {
         return Some("off");
     }
-    definition
-        .targeting()
-        .is_none()
-        .then_some("the same for everybody")
+    if definition.targeting().is_none() {
+        return Some("the same for everybody");
+    }
+    (!is_used).then_some("nobody evaluates it")
 }
