@@ -1,10 +1,10 @@
 //! The authority that clients of gRPC's C core name: owns putting another one of the same length in its place, in
 //! the bytes of HTTP/2. It must not know requests.
 //!
-//! On a Unix socket C, C++, Python, Ruby and PHP name the socket's path in percent signs, `%2Frun%2Fs.sock`, and Java
-//! names it as it is: no authorities by RFC 3986, for which h2 resets the stream. In its place comes a path in hexadecimal
-//! digits, as other clients name it, of the same length: so frames, HPACK's tables (RFC 7541) and all lengths stay
-//! what they are. Whatever else is said stays as it is.
+//! On a Unix socket C, C++, Python, Ruby and PHP name the socket's path in percent signs, with or without the
+//! first slash: `run%2Fs.sock`, and Java as it is. h2 takes neither sign in an authority and resets the stream. In the
+//! place of each comes an `@`, which no name of a host has either: so frames, HPACK's tables (RFC 7541) and all lengths stay what
+//! they are. Whatever else is said stays as it is.
 
 /// Follows the bytes of one connection, from its preface on.
 #[derive(Debug)]
@@ -43,10 +43,10 @@ enum Field {
     Number { of: Of, value: usize, shift: u32 },
     /// The length of a name or a value comes.
     Length { of: Text },
+    /// A name: so many bytes are left, and whether it is `:authority` so far.
+    Name { left: usize, is_authority: bool },
     /// A text: so many bytes are left.
     Text { of: Text, left: usize },
-    /// A value is replaced: so many bytes of it were, and so many are left.
-    Replace { done: usize, left: usize },
     /// It is no HPACK: whoever reads it will say so.
     Broken,
 }
@@ -76,6 +76,8 @@ const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
 /// `:authority` in HPACK's static table.
 const AUTHORITY: usize = 1;
+/// Its name, which gRPC's C core writes out.
+const NAME: &[u8] = b":authority";
 
 impl Default for Authority {
     fn default() -> Self {
@@ -233,24 +235,22 @@ impl Authority {
                 self.field = number(*first, 7, Of::Length(of));
                 1
             }
-            Field::Text {
-                of: Text::Authority,
-                left,
-            } if matches!(*first, b'%' | b'/') => {
-                *first = b'2';
-                self.field = replace(1, left - 1);
-                1
+            Field::Name { left, is_authority } => {
+                let taken = left.min(bytes.len());
+                let rest = NAME.len().checked_sub(left).and_then(|at| NAME.get(at..));
+                let is_authority =
+                    is_authority && rest.is_some_and(|rest| rest.get(..taken) == bytes.get(..taken));
+                self.field = name(left - taken, is_authority);
+                taken
             }
             Field::Text { of, left } => {
                 let taken = left.min(bytes.len());
-                let of = if of == Text::Authority { Text::Value } else { of };
+                if of == Text::Authority {
+                    let signs = bytes.iter_mut().take(taken).filter(|byte| matches!(byte, b'%' | b'/'));
+                    signs.for_each(|sign| *sign = b'@');
+                }
                 self.field = text(of, left - taken);
                 taken
-            }
-            Field::Replace { done, left } => {
-                *first = if done == 1 { b'f' } else { b'0' };
-                self.field = replace(done + 1, left - 1);
-                1
             }
             Field::Broken => bytes.len(),
         }
@@ -289,24 +289,25 @@ fn known(of: Of, value: usize) -> Field {
         Of::Name if value == 0 => Field::Length { of: Text::Name },
         Of::Name if value == AUTHORITY => Field::Length { of: Text::Authority },
         Of::Name => Field::Length { of: Text::Value },
+        Of::Length(Text::Name) => name(value, value == NAME.len()),
         Of::Length(of) => text(of, value),
     }
 }
 
-/// A value of which so much is replaced, and so much left.
-fn replace(done: usize, left: usize) -> Field {
-    match left {
-        0 => Field::Start,
-        left => Field::Replace { done, left },
+/// What follows a name of which so much is left.
+fn name(left: usize, is_authority: bool) -> Field {
+    match (left, is_authority) {
+        (0, true) => Field::Length { of: Text::Authority },
+        (0, false) => Field::Length { of: Text::Value },
+        (left, is_authority) => Field::Name { left, is_authority },
     }
 }
 
-/// What follows a text of which so much is left.
+/// What follows a value of which so much is left.
 fn text(of: Text, left: usize) -> Field {
-    match (of, left) {
-        (Text::Name, 0) => Field::Length { of: Text::Value },
-        (_, 0) => Field::Start,
-        (of, left) => Field::Text { of, left },
+    match left {
+        0 => Field::Start,
+        left => Field::Text { of, left },
     }
 }
 
@@ -326,12 +327,14 @@ mod tests {
         [&[length], text.as_bytes()].concat()
     }
 
-    /// A connection: its preface, its settings, a request with `authority`, and one that refers to it.
-    fn connection(authority: &str, flags: u8) -> Vec<u8> {
+    /// A connection: its preface, its settings, a request with `authority`, by number or by `name`, and one that refers
+    /// to it.
+    fn connection(authority: &str, name: Option<&str>, flags: u8) -> Vec<u8> {
         let mut block = vec![0x83, 0x86, 0x3f, 0x81, 0x1f];
         // a name in no table, with an index too
         block.extend([&[0x40][..], &text("x-path"), &text("%2Fnot%2Fthis")].concat());
-        block.extend([&[0x41][..], &text(authority)].concat());
+        block.extend(name.map_or_else(|| vec![0x41], |name| [&[0x40][..], &text(name)].concat()));
+        block.extend(text(authority));
         block.extend([&[0x0f, 0x2f][..], &text("a=%2F")].concat());
         let mut payload = Vec::new();
         if flags & PADDED != 0 {
@@ -355,14 +358,24 @@ mod tests {
     }
 
     #[test]
-    fn a_path_as_authority_becomes_one_in_digits_and_nothing_else_changes() {
-        for (path, digits) in [
-            ("%2Ftmp%2Fs.sock", "2f0000000000000"),
-            ("/tmp/s.sock", "2f000000000"),
-        ] {
-            for flags in [0, PADDED, PRIORITY, PADDED | PRIORITY] {
-                let sent = connection(path, flags);
-                let wanted = connection(digits, flags);
+    fn a_path_as_authority_becomes_one_that_is_read_and_nothing_else_changes() {
+        let paths = [
+            ("%2Ftmp%2Fs.sock", "@2Ftmp@2Fs.sock"),
+            // gRPC 1.85 leaves the first slash out
+            ("tmp%2Fs.sock", "tmp@2Fs.sock"),
+            // Java names it as it is
+            ("/tmp/s.sock", "@tmp@s.sock"),
+        ];
+        let names = [None, Some(":authority")];
+        for (path, mended) in paths {
+            assert!(path.parse::<hyper::http::uri::Authority>().is_err());
+            assert!(mended.parse::<hyper::http::uri::Authority>().is_ok());
+            for (name, flags) in names
+                .map(|name| [0, PADDED, PRIORITY, PADDED | PRIORITY].map(|flags| (name, flags)))
+                .as_flattened()
+            {
+                let sent = connection(path, *name, *flags);
+                let wanted = connection(mended, *name, *flags);
                 for size in 1..sent.len() {
                     let mut got = sent.clone();
                     let mut authority = Authority::default();
@@ -374,9 +387,16 @@ mod tests {
     }
 
     #[test]
-    fn other_authorities_stay() {
-        for name in ["localhost", "", "a%2F"] {
-            let sent = connection(name, 0);
+    fn other_authorities_and_fields_stay() {
+        for (value, name) in [
+            ("localhost", None),
+            ("", None),
+            ("a%2Fb", Some(":authorite")),
+            ("a%2Fb", Some(":authority2")),
+            ("a%2Fb", Some("authority")),
+            ("a%2Fb", Some("")),
+        ] {
+            let sent = connection(value, name, 0);
             let mut got = sent.clone();
             Authority::default().mend(&mut got);
             assert_eq!(got, sent);

@@ -37,6 +37,7 @@ fn only_names_that_clients_of_sockets_use_are_answered() {
         "unix",
         "%2Frun%2Fstrongroom%2Fweb%2Fsidecar.sock",
         "%2frun%2fx.sock",
+        "run%2Fx.sock",
         "2f72756e2f782e736f636b",
         "[::]:50051",
     ] {
@@ -52,6 +53,8 @@ fn only_names_that_clients_of_sockets_use_are_answered() {
         "[::1]",
         "x",
         "2f.example.org",
+        "u@example.org",
+        "u@2f.example.org",
     ] {
         for path in [target, "/healthz", "/api/v1/watch"] {
             let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
