@@ -332,7 +332,7 @@ fn definitions_are_handed_out_and_follow() {
     assert_eq!(next["flags"]["count"]["variants"], json!({"few": 4}));
     assert_eq!(
         call(&sidecar, "sync.v1.FlagSyncService/GetMetadata", &json!({})).json(),
-        json!({})
+        json!({"metadata": {}})
     );
 }
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use buffa::MessageField;
+use buffa_types::google::protobuf::Struct;
 use connectrpc::{
     ConnectError, RequestContext, Response, Router, ServiceRequest, ServiceResult, ServiceStream,
 };
@@ -61,7 +63,11 @@ impl v1::FlagSyncService for Sync {
         _ctx: RequestContext,
         _request: ServiceRequest<'_, v1::GetMetadataRequest>,
     ) -> ServiceResult<v1::GetMetadataResponse> {
-        Response::ok(v1::GetMetadataResponse::default())
+        // Python's provider takes an answer without the member for a broken one
+        Response::ok(v1::GetMetadataResponse {
+            metadata: MessageField::some(Struct::new()),
+            ..Default::default()
+        })
     }
 }
 
