@@ -233,10 +233,10 @@ impl Stream {
             let chunk = self.bytes(size);
             self.bytes(2);
             let (head, message) = chunk.split_at(5);
-            if head[0] & 2 != 0 {
-                return None;
-            }
             let message: Value = serde_json::from_slice(message).unwrap();
+            if head[0] & 2 != 0 {
+                return message.get("error").is_some().then_some(message);
+            }
             if message["type"] != "keep_alive" {
                 return Some(message);
             }
@@ -286,7 +286,7 @@ fn clients_hear_which_flags_change() {
     assert_eq!(events.next().unwrap()["type"], "provider_ready");
     rustix::process::kill_process(sidecar.pid(), rustix::process::Signal::TERM).unwrap();
     assert_eq!(events.next().unwrap(), json!({"type": "provider_shutdown"}));
-    assert_eq!(events.next(), None);
+    assert_eq!(events.next().unwrap()["error"]["code"], "unavailable");
 }
 
 #[test]
@@ -334,6 +334,8 @@ fn definitions_are_handed_out_and_follow() {
         call(&sidecar, "sync.v1.FlagSyncService/GetMetadata", &json!({})).json(),
         json!({"metadata": {}})
     );
+    rustix::process::kill_process(sidecar.pid(), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(stream.next().unwrap()["error"]["code"], "unavailable");
 }
 
 #[test]

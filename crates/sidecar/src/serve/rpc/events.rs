@@ -15,7 +15,7 @@ use strongroom_core::vault::{FlagChange, Flags};
 use super::super::body::Watching;
 use super::super::ring::Form;
 use super::super::selector::Selector;
-use super::{Caller, convert, refused};
+use super::{Caller, convert, refused, stopped};
 use crate::asker::Asker;
 use crate::grant::Question;
 use crate::state::Current;
@@ -177,7 +177,7 @@ impl<T: Send + 'static> Stream for Events<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.has_ended {
-            return Poll::Ready(None);
+            return Poll::Ready(Some(Err(stopped())));
         }
         if !std::mem::replace(&mut this.has_begun, true) {
             return Poll::Ready(Some(Ok((this.make)(Said::Ready))));

@@ -156,6 +156,11 @@ fn refused(refusal: Refusal) -> ConnectError {
     ConnectError::new(code_of(&refusal), refusal.message())
 }
 
+/// The end of a stream that its client is to ask for again. Node's provider does so at an error only.
+fn stopped() -> ConnectError {
+    ConnectError::new(ErrorCode::Unavailable, "the stream has ended: ask for it again")
+}
+
 /// A failure as flagd tells it, but for [`Code::General`]: clients ask again and again at `unknown`.
 fn failed(failure: &Failure<'_>) -> ConnectError {
     let code = match failure.code {

@@ -17,7 +17,7 @@ use strongroom_core::id::Hash;
 use super::super::selector::Selector;
 use super::events::{Following, Step};
 use super::protocols::flagd::sync::v1;
-use super::{Caller, refused};
+use super::{Caller, refused, stopped};
 
 struct Sync;
 
@@ -115,7 +115,7 @@ impl Stream for Documents {
                 match this.following.poll(context) {
                     Poll::Ready(Step::Alive) => {}
                     Poll::Ready(Step::Changed) => has_changed = true,
-                    Poll::Ready(Step::Ended) => return Poll::Ready(None),
+                    Poll::Ready(Step::Ended) => return Poll::Ready(Some(Err(stopped()))),
                     Poll::Pending if has_changed => break,
                     Poll::Pending => return Poll::Pending,
                 }
