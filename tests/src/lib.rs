@@ -15,6 +15,7 @@
 pub mod component;
 pub mod container;
 pub mod dice;
+pub mod flag_client;
 pub mod http;
 pub mod nginx;
 pub mod postgres;
