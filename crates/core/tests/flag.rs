@@ -555,6 +555,40 @@ fn a_caller_cannot_say_what_is_the_engines() {
 }
 
 #[test]
+fn who_asks_is_the_same_in_every_scope() {
+    let peer = json!({"uid": 7});
+    let data = context(json!({
+        "roles": [{"$peer": {"uid": 0}}], "$peer": {"uid": 0}, "": {"$peer": {"uid": 0}},
+    }));
+    let is_root = json!({"==": [{"var": "$peer.uid"}, 0]});
+    let roles = json!({"var": "roles"});
+    for rule in [
+        is_root.clone(),
+        json!({"some": [roles, is_root]}),
+        json!({"all": [roles, is_root]}),
+        json!({"!": {"none": [roles, is_root]}}),
+        json!({"!!": {"filter": [roles, is_root]}}),
+        json!({"in": [true, {"map": [roles, is_root]}]}),
+        json!({"reduce": [roles, is_root, false]}),
+        json!({"some": [roles, {"==": [{"var": {"cat": ["$peer", ".uid"]}}, 0]}]}),
+        json!({"some": [[{"var": ""}], is_root]}),
+    ] {
+        let flag = flag(&json!({"if": [rule, "true", "false"]}));
+        let of = |peer| {
+            flag.evaluate_for(&data, peer, NOW)
+                .unwrap()
+                .chosen
+                .unwrap()
+                .variant
+        };
+        assert_eq!(of(Some(&peer)), "false", "{rule}");
+    }
+    // nothing is known, as without a sidecar: items have what they have
+    let some = flag(&json!({"if": [{"some": [roles, is_root]}, "true", "false"]}));
+    assert_eq!(some.evaluate(&data, NOW).unwrap().chosen.unwrap().variant, "true");
+}
+
+#[test]
 fn only_rules_that_ask_for_the_time_tell_it() {
     let tells = |rule: Value| flag(&rule).tells_time();
     assert!(tells(json!({">": [{"var": "$flagd.timestamp"}, 5]})));

@@ -37,11 +37,15 @@ impl<'a> Run<'a> {
     /// What the context has under a name; `$flagd` is ours whatever the caller says, and so is `$peer` where it
     /// is known who asks.
     pub(super) fn member(&self, name: &str) -> Option<Val<'a>> {
-        match (name, self.peer) {
-            ("$flagd", _) => Some(Val::Flagd),
-            ("$peer", Some(peer)) => Some(peer.into()),
-            _ => self.context.get(name).map(Val::from),
+        match name {
+            "$flagd" => Some(Val::Flagd),
+            _ => self.known(name).or_else(|| self.context.get(name).map(Val::from)),
         }
+    }
+
+    /// `$peer`, where it is known who asks: it is the same in every scope, for what items have callers may have said.
+    pub(super) fn known(&self, name: &str) -> Option<Val<'a>> {
+        self.peer.filter(|_| name == "$peer").map(Val::from)
     }
 
     pub(super) fn flagd(&self, name: &str) -> Option<Val<'a>> {

@@ -180,10 +180,11 @@ impl Path {
                 Scope::Reduce { .. } => None,
             };
         };
-        let mut found = match scope {
-            Scope::Root => run.member(&first.name)?,
-            Scope::Item(item) => item.member(first, run)?,
-            Scope::Reduce { current, accumulator } => match &*first.name {
+        let mut found = match (run.known(&first.name), scope) {
+            (Some(known), _) => known,
+            (None, Scope::Root) => run.member(&first.name)?,
+            (None, Scope::Item(item)) => item.member(first, run)?,
+            (None, Scope::Reduce { current, accumulator }) => match &*first.name {
                 "current" => current.clone(),
                 "accumulator" => accumulator.clone(),
                 _ => return None,
