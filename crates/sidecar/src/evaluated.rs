@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use strongroom_core::id::EntryId;
 use strongroom_core::name::EntryPath;
-use strongroom_core::snapshot::Entry;
 
 /// Flags that are counted; what is beyond them is not.
 const MOST_FLAGS: usize = 20_000;
@@ -12,15 +10,9 @@ const MOST_FLAGS: usize = 20_000;
 /// Variants and reasons of one flag that are told apart, those that it has no more included.
 const MOST_OUTCOMES: usize = 256;
 
-/// Counts by flag.
+/// Counts by key: what takes another one's place, as an override does, counts on.
 #[derive(Debug, Default)]
-pub struct Evaluated(HashMap<EntryId, OfFlag>);
-
-#[derive(Debug)]
-struct OfFlag {
-    key: EntryPath,
-    outcomes: Vec<Outcome>,
-}
+pub struct Evaluated(HashMap<EntryPath, Vec<Outcome>>);
 
 /// How often a flag came out in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,32 +27,34 @@ pub struct Outcome {
 
 impl Evaluated {
     /// Counts one evaluation.
-    pub fn count(&mut self, flag: &Entry, variant: &str, reason: &'static str) {
-        self.add_to(flag.id, &flag.path, variant, reason, 1);
+    pub fn count(&mut self, key: &EntryPath, variant: &str, reason: &'static str) {
+        self.add_to(key, variant, reason, 1);
     }
 
     /// Adds what others have counted.
     pub fn add(&mut self, other: &Self) {
-        for (id, flag) in &other.0 {
-            for outcome in &flag.outcomes {
-                self.add_to(*id, &flag.key, &outcome.variant, outcome.reason, outcome.count);
+        for (key, outcomes) in &other.0 {
+            for outcome in outcomes {
+                self.add_to(key, &outcome.variant, outcome.reason, outcome.count);
             }
         }
     }
 
-    fn add_to(&mut self, id: EntryId, key: &EntryPath, variant: &str, reason: &'static str, count: u64) {
-        if !self.0.contains_key(&id) && self.0.len() >= MOST_FLAGS {
-            return;
+    fn add_to(&mut self, key: &EntryPath, variant: &str, reason: &'static str, count: u64) {
+        if !self.0.contains_key(key) {
+            if self.0.len() >= MOST_FLAGS {
+                return;
+            }
+            self.0.insert(key.clone(), Vec::new());
         }
-        let flag = self.0.entry(id).or_insert_with(|| OfFlag {
-            key: key.clone(),
-            outcomes: Vec::new(),
-        });
+        let Some(outcomes) = self.0.get_mut(key) else {
+            return;
+        };
         let same = |outcome: &&mut Outcome| outcome.reason == reason && *outcome.variant == *variant;
-        if let Some(outcome) = flag.outcomes.iter_mut().find(same) {
+        if let Some(outcome) = outcomes.iter_mut().find(same) {
             outcome.count = outcome.count.saturating_add(count);
-        } else if flag.outcomes.len() < MOST_OUTCOMES {
-            flag.outcomes.push(Outcome {
+        } else if outcomes.len() < MOST_OUTCOMES {
+            outcomes.push(Outcome {
                 variant: variant.into(),
                 reason,
                 count,
@@ -70,8 +64,8 @@ impl Evaluated {
 
     /// The flags that `shown` holds for, in the order of their keys, with how they came out.
     pub fn of(&self, shown: impl Fn(&EntryPath) -> bool) -> Vec<(&EntryPath, &[Outcome])> {
-        let flags = self.0.values().filter(|flag| shown(&flag.key));
-        let mut out: Vec<_> = flags.map(|flag| (&flag.key, flag.outcomes.as_slice())).collect();
+        let flags = self.0.iter().filter(|(key, _)| shown(key));
+        let mut out: Vec<_> = flags.map(|(key, outcomes)| (key, outcomes.as_slice())).collect();
         out.sort_by_key(|(key, _)| *key);
         out
     }

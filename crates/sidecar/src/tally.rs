@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use strongroom_core::snapshot::Entry;
+use strongroom_core::name::EntryPath;
 
 use crate::evaluated::Evaluated;
 
@@ -33,10 +33,10 @@ impl Tally {
     }
 
     /// Counts an evaluation of a flag: the variant, empty for none, and why.
-    pub fn evaluated(&self, flag: &Entry, variant: &str, reason: &'static str) {
+    pub fn evaluated(&self, key: &EntryPath, variant: &str, reason: &'static str) {
         // this worker's alone but while somebody adds up
         let mut evaluated = self.evaluated.lock().unwrap_or_else(PoisonError::into_inner);
-        evaluated.count(flag, variant, reason);
+        evaluated.count(key, variant, reason);
     }
 
     /// Counts a connection that was taken over.

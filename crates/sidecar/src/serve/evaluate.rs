@@ -138,7 +138,7 @@ impl Evaluator<'_> {
                 ),
                 Err(_) => ("", "ERROR"),
             };
-            self.service.tally.evaluated(&entry.flag, variant, reason);
+            self.service.tally.evaluated(&entry.flag.path, variant, reason);
             let snapshot = &self.current.snapshot;
             self.service.took(snapshot, Given::of(&entry.flag));
         }

@@ -351,6 +351,29 @@ fn policy_decides_who_may_evaluate_what() {
 }
 
 #[test]
+fn a_flag_that_takes_the_place_of_an_inherited_one_counts_on() {
+    let scene = Scene::new();
+    let text = r#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#;
+    scene.commit(vec![put("base", "new", Kind::Flag, text.as_bytes())]);
+    let sidecar = Sidecar::start(&scene, "");
+    assert_eq!(evaluate(&sidecar, "new", json!({})).status, 200);
+    flag(&scene, "new", text);
+    until("the nearer one is served", || {
+        (sidecar.status()["revision"] == scene.revision()).then_some(())
+    });
+    assert_eq!(evaluate(&sidecar, "new", json!({})).status, 200);
+    let page = sidecar.get("/metrics").text();
+    let of: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("strongroom_flag_evaluations_total{"))
+        .collect();
+    assert_eq!(
+        of,
+        [r#"strongroom_flag_evaluations_total{flag="new",variant="on",reason="STATIC"} 2"#]
+    );
+}
+
+#[test]
 fn every_evaluation_is_recorded_where_that_is_wanted() {
     let scene = scene();
     let (audit, directory) = audit_of(&scene);
