@@ -23,11 +23,21 @@ pub struct Change {
     pub version: u32,
     /// The entry, as it is now or was last.
     pub entry: Arc<Entry>,
+    /// What was seen there before, whatever its kind.
+    pub before: Option<Arc<Entry>>,
     /// The keys of a document that deliver something else; `None` where that is not known.
     pub keys: Option<Vec<Key>>,
     /// The secrets that the document referred to before or refers to now, where its keys are named: those
     /// who may read all of it are told of them.
     pub secrets: Vec<Arc<Entry>>,
+}
+
+impl Change {
+    /// Whether it is of `kind`, or what was seen before is.
+    #[must_use]
+    pub fn concerns(&self, kind: Kind) -> bool {
+        self.kind == kind || self.before.as_ref().is_some_and(|before| before.kind == kind)
+    }
 }
 
 /// Most documents of one step whose keys are named: each is read twice for it.
@@ -189,6 +199,7 @@ fn compare(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>, layer_change
         action,
         version: entry.version.0,
         entry: Arc::clone(entry),
+        before: before.cloned(),
         keys: None,
         secrets: Vec::new(),
     })

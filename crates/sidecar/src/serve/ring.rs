@@ -87,10 +87,11 @@ impl Update {
             Form::Changes => Some(event::step(self, sees, reads)),
             Form::Refetch => {
                 // what flags share, and what decides who may have them, is told of to all: whose flags it changes is
-                // not known here
-                let touches = |change: &Change| match change.kind {
-                    Kind::Flag => is_flag_set(&change.path) || sees(change),
-                    kind => kind == Kind::Policy,
+                // not known here. What hides a flag or a set that is inherited is of any kind.
+                let touches = |change: &Change| {
+                    is_flag_set(&change.path)
+                        || change.concerns(Kind::Policy)
+                        || (change.concerns(Kind::Flag) && sees(change))
                 };
                 let is_due = self.changes.as_ref().is_none_or(|all| all.iter().any(touches));
                 is_due.then(|| event::refetch(self.revision))
@@ -104,17 +105,31 @@ impl Update {
         let may = |action, entry: &Entry| {
             viewer.is_none_or(|viewer| self.decisions.decide(viewer, action, entry, self.at).allowed)
         };
+        // not remembered: that is what is decided of the entry as it is now
+        let might_evaluate = |flag: &Entry| {
+            let policies = self.decisions.policies();
+            let decide = |viewer| policies.decide(viewer, Action::EvaluateFlag, flag.into(), self.at);
+            flag.kind == Kind::Flag && viewer.is_none_or(|viewer| decide(viewer).allowed)
+        };
+        let evaluates = |change: &Change| {
+            change.kind == Kind::Flag && may(Action::EvaluateFlag, &change.entry)
+                || change
+                    .before
+                    .as_ref()
+                    .is_some_and(|before| might_evaluate(before))
+        };
         let reads = |change: &Change| {
             let mut parts = std::iter::once(&change.entry).chain(&change.secrets);
             parts.all(|entry| may(Action::read_of(entry.kind), entry))
         };
         let sees = |change: &Change| {
             let prefix = view.prefix.as_ref();
-            let action = match view.form {
-                Form::Changes => Action::Watch,
-                Form::Refetch => Action::EvaluateFlag,
+            let is_seen = || match view.form {
+                Form::Changes => may(Action::Watch, &change.entry),
+                // who might evaluate what was there before has what it was
+                Form::Refetch => evaluates(change),
             };
-            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && may(action, &change.entry)
+            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && is_seen()
         };
         let part = (view.form, view.prefix.clone(), viewer.map(Prepared::identity));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,7 +274,7 @@ impl Ring {
                 .position(|Kept { update, .. }| update.from <= last && last < update.revision)
         });
         // what was decided by other policies, or at another time, does not hold for who comes now
-        let missed = missed.filter(|position| self.still_holds(*position));
+        let missed = missed.filter(|position| self.still_holds(*position, view.form));
         let begin = match missed {
             Some(_) => Begin::Resumed,
             None if last == Some(self.revision) => Begin::Unchanged,
@@ -280,8 +295,8 @@ impl Ring {
         self.doubtful == Some(revision) || self.updates.iter().any(is_within)
     }
 
-    /// True when the updates from `position` on were decided as they would be now.
-    fn still_holds(&self, position: usize) -> bool {
+    /// True when what a watcher is told in this form of the updates from `position` on was decided as it would be now.
+    fn still_holds(&self, position: usize, form: Form) -> bool {
         let Some(newest) = self.updates.back().map(|kept| kept.update.decisions.policies()) else {
             return true;
         };
@@ -289,8 +304,13 @@ impl Ring {
         let is_same = since().all(|kept| Arc::ptr_eq(kept.update.decisions.policies(), newest));
         let names_keys = || since().any(|kept| kept.update.names_keys());
         let reads = [Action::ReadConfig, Action::ReadSecret];
-        let is_timed = newest.is_timed(Action::Watch)
-            || (reads.iter().any(|read| newest.is_timed(*read)) && names_keys());
+        let is_timed = match form {
+            Form::Changes => {
+                newest.is_timed(Action::Watch)
+                    || (reads.iter().any(|read| newest.is_timed(*read)) && names_keys())
+            }
+            Form::Refetch => newest.is_timed(Action::EvaluateFlag),
+        };
         is_same && !is_timed
     }
 

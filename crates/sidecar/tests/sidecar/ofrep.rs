@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
+use strongroom_core::vault::Edit;
 
 use crate::exposition;
 use crate::grant::{audit_of, decisions, recorded};
@@ -297,6 +298,71 @@ fn clients_are_told_when_to_ask_again() {
         Some(shared)
     );
     assert_eq!(open(&["last-event-id: 1"]).next().unwrap().id, Some(shared));
+}
+
+#[test]
+fn clients_are_told_of_what_takes_a_flag_away() {
+    const TEXT: &str = r#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#;
+    let scene = Scene::new();
+    let base = |at: &str, text: &str| put("base", at, Kind::Flag, text.as_bytes());
+    let set = r#"{"metadata":{"flagSetId":"shop"}}"#;
+    scene.commit(vec![
+        base("new", TEXT),
+        base("web/theme", TEXT),
+        base("@set", set),
+    ]);
+    flag(&scene, "size", TEXT);
+    let policy = r#"permit (principal, action, resource);
+        forbid (principal is Workload, action == Action::"evaluateFlag", resource) when { resource.hasTag("closed") };"#;
+    scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy.as_bytes())]);
+    let sidecar = Sidecar::start(&scene, "");
+    let mut events = Events::open(&sidecar.socket, "/ofrep/v1/events", &[]);
+    until("it is counted", || {
+        (sidecar.status()["watchers"] == 1).then_some(())
+    });
+    // what hides one that is inherited is of any kind
+    let hides = |at: &str| scene.commit(vec![put("prod", at, Kind::Config, b"{}")]);
+    for at in ["new", "@set"] {
+        let hidden = hides(at);
+        assert_eq!(events.next().unwrap().id, Some(hidden), "{at}");
+        let shown = scene.delete(at);
+        assert_eq!(events.next().unwrap().id, Some(shown), "{at}");
+    }
+    assert_eq!(evaluate(&sidecar, "size", json!({})).status, 200);
+    // as it is now it is none of theirs
+    let Edit::Put(mut closed) = put("prod", "size", Kind::Flag, TEXT.as_bytes()) else {
+        unreachable!()
+    };
+    closed.labels = Some([("closed".to_owned(), "yes".to_owned())].into());
+    let closed = scene.commit(vec![Edit::Put(closed)]);
+    assert_eq!(events.next().unwrap().id, Some(closed));
+    assert_eq!(evaluate(&sidecar, "size", json!({})).status, 403);
+    flag(&scene, "size", &TEXT.replace("true", "false"));
+    hides("other");
+    let told = flag(&scene, "web/theme", &TEXT.replace("true", "false"));
+    assert_eq!(events.next().unwrap().id, Some(told));
+}
+
+#[test]
+fn what_may_be_evaluated_for_a_time_is_not_told_from_memory() {
+    let scene = scene();
+    let policy = r#"permit (principal, action, resource);
+        forbid (principal is Workload, action == Action::"evaluateFlag", resource)
+        when { context.now < datetime("2001-01-01T00:00:00Z") };"#;
+    scene.commit(vec![put("prod", "policy/test", Kind::Policy, policy.as_bytes())]);
+    let sidecar = Sidecar::start(&scene, "");
+    let open = |headers: &[&str]| Events::open(&sidecar.socket, "/ofrep/v1/events", headers);
+    let mut events = open(&[]);
+    let seen = scene.revision();
+    let text =
+        |few: u8| format!(r#"{{"state":"ENABLED","variants":{{"few":{few}}},"defaultVariant":"few"}}"#);
+    flag(&scene, "count", &text(4));
+    events.next().unwrap();
+    let last = flag(&scene, "count", &text(5));
+    assert_eq!(events.next().unwrap().id, Some(last));
+    // not the first of the two, which was decided at its time
+    let mut resumed = open(&[&format!("last-event-id: {seen}")]);
+    assert_eq!(resumed.next().unwrap().id, Some(last));
 }
 
 #[test]

@@ -324,6 +324,7 @@ impl Steps {
             keys: None,
             secrets: Vec::new(),
             entry: Arc::clone(&self.entry),
+            before: Some(Arc::clone(&self.entry)),
         };
         let decisions = Arc::clone(&self.decisions);
         Arc::new(Update::new(from + 1, from, vec![change], decisions, Timestamp(0)))
