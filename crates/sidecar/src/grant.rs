@@ -337,7 +337,8 @@ impl Gate {
         Err(Refused::denied(Action::EvaluateFlag, question, flag, decision))
     }
 
-    /// Asks for each of `flags`: whether it may be evaluated. Those that may not are left out, as from a list.
+    /// Asks for each of `flags` whether it may be evaluated and is wanted, which is asked of what may be evaluated
+    /// alone. The others are left out, as from a list.
     ///
     /// # Errors
     /// [`Refused::Unrecorded`].
@@ -345,11 +346,14 @@ impl Gate {
         &self,
         question: &Question<'_>,
         flags: &[&Entry],
+        is_wanted: impl Fn(&Entry) -> bool,
     ) -> Result<Verdict<Vec<bool>>, Refused> {
         let decide = |flag: &&Entry| question.decide(Action::EvaluateFlag, flag);
         let decisions: Vec<_> = flags.iter().map(decide).collect();
-        let is_permitted = |decision: &Option<Arc<policy::Decision>>| is_allowed(decision.as_deref());
-        let permitted: Vec<_> = decisions.iter().map(is_permitted).collect();
+        let both = flags.iter().zip(&decisions);
+        let permitted: Vec<_> = both
+            .map(|(flag, decision)| is_allowed(decision.as_deref()) && is_wanted(flag))
+            .collect();
         if !self.records_evaluations {
             return Ok(Verdict::Granted(permitted));
         }

@@ -177,8 +177,11 @@ impl Flag {
         self.evaluate_within(context, peer, now, &mut left)
     }
 
-    /// The same, taking what work it does from what is left of several evaluations.
-    pub(super) fn evaluate_within<'a>(
+    /// The same, taking what work it does from what is `left` of several evaluations, [`MAX_WORK`] at most.
+    ///
+    /// # Errors
+    /// As [`Flag::evaluate`]; [`Code::General`] too where too little is left.
+    pub fn evaluate_within<'a>(
         &'a self,
         context: &'a Context,
         peer: Option<&'a Value>,

@@ -39,4 +39,5 @@ pub use explain::{Explained, explain};
 pub use joined::Joined;
 pub use lint::{Finding, lint};
 pub use rollout::{Rollout, RolloutError, Step};
+pub use rule::MAX_WORK;
 pub use set::{Bucketing, Set};

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Vault, lock};
 use crate::ambient::Ambient;
-use crate::flag::{Code, Context, Details, Evaluation, Failure, Flag, Set};
+use crate::flag::{Code, Context, Details, Evaluation, Failure, Flag, MAX_WORK, Set};
 use crate::id::{EntryId, Revision};
 use crate::name::{EntryPath, EnvironmentName};
 use crate::snapshot::{Entry, FlagEntry, ReadError, Snapshot};
@@ -286,13 +286,29 @@ impl Flags {
         context: &'a Context,
         peer: Option<&'a Value>,
     ) -> Result<Evaluation<'a>, Failure<'a>> {
+        let mut left = MAX_WORK;
+        self.evaluate_within(key, context, peer, &mut left)
+    }
+
+    /// The same, taking what work it does from what is `left` of several evaluations: see
+    /// [`Flag::evaluate_within`].
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn evaluate_within<'a>(
+        &'a self,
+        key: &str,
+        context: &'a Context,
+        peer: Option<&'a Value>,
+        left: &mut u32,
+    ) -> Result<Evaluation<'a>, Failure<'a>> {
         let flag = self.get(key)?;
         let now = if flag.tells_time() {
             self.ambient.now().0 / 1000
         } else {
             0
         };
-        flag.evaluate_for(context, peer, now)
+        flag.evaluate_within(context, peer, now, left)
     }
 
     typed!(

@@ -7,7 +7,7 @@ use arc_swap::Guard;
 use hyper::Uri;
 use serde_json::Value;
 use strongroom_core::audit::RequestId;
-use strongroom_core::flag::{Context, Evaluation, Failure, Joined};
+use strongroom_core::flag::{Context, Evaluation, Failure, Joined, MAX_WORK};
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, FlagEntry};
 use strongroom_core::vault::Flags;
@@ -22,6 +22,14 @@ use crate::flags;
 use crate::grant::{Grant, Item, Question, Refused};
 use crate::read::{self, Form};
 use crate::state::Current;
+
+/// Most operations of all evaluations of one request.
+const MOST_WORK: u32 = 10 * MAX_WORK;
+
+/// Operations after which others of the same thread get their turn,
+const WORK_OF_A_TURN: u32 = MAX_WORK / 10;
+/// and what a flag takes of them besides its rule.
+const WORK_OF_ONE: u32 = 100;
 
 /// Evaluates the flags of one revision for one caller.
 pub(super) struct Evaluator<'a> {
@@ -77,11 +85,6 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The flags at hand.
-    pub(super) fn flags(&self) -> &Flags {
-        &self.flags
-    }
-
     /// Whether there is such a flag for who asks, and it may be evaluated.
     ///
     /// # Errors
@@ -103,17 +106,18 @@ impl Evaluator<'_> {
         Ok(true)
     }
 
-    /// Those of the flags that `wanted` holds for and that may be evaluated, in the order of their keys.
+    /// Those of the flags that `selector` asks for and that may be evaluated, in the order of their keys. It says
+    /// nothing of what may not be.
     ///
     /// # Errors
     /// [`Refusal`] when it cannot be recorded.
-    pub(super) async fn permitted(
-        &self,
-        wanted: impl Fn(&FlagEntry) -> bool,
-    ) -> Result<Vec<&FlagEntry>, Refusal> {
-        let all: Vec<_> = self.flags.entries().filter(|entry| wanted(entry)).collect();
+    pub(super) async fn permitted(&self, selector: &Selector) -> Result<Vec<&FlagEntry>, Refusal> {
+        let may_be = |entry: &&FlagEntry| selector.may_be(entry);
+        let all: Vec<_> = self.flags.entries().filter(may_be).collect();
         let flags: Vec<_> = all.iter().map(|entry| &*entry.flag).collect();
-        let verdict = self.service.state.gate().evaluate_all(&self.question(), &flags)?;
+        let is_wanted = |flag: &Entry| selector.is_of(&self.flags, flag.path.as_str());
+        let gate = self.service.state.gate();
+        let verdict = gate.evaluate_all(&self.question(), &flags, is_wanted)?;
         let permitted = verdict.granted().await?;
         self.still_there()?;
         let permitted = all.into_iter().zip(permitted).filter(|(_, is)| *is);
@@ -129,7 +133,18 @@ impl Evaluator<'_> {
         key: &str,
         context: &'b Context,
     ) -> Result<Evaluation<'b>, Failure<'b>> {
-        let result = self.flags.evaluate_for(key, context, Some(&self.peer));
+        let mut left = MAX_WORK;
+        self.evaluate_within(key, context, &mut left)
+    }
+
+    fn evaluate_within<'b>(
+        &'b self,
+        key: &str,
+        context: &'b Context,
+        left: &mut u32,
+    ) -> Result<Evaluation<'b>, Failure<'b>> {
+        let peer = Some(&*self.peer);
+        let result = self.flags.evaluate_within(key, context, peer, left);
         if let Some(entry) = self.flags.entry(key) {
             let (variant, reason) = match &result {
                 Ok(evaluation) => (
@@ -143,6 +158,29 @@ impl Evaluator<'_> {
             self.service.took(snapshot, Given::of(&entry.flag));
         }
         result
+    }
+
+    /// What flags are that may be evaluated, by key. All of them together do not take more than [`MOST_WORK`], and
+    /// others get their turn meanwhile.
+    pub(super) async fn evaluate_all<'b>(
+        &'b self,
+        entries: &[&'b FlagEntry],
+        context: &'b Context,
+    ) -> Vec<(&'b str, Result<Evaluation<'b>, Failure<'b>>)> {
+        let mut results = Vec::with_capacity(entries.len());
+        let mut left = MOST_WORK;
+        let mut turn = 0;
+        for entry in entries {
+            let before = left;
+            let key = entry.flag.path.as_str();
+            results.push((key, self.evaluate_within(key, context, &mut left)));
+            turn += before - left + WORK_OF_ONE;
+            if turn >= WORK_OF_A_TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        results
     }
 
     /// A file of flagd with the definitions of the flags that are asked for and may be evaluated, read like any

@@ -196,15 +196,13 @@ async fn all(
     query: &Query,
 ) -> Result<Response<Body>, Refusal> {
     let selector = Selector::of(headers)?;
-    let flags = evaluator.flags();
-    let entries = evaluator.permitted(|entry| selector.may_be(entry)).await?;
+    let entries = evaluator.permitted(&selector).await?;
     let context = match context(body) {
         Ok(context) => context,
         Err(details) => return Ok(invalid(None, details)),
     };
-    let keys = entries.iter().map(|entry| entry.flag.path.as_str());
-    let keys = keys.filter(|key| selector.is_of(flags, key));
-    let results = keys.map(|key| One::of(key, evaluator.evaluate(key, &context)));
+    let results = evaluator.evaluate_all(&entries, &context).await;
+    let results = results.into_iter().map(|(key, result)| One::of(key, result));
     let all = All {
         flags: results.collect(),
         metadata: selector.metadata(),

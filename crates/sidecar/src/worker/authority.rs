@@ -246,7 +246,10 @@ impl Authority {
             Field::Text { of, left } => {
                 let taken = left.min(bytes.len());
                 if of == Text::Authority {
-                    let signs = bytes.iter_mut().take(taken).filter(|byte| matches!(byte, b'%' | b'/'));
+                    let signs = bytes
+                        .iter_mut()
+                        .take(taken)
+                        .filter(|byte| matches!(byte, b'%' | b'/'));
                     signs.for_each(|sign| *sign = b'@');
                 }
                 self.field = text(of, left - taken);

@@ -452,11 +452,56 @@ fn every_evaluation_is_recorded_where_that_is_wanted() {
     }
     let last = decisions(&directory).pop().unwrap();
     assert_eq!(last["action"], "evaluateFlag");
+    // what is not asked for was not evaluated
+    let asked = |selector: &str| {
+        let header = format!("flagd-selector: {selector}");
+        assert_eq!(post(&sidecar, FLAGS, &[&header], "{}").status, 200);
+        recorded(&directory, "allow", "prod/count")
+    };
+    assert_eq!(asked("flagSetId=other"), 1);
+    assert_eq!(asked("flagSetId=shop"), 2);
     // nothing is told that cannot be recorded
     std::fs::remove_dir_all(&directory).unwrap();
     until("the log is missed", || {
         (evaluate(&sidecar, "size", json!({})).status == 503).then_some(())
     });
+}
+
+#[test]
+fn all_evaluations_of_a_request_share_what_work_there_is() {
+    let scene = Scene::new();
+    let many: Vec<u32> = (0..450).collect();
+    let is_none = json!({"none": [many, {"==": [{"var": ""}, -1]}]});
+    let rule = json!({"if": [{"all": [{"var": "many"}, is_none]}, "on"]});
+    let heavy = json!({"state": "ENABLED", "variants": {"on": true}, "targeting": rule}).to_string();
+    let light = r#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#;
+    let flags = (10..26).map(|n| put("prod", &format!("heavy/{n}"), Kind::Flag, heavy.as_bytes()));
+    scene.commit(flags.collect());
+    flag(&scene, "light", light);
+    let sidecar = Sidecar::start(&scene, "");
+    let context = json!({ "many": many });
+    assert_eq!(
+        evaluate(&sidecar, "heavy/25", context.clone()).json()["value"],
+        true
+    );
+    let all = post(&sidecar, FLAGS, &[], &json!({ "context": context }).to_string()).json();
+    let flags = all["flags"].as_array().unwrap();
+    let of = |key: &str| flags.iter().find(|flag| flag["key"] == key).unwrap();
+    assert_eq!(of("heavy/10")["value"], true);
+    assert_eq!(of("heavy/25")["errorCode"], "GENERAL");
+    // what takes no work has its value
+    assert_eq!(of("light")["value"], true);
+    let method = "/flagd.evaluation.v1.Service/ResolveAll";
+    let all = post(
+        &sidecar,
+        method,
+        &["content-type: application/json"],
+        &json!({ "context": context }).to_string(),
+    );
+    let all = all.json();
+    assert_eq!(all["flags"]["heavy/10"]["boolValue"], true);
+    assert_eq!(all["flags"]["heavy/25"], Value::Null);
+    assert_eq!(all["flags"]["light"]["boolValue"], true);
 }
 
 #[test]

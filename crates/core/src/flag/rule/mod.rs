@@ -21,7 +21,8 @@ mod words;
 pub(super) use explain::explain;
 pub(super) use node::Node;
 pub(super) use parse::{Asks, Reader};
-pub(super) use run::{MAX_WORK, Run, Stop};
+pub use run::MAX_WORK;
+pub(super) use run::{Run, Stop};
 use serde_json::{Map, Value};
 use value::{Scope, Val};
 

@@ -18,7 +18,7 @@ pub(in crate::flag) enum Stop {
 }
 
 /// Most operations of one evaluation; sixteen bytes of text that are read or made count as one.
-pub(in crate::flag) const MAX_WORK: u32 = 1_000_000;
+pub const MAX_WORK: u32 = 1_000_000;
 
 /// One evaluation: what a rule can ask of its surroundings, and what it has spent.
 #[derive(Debug)]

@@ -122,20 +122,15 @@ impl v1::Service for Evaluation1 {
         let selector = Selector::of(ctx.headers()).map_err(refused)?;
         let caller = Caller::of(&ctx)?;
         let evaluator = caller.evaluator().await?;
-        let flags = evaluator.flags();
         let mut all = v1::ResolveAllResponse {
             metadata: MessageField::some(convert::fields(selector.metadata())),
             ..Default::default()
         };
-        let entries = evaluator
-            .permitted(|entry| selector.may_be(entry))
-            .await
-            .map_err(refused)?;
-        let keys = entries.iter().map(|entry| entry.flag.path.as_str());
+        let entries = evaluator.permitted(&selector).await.map_err(refused)?;
         let fields = convert::members(request.to_owned_message().context);
-        for key in keys.filter(|key| selector.is_of(flags, key)) {
+        for (key, result) in evaluator.evaluate_all(&entries, &fields).await {
             // what has no value is left out: there is no way to say so
-            if let Ok(evaluation) = evaluator.evaluate(key, &fields)
+            if let Ok(evaluation) = result
                 && let Some(flag) = any(&evaluation)
             {
                 all.flags.insert(key.to_owned(), flag);
