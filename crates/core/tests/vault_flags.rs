@@ -4,6 +4,8 @@
 
 mod vault_kit;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use strongroom_core::config::Format;
 use strongroom_core::flag::{Code, Context, Reason};
@@ -211,6 +213,25 @@ fn compiled_flags_stay_while_nothing_of_them_changes() {
         .unwrap();
     let set = world.vault.flags(&env("prod")).unwrap();
     assert_eq!(set.get("a").unwrap().metadata()["team"], "web");
+}
+
+#[test]
+fn the_list_of_flags_is_one_while_no_flag_changes() {
+    let world = world();
+    let a = |value: u8| flag("prod", "a", &simple(json!(value)));
+    world
+        .commit(vec![a(1), flag("prod", "@set", &json!({}))])
+        .unwrap();
+    let entries = || Arc::clone(world.vault.flags(&env("eu")).unwrap().shared_entries());
+    let before = entries();
+    world.commit(vec![secret("eu", "token", b"x")]).unwrap();
+    assert!(Arc::ptr_eq(&before, &entries()));
+    world.commit(vec![a(2)]).unwrap();
+    assert!(!before[0].is_as(&entries()[0]));
+    let before = entries();
+    let hides = put("eu", "@set", Kind::Config, Format::Json, b"{}");
+    world.commit(vec![hides]).unwrap();
+    assert!(!before[0].is_as(&entries()[0]), "its set is hidden");
 }
 
 #[test]

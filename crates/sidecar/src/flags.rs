@@ -1,68 +1,8 @@
-//! The flags of what is served: owns compiling them once for each revision, and what rules know of who asks. It
-//! must not know HTTP, nor who may ask.
+//! What rules of flags know of who asks: owns saying it in the words of policies. It must not know HTTP, nor who may
+//! ask.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use arc_swap::{ArcSwap, Guard};
 use serde_json::{Map, Value, json};
-use strongroom_core::ambient::Ambient;
-use strongroom_core::name::EnvironmentName;
-use strongroom_core::snapshot::{ReadError, Snapshot};
-use strongroom_core::vault::Flags;
 use strongroom_core::workload::Workload;
-
-/// The flags of the revision that was asked about last.
-#[derive(Debug)]
-pub struct Flagged {
-    environment: EnvironmentName,
-    ambient: Ambient,
-    latest: ArcSwap<Flags>,
-    building: Mutex<()>,
-}
-
-impl Flagged {
-    /// Those that `environment` sees in `snapshot`.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`].
-    pub fn new(
-        snapshot: &Arc<Snapshot>,
-        environment: &EnvironmentName,
-        ambient: &Ambient,
-    ) -> Result<Self, ReadError> {
-        let flags = Flags::of(snapshot, environment, ambient, None)?;
-        Ok(Self {
-            environment: environment.clone(),
-            ambient: ambient.clone(),
-            latest: ArcSwap::from_pointee(flags),
-            building: Mutex::default(),
-        })
-    }
-
-    /// Those of `snapshot`, which is served. Whoever asks first after a commit lists them; what did not change stays
-    /// compiled.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`].
-    pub fn of(&self, snapshot: &Arc<Snapshot>) -> Result<Guard<Arc<Flags>>, ReadError> {
-        let latest = self.latest.load();
-        if latest.is_of(snapshot) {
-            return Ok(latest);
-        }
-        let _one = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = self.latest.load();
-        if latest.is_of(snapshot) {
-            return Ok(latest);
-        }
-        let flags = Flags::of(snapshot, &self.environment, &self.ambient, Some(&latest))?;
-        let flags = Arc::new(flags);
-        // who still answers of an older revision does not take the newer one's place
-        if flags.revision() >= latest.revision() {
-            self.latest.store(Arc::clone(&flags));
-        }
-        Ok(Guard::from_inner(flags))
-    }
-}
 
 /// What rules find as `$peer`: who asks, in the words of policies, and which of many equal ones it is, `instance`.
 /// Absent is what is not known.

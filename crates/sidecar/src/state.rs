@@ -12,11 +12,10 @@ use strongroom_core::ambient::{Ambient, Timestamp};
 use strongroom_core::api::wire;
 use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::{Decisions, Policies, PolicyError};
-use strongroom_core::snapshot::{Changed, Locals, ReadError, Snapshot};
+use strongroom_core::snapshot::{Changed, Locals, Snapshot};
 use strongroom_core::vault::Flags;
 
 use crate::asker::{Asker, Askers};
-use crate::flags::Flagged;
 use crate::grant::{Gate, Question};
 use crate::make::Makings;
 use crate::past::Past;
@@ -36,6 +35,8 @@ pub struct Current {
     environment: EnvironmentName,
     /// The verified state.
     pub snapshot: Arc<Snapshot>,
+    /// Its flags, which those of the next one share as far as they do not change.
+    pub flags: Flags,
     /// What its policies decide, remembered.
     pub decisions: Arc<Decisions>,
     /// Since when the store is out of reach,
@@ -57,6 +58,7 @@ impl Current {
         snapshot: &Snapshot,
         environment: &EnvironmentName,
         locals: Arc<Locals>,
+        ambient: &Ambient,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
     ) -> Result<Self, Unserved> {
@@ -65,10 +67,12 @@ impl Current {
         let policies = Policies::of(&snapshot, environment).map_err(Unserved::from)?;
         let policies = Arc::new(policies);
         unserved::check_config(&snapshot, environment, None)?;
+        let flags = Flags::of(&snapshot, environment, ambient).map_err(PolicyError::from)?;
         let decisions = Arc::new(Decisions::new(policies));
         Ok(Self::new(
             environment.clone(),
             snapshot,
+            flags,
             decisions,
             stale_since,
             refused,
@@ -99,10 +103,15 @@ impl Current {
         };
         let next = Arc::new(next.map_err(PolicyError::from)?);
         unserved::check_config(&next, environment, changes)?;
+        let flags = self
+            .flags
+            .renewed(&next, environment)
+            .map_err(PolicyError::from)?;
         let decisions = Arc::new(Decisions::new(policies));
         Ok(Self::new(
             environment.clone(),
             next,
+            flags,
             decisions,
             stale_since,
             refused,
@@ -115,6 +124,7 @@ impl Current {
         Self::new(
             self.environment.clone(),
             Arc::clone(&self.snapshot),
+            self.flags.clone(),
             Arc::clone(&self.decisions),
             stale_since,
             refused,
@@ -141,12 +151,24 @@ impl Current {
         let next = Arc::new(next.map_err(PolicyError::from)?);
         unserved::check_config(&next, &self.environment, None)?;
         let environment = self.environment.clone();
-        Ok(Self::new(environment, next, decisions, self.stale_at, refused))
+        let flags = self
+            .flags
+            .renewed(&next, &environment)
+            .map_err(PolicyError::from)?;
+        Ok(Self::new(
+            environment,
+            next,
+            flags,
+            decisions,
+            self.stale_at,
+            refused,
+        ))
     }
 
     fn new(
         environment: EnvironmentName,
         snapshot: Arc<Snapshot>,
+        flags: Flags,
         decisions: Arc<Decisions>,
         stale_since: Option<Timestamp>,
         refused: Option<Arc<str>>,
@@ -160,6 +182,7 @@ impl Current {
                 .and_then(|since| HeaderValue::from_str(since).ok()),
             environment,
             snapshot,
+            flags,
             decisions,
             stale_since,
             refused,
@@ -222,7 +245,6 @@ pub struct State {
     uptake: Table,
     makings: Mutex<Makings>,
     schedule: Schedule,
-    flagged: Flagged,
     host: Box<str>,
     /// What workers count.
     pub tallies: Tallies,
@@ -258,11 +280,10 @@ impl State {
             &vault.snapshot(),
             &environment,
             locals,
+            &ambient,
             freshness.stale_since,
             freshness.refused,
         )?;
-        let flagged = Flagged::new(&current.snapshot, &environment, &ambient);
-        let flagged = flagged.map_err(PolicyError::from)?;
         let started = ambient.now();
         let refused_at = current.refused.as_ref().map_or(0, |_| started.0);
         Ok(Self {
@@ -282,7 +303,6 @@ impl State {
             uptake: Table::default(),
             makings: Mutex::default(),
             schedule: Schedule::default(),
-            flagged,
             host: host().into(),
             tallies: Tallies::default(),
             past: Past::default(),
@@ -418,14 +438,6 @@ impl State {
     /// What the settings have made of each revision.
     pub fn makings(&self) -> MutexGuard<'_, Makings> {
         self.makings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The flags of `current`.
-    ///
-    /// # Errors
-    /// [`ReadError::NoEnvironment`].
-    pub fn flags(&self, current: &Current) -> Result<Guard<Arc<Flags>>, ReadError> {
-        self.flagged.of(&current.snapshot)
     }
 
     /// The name of this machine.

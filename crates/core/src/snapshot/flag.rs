@@ -42,8 +42,18 @@ pub struct FlagEntry {
 }
 
 impl FlagEntry {
-    /// The revisions that made it what it is: while they stay it stays.
-    pub(crate) fn is_as(&self, other: &Self) -> bool {
+    /// Whether both are one, sealed in the same way too.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let is_set = match (&self.set, &other.set) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        is_set && Arc::ptr_eq(&self.flag, &other.flag)
+    }
+
+    /// Whether the same revisions made both what they are: what is of another set than before is another flag too.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
         let part = |entry: &Arc<Entry>| (entry.id, entry.revision);
         part(&self.flag) == part(&other.flag) && self.set.as_ref().map(part) == other.set.as_ref().map(part)
     }

@@ -20,11 +20,7 @@ use crate::snapshot::{Entry, FlagEntry, ReadError, Snapshot};
 type Broken = String;
 
 /// A flag, compiled when it is first asked for.
-#[derive(Debug)]
-struct Slot {
-    entry: FlagEntry,
-    flag: Arc<OnceLock<Result<Flag, Broken>>>,
-}
+type Compiled = Arc<OnceLock<Result<Flag, Broken>>>;
 
 /// A set, compiled when a flag of it is.
 type Shared = Arc<OnceLock<Result<Set, Broken>>>;
@@ -34,7 +30,9 @@ type Shared = Arc<OnceLock<Result<Set, Broken>>>;
 struct Table {
     snapshot: Arc<Snapshot>,
     /// By path.
-    slots: Vec<Slot>,
+    entries: Arc<[FlagEntry]>,
+    /// In the same order.
+    flags: Vec<Compiled>,
     places: HashMap<EntryPath, usize, RandomState>,
     sets: BTreeMap<EntryId, Shared>,
 }
@@ -46,22 +44,31 @@ impl Table {
         before: Option<&Self>,
     ) -> Result<Self, ReadError> {
         let entries = snapshot.flag_entries(environment)?;
-        let mut slots = Vec::with_capacity(entries.len());
+        let mut flags = Vec::with_capacity(entries.len());
         let mut places = HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
         let mut sets = BTreeMap::new();
-        for entry in entries {
+        for entry in &entries {
             let known = before.and_then(|before| before.slot(entry.flag.path.as_str()));
-            let known = known.filter(|known| known.entry.is_as(&entry));
-            let flag = known.map(|known| Arc::clone(&known.flag)).unwrap_or_default();
+            let known = known.filter(|(known, _)| known.is_as(entry));
+            let flag = known.map(|(_, flag)| Arc::clone(flag)).unwrap_or_default();
             if let Some(set) = &entry.set {
                 sets.entry(set.id).or_insert_with(Shared::default);
             }
-            places.insert(entry.flag.path.clone(), slots.len());
-            slots.push(Slot { entry, flag });
+            places.insert(entry.flag.path.clone(), flags.len());
+            flags.push(flag);
         }
+        let is_same = |before: &&Self| {
+            let mut both = before.entries.iter().zip(&entries);
+            before.entries.len() == entries.len() && both.all(|(was, is)| was.is(is))
+        };
+        let entries = match before.filter(is_same) {
+            Some(before) => Arc::clone(&before.entries),
+            None => entries.into(),
+        };
         Ok(Self {
             snapshot,
-            slots,
+            entries,
+            flags,
             places,
             sets,
         })
@@ -84,13 +91,14 @@ impl Table {
         Ok(Arc::new(Self::new(Arc::clone(snapshot), environment, before)?))
     }
 
-    fn slot(&self, key: &str) -> Option<&Slot> {
-        self.places.get(key).and_then(|place| self.slots.get(*place))
+    fn slot(&self, key: &str) -> Option<(&FlagEntry, &Compiled)> {
+        let place = *self.places.get(key)?;
+        self.entries.get(place).zip(self.flags.get(place))
     }
 
     fn flag(&self, key: &str) -> Option<&Result<Flag, Broken>> {
-        let slot = self.slot(key)?;
-        Some(slot.flag.get_or_init(|| self.compile(&slot.entry)))
+        let (entry, flag) = self.slot(key)?;
+        Some(flag.get_or_init(|| self.compile(entry)))
     }
 
     fn set(&self, entry: &Entry) -> Result<&Set, Broken> {
@@ -182,8 +190,7 @@ macro_rules! typed {
 }
 
 impl Flags {
-    /// The flags that `environment` sees in `snapshot`, which share with those `before` what did not change. It costs
-    /// next to nothing for the same snapshot.
+    /// The flags that `environment` sees in `snapshot`.
     ///
     /// # Errors
     /// [`ReadError::NoEnvironment`].
@@ -191,10 +198,24 @@ impl Flags {
         snapshot: &Arc<Snapshot>,
         environment: &EnvironmentName,
         ambient: &Ambient,
-        before: Option<&Self>,
     ) -> Result<Self, ReadError> {
-        let table = Table::after(before.map(|before| &before.table), snapshot, environment)?;
+        let table = Table::after(None, snapshot, environment)?;
         let ambient = ambient.clone();
+        Ok(Self { table, ambient })
+    }
+
+    /// The same of another snapshot, which share with these what did not change. It costs next to nothing for the
+    /// same one.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn renewed(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        environment: &EnvironmentName,
+    ) -> Result<Self, ReadError> {
+        let table = Table::after(Some(&self.table), snapshot, environment)?;
+        let ambient = self.ambient.clone();
         Ok(Self { table, ambient })
     }
 
@@ -204,12 +225,6 @@ impl Flags {
         self.table.snapshot.revision()
     }
 
-    /// Whether they are those of `snapshot`.
-    #[must_use]
-    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
-        self.table.is_of(snapshot)
-    }
-
     /// The keys of all flags, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &EntryPath> {
         self.entries().map(|entry| &entry.flag.path)
@@ -217,40 +232,25 @@ impl Flags {
 
     /// Where all flags lie, in the order of their keys.
     pub fn entries(&self) -> impl Iterator<Item = &FlagEntry> {
-        self.table.slots.iter().map(|slot| &slot.entry)
+        self.table.entries.iter()
     }
 
-    /// The keys of the flags that are not as they were `before`, and whether each is one now: what is below another
-    /// set than before is another flag too.
+    /// The same, to be kept: it holds no snapshot, and while no flag changes there is one of them.
     #[must_use]
-    pub fn changes(&self, before: &Self) -> Vec<(EntryPath, FlagChange)> {
-        if Arc::ptr_eq(&self.table, &before.table) {
-            return Vec::new();
-        }
-        let mut out = Vec::new();
-        for entry in self.entries() {
-            let key = &entry.flag.path;
-            match before.entry(key.as_str()) {
-                None => out.push((key.clone(), FlagChange::Added)),
-                Some(was) if !was.is_as(entry) => out.push((key.clone(), FlagChange::Changed)),
-                Some(_) => {}
-            }
-        }
-        let gone = before.keys().filter(|key| self.entry(key.as_str()).is_none());
-        out.extend(gone.map(|key| (key.clone(), FlagChange::Removed)));
-        out
+    pub fn shared_entries(&self) -> &Arc<[FlagEntry]> {
+        &self.table.entries
     }
 
     /// Where the flag of a key lies, with its set.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&FlagEntry> {
-        self.table.slot(key).map(|slot| &slot.entry)
+        self.table.slot(key).map(|(entry, _)| entry)
     }
 
     /// The set that the flag of a key is of, with its path; `None` where it is of none, or that cannot be read.
     #[must_use]
     pub fn set(&self, key: &str) -> Option<(&EntryPath, &Set)> {
-        let entry = self.table.slot(key)?.entry.set.as_ref()?;
+        let entry = self.table.slot(key)?.0.set.as_ref()?;
         let set = self.table.set(entry).ok()?;
         Some((&entry.path, set))
     }
@@ -351,15 +351,4 @@ impl Flags {
     ) -> Result<Details<'a, T>, Failure<'a>> {
         self.evaluate(key, context)?.object()
     }
-}
-
-/// What became of a flag from one revision to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FlagChange {
-    /// There was none of that key.
-    Added,
-    /// It, or its set, is another one.
-    Changed,
-    /// There is none of that key any more.
-    Removed,
 }

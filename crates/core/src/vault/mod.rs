@@ -44,7 +44,7 @@ pub use crate::commit::{Break, IntegrityError};
 pub use change::{Change, Edit, Expect, LabelEdit, Planned, Put, Receipt, Relabel};
 pub use error::{CommitError, OpenError};
 pub use event::{Event, Freshness, Revised, Watch};
-pub use flags::{FlagChange, Flags};
+pub use flags::Flags;
 pub use live::LiveConfig;
 pub use origin::{KeyOrigin, OriginError, PastValue};
 pub use past::{Past, PastLabels};

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::Guard;
 use hyper::Uri;
 use serde_json::Value;
 use strongroom_core::audit::RequestId;
@@ -35,7 +34,7 @@ const WORK_OF_ONE: u32 = 100;
 pub(super) struct Evaluator<'a> {
     service: &'a Service,
     pub(super) current: Arc<Current>,
-    flags: Guard<Arc<Flags>>,
+    flags: Flags,
     asker: Arc<Asker>,
     /// Who it is, for rules.
     peer: Arc<Value>,
@@ -48,11 +47,10 @@ impl Service {
         let asker = self.attested(uri, known).await?;
         let peer = self.described().await?;
         let current = Arc::clone(&self.state.current());
-        let flags = self.state.flags(&current)?;
         Ok(Evaluator {
             service: self,
+            flags: current.flags.clone(),
             current,
-            flags,
             asker,
             peer,
             request: known.seen.request,

@@ -39,7 +39,7 @@ pub(super) fn metrics(
     registry.register_collector(Box::new(Page {
         state: Arc::clone(state),
         current: Arc::clone(asked.current),
-        flags: evaluations(state, question)?,
+        flags: evaluations(state, asked.current, question),
         now: state.now(),
     }));
     let mut text = String::with_capacity(16 * 1024);
@@ -60,18 +60,16 @@ struct Page {
 
 /// How often the flags that who asks may know of were evaluated. One that is there no more is not shown: nobody
 /// can say who might know of it.
-fn evaluations(state: &State, question: &Question<'_>) -> Result<Vec<(EntryPath, Vec<Outcome>)>, Refusal> {
+fn evaluations(state: &State, current: &Current, question: &Question<'_>) -> Vec<(EntryPath, Vec<Outcome>)> {
     let evaluated = state.tallies.evaluated();
-    let current = state.current();
-    let flags = state.flags(&current)?;
     let is_shown = |key: &EntryPath| {
-        let entry = flags.entry(key.as_str());
+        let entry = current.flags.entry(key.as_str());
         entry.is_some_and(|entry| question.allows(Action::Describe, &entry.flag))
     };
     let shown = evaluated.of(is_shown).into_iter();
-    Ok(shown
+    shown
         .map(|(key, outcomes)| (key.clone(), outcomes.to_vec()))
-        .collect())
+        .collect()
 }
 
 impl Collector for Page {

@@ -137,7 +137,8 @@ fn commits_whose_history_could_not_be_read_are_recorded_later_and_once() {
     let mut record = |is_away: bool| {
         store.between.0.store(is_away, Ordering::SeqCst);
         let now = vault.snapshot();
-        let next = Current::first(&now, &settings.environment, Arc::default(), None, None);
+        let environment = &settings.environment;
+        let next = Current::first(&now, environment, Arc::default(), &Ambient::system(), None, None);
         state.serve(next.unwrap());
         chronicle.record(&vault, &now);
         store.between.0.store(false, Ordering::SeqCst);

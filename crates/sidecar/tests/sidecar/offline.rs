@@ -346,7 +346,7 @@ fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back(
         Arc::default(),
         rules,
         Gate::default(),
-        ambient,
+        ambient.clone(),
     );
     let state = Arc::new(state.unwrap());
     let current = |stale| {
@@ -354,6 +354,7 @@ fn a_revision_that_was_not_copied_when_the_store_went_is_copied_when_it_is_back(
             &state.vault().snapshot(),
             &environment,
             Arc::default(),
+            &ambient,
             stale,
             None,
         )

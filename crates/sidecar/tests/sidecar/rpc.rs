@@ -290,6 +290,78 @@ fn clients_hear_which_flags_change() {
 }
 
 #[test]
+fn clients_hear_of_what_they_may_not_evaluate_any_more() {
+    let scene = scene();
+    let policy = |more: &str| {
+        let all = format!("permit (principal, action, resource);\n{more}");
+        put("prod", "policy/test", Kind::Policy, all.as_bytes())
+    };
+    let closed = r#"forbid (principal is Workload, action == Action::"evaluateFlag", resource in Path::"prod/count");"#;
+    let count = |few: u8| {
+        let text = COUNT.replace('3', &few.to_string());
+        put("prod", "count", Kind::Flag, text.as_bytes())
+    };
+    let sidecar = Sidecar::start(&scene, "");
+    let method = "evaluation.v1.Service/EventStream";
+    let mut events = Stream::open(&sidecar, method, &json!({}));
+    assert_eq!(events.next().unwrap(), json!({"type": "provider_ready"}));
+    let mut told = |edits| {
+        scene.commit(edits);
+        events.next().unwrap()["data"]["flags"].clone()
+    };
+    // a policy alone
+    assert_eq!(told(vec![policy(closed)]), json!({"count": {"type": "delete"}}));
+    assert_eq!(told(vec![policy("")]), json!({"count": {"type": "write"}}));
+    // with a change of the flag, which is as little there afterwards
+    assert_eq!(
+        told(vec![policy(closed), count(4)]),
+        json!({"count": {"type": "delete"}})
+    );
+    assert_eq!(
+        told(vec![policy(""), count(5)]),
+        json!({"count": {"type": "write"}})
+    );
+    // a flag that something of another kind hides
+    assert_eq!(
+        told(vec![
+            put("base", "size", Kind::Flag, COUNT.as_bytes()),
+            put("base", "other", Kind::Flag, COUNT.as_bytes())
+        ]),
+        json!({"other": {"type": "write"}, "size": {"type": "write"}})
+    );
+    assert_eq!(
+        told(vec![put("prod", "size", Kind::Config, b"{}")]),
+        json!({"size": {"type": "delete"}})
+    );
+    assert_eq!(told(vec![count(6)]), json!({"count": {"type": "update"}}));
+}
+
+#[test]
+fn what_is_not_selected_any_more_is_gone_to_who_selects() {
+    let scene = scene();
+    let sidecar = Sidecar::start(&scene, "");
+    let mut client = Client::connect(&sidecar.socket).unwrap();
+    let head = "POST /flagd.evaluation.v2.Service/EventStream HTTP/1.1\r\nhost: localhost\r\n\
+        content-type: application/connect+json\r\nflagd-selector: flagSetId=shop\r\ncontent-length: 7\r\n\r\n";
+    client
+        .send(&[head.as_bytes(), b"\0\0\0\0\x02{}"].concat())
+        .unwrap();
+    assert_eq!(client.head().unwrap().status, 200);
+    let mut events = Stream(client);
+    assert_eq!(events.next().unwrap(), json!({"type": "provider_ready"}));
+    flag(
+        &scene,
+        "count",
+        &COUNT.replace(r#"{"owner":"web"}"#, r#"{"flagSetId":"other"}"#),
+    );
+    let gone = json!({"flags": {"count": {"type": "delete"}}});
+    assert_eq!(events.next().unwrap()["data"], gone);
+    flag(&scene, "count", COUNT);
+    let back = json!({"flags": {"count": {"type": "write"}}});
+    assert_eq!(events.next().unwrap()["data"], back);
+}
+
+#[test]
 fn definitions_are_handed_out_and_follow() {
     let scene = scene();
     let (audit, directory) = audit_of(&scene);

@@ -9,8 +9,8 @@ use buffa_types::google::protobuf::Struct;
 use connectrpc::{ConnectError, ErrorCode, RequestContext, ServiceStream};
 use futures_core::Stream;
 use serde_json::{Map, Value, json};
-use strongroom_core::policy::Action;
-use strongroom_core::vault::{FlagChange, Flags};
+use strongroom_core::policy::{Action, Policies};
+use strongroom_core::snapshot::FlagEntry;
 
 use super::super::body::Watching;
 use super::super::ring::Form;
@@ -106,10 +106,86 @@ impl Following {
     }
 }
 
+/// The flags that a client knows of: those that it may evaluate and asks for.
+struct Seen {
+    /// All there are, by key.
+    entries: Arc<[FlagEntry]>,
+    /// Which of them it knows of.
+    is_known: Box<[bool]>,
+    /// By what that was decided.
+    policies: Arc<Policies>,
+}
+
+impl Seen {
+    /// What `following` may know of now, and what that changes for who knew of `before`.
+    fn look(following: &Following, current: &Current, before: Option<&Self>) -> (Self, Map<String, Value>) {
+        let (flags, policies) = (&current.flags, current.decisions.policies());
+        let question = following.question(current);
+        let decide = |entry: &FlagEntry| {
+            following.selector.may_be(entry)
+                && question.allows(Action::EvaluateFlag, &entry.flag)
+                && following.selector.is_of(flags, entry.flag.path.as_str())
+        };
+        let is_decided = before.is_some_and(|before| before.holds(policies));
+        let mut known = Vec::with_capacity(flags.shared_entries().len());
+        let mut changed = Map::new();
+        let mut tell = |entry: &FlagEntry, what: &str| {
+            changed.insert(entry.flag.path.as_str().to_owned(), json!({ "type": what }));
+        };
+        // both are in the order of their keys
+        let mut old = before.into_iter().flat_map(Self::each).peekable();
+        for entry in flags.entries() {
+            let key = &entry.flag.path;
+            while let Some((gone, was_known)) = old.next_if(|(old, _)| old.flag.path < *key) {
+                if was_known {
+                    tell(gone, "delete");
+                }
+            }
+            let was = old.next_if(|(old, _)| old.flag.path == *key);
+            let is_same = was.is_some_and(|(old, _)| old.is_as(entry));
+            let was_known = was.is_some_and(|(_, was_known)| was_known);
+            let is_known = match is_decided && is_same {
+                true => was_known,
+                false => decide(entry),
+            };
+            match (was_known, is_known) {
+                (false, true) => tell(entry, "write"),
+                (true, false) => tell(entry, "delete"),
+                (true, true) if !is_same => tell(entry, "update"),
+                _ => {}
+            }
+            known.push(is_known);
+        }
+        for (gone, _) in old.filter(|(_, was_known)| *was_known) {
+            tell(gone, "delete");
+        }
+        let seen = Self {
+            entries: Arc::clone(flags.shared_entries()),
+            is_known: known.into(),
+            policies: Arc::clone(policies),
+        };
+        (seen, changed)
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&FlagEntry, bool)> {
+        self.entries.iter().zip(self.is_known.iter().copied())
+    }
+
+    /// Whether `policies` decide of what did not change as was decided here.
+    fn holds(&self, policies: &Arc<Policies>) -> bool {
+        Arc::ptr_eq(&self.policies, policies) && !policies.is_timed(Action::EvaluateFlag)
+    }
+
+    /// Whether nothing can be another than here.
+    fn is_of(&self, current: &Current) -> bool {
+        Arc::ptr_eq(&self.entries, current.flags.shared_entries()) && self.holds(current.decisions.policies())
+    }
+}
+
 /// A stream of events, made into messages by `make`.
 pub(super) struct Events<T> {
     following: Following,
-    flags: Arc<Flags>,
+    seen: Seen,
     make: fn(Said) -> T,
     has_begun: bool,
     has_ended: bool,
@@ -121,12 +197,11 @@ impl<T: Send + 'static> Events<T> {
         make: fn(Said) -> T,
     ) -> Result<ServiceStream<T>, ConnectError> {
         let following = Following::start(context, "").await?;
-        let state = &following.caller.service.state;
-        let flags = state
-            .flags(&state.current())
-            .map_err(|error| refused(error.into()))?;
+        let current = following.caller.service.state.current();
+        let (seen, _) = Seen::look(&following, &current, None);
+        drop(current);
         Ok(Box::pin(Self {
-            flags: Arc::clone(&flags),
+            seen,
             following,
             make,
             has_begun: false,
@@ -134,39 +209,17 @@ impl<T: Send + 'static> Events<T> {
         }))
     }
 
-    /// The flags that changed since the last look; none that the caller may not evaluate.
+    /// The flags that are others since the last look, to who may evaluate them or might: what he may not evaluate
+    /// any more is gone.
     fn changed(&mut self) -> Option<Struct> {
-        let state = &self.following.caller.service.state;
-        let current = state.current();
-        let flags = Arc::clone(&*state.flags(&current).ok()?);
-        let question = self.following.question(&current);
-        let selector = &self.following.selector;
-        let mut changed = Map::new();
-        for (key, change) in flags.changes(&self.flags) {
-            let of = match change {
-                FlagChange::Removed => &self.flags,
-                FlagChange::Added | FlagChange::Changed => &flags,
-            };
-            let Some(entry) = of.entry(key.as_str()) else {
-                continue;
-            };
-            if !question.allows(Action::EvaluateFlag, &entry.flag)
-                || !selector.may_be(entry)
-                || !selector.is_of(of, key.as_str())
-            {
-                continue;
-            }
-            let what = match change {
-                FlagChange::Added => "write",
-                FlagChange::Changed => "update",
-                FlagChange::Removed => "delete",
-            };
-            changed.insert(key.as_str().to_owned(), json!({ "type": what }));
+        let current = self.following.caller.service.state.current();
+        if self.seen.is_of(&current) {
+            return None;
         }
-        self.flags = flags;
-        let mut data = Map::new();
+        let (seen, changed) = Seen::look(&self.following, &current, Some(&self.seen));
+        self.seen = seen;
         let is_any = !changed.is_empty();
-        data.insert("flags".to_owned(), Value::Object(changed));
+        let data = Map::from_iter([("flags".to_owned(), Value::Object(changed))]);
         is_any.then(|| convert::fields(&data))
     }
 }
