@@ -331,7 +331,7 @@ fn clients_are_told_of_what_takes_a_flag_away() {
     assert_eq!(evaluate(&sidecar, "size", json!({})).status, 200);
     // as it is now it is none of theirs
     let Edit::Put(mut closed) = put("prod", "size", Kind::Flag, TEXT.as_bytes()) else {
-        unreachable!()
+        panic!("it is put")
     };
     closed.labels = Some([("closed".to_owned(), "yes".to_owned())].into());
     let closed = scene.commit(vec![Edit::Put(closed)]);
