@@ -456,13 +456,4 @@ fn half_a_call_is_not_waited_for() {
     let long = json!({"context": {"a": "x".repeat(70_000)}});
     let answer = call(&sidecar, "evaluation.v2.Service/ResolveBoolean", &long);
     assert_eq!(answer.json()["code"], "invalid_argument");
-    // many small parts take more memory than they have bytes
-    let parts = json!({"context": {"a": vec![json!({}); 20_000]}});
-    let answer = call(&sidecar, "evaluation.v2.Service/ResolveBoolean", &parts);
-    assert!(
-        matches!(answer.status, 400 | 429),
-        "{}: {}",
-        answer.status,
-        answer.text()
-    );
 }
