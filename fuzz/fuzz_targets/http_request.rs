@@ -20,7 +20,7 @@ use strongroom_core::vault::{Change, Edit, Expect, Put};
 use strongroom_sidecar::grant::Gate;
 use strongroom_sidecar::peer::{Attestor, Hold, Peer};
 use strongroom_sidecar::serve::feed::Feed;
-use strongroom_sidecar::serve::{Protocol, Service, connection};
+use strongroom_sidecar::serve::{Protocol, Rpc, Service, connection};
 use strongroom_sidecar::settings::Limits;
 use strongroom_sidecar::state::{Rules, State};
 use strongroom_sidecar::worker::{Connection, Watched};
@@ -35,6 +35,7 @@ struct Scene {
     runtime: Runtime,
     state: Arc<State>,
     attestor: Arc<Attestor>,
+    rpc: Rpc,
 }
 
 thread_local! {
@@ -101,6 +102,7 @@ fn scene() -> Scene {
             State::new(Arc::new(vault), prod, Arc::default(), rules, Gate::default(), Ambient::system()).expect("policies"),
         ),
         attestor: Attestor::start(None).expect("a thread"),
+        rpc: Rpc::default(),
     }
 }
 
@@ -116,7 +118,7 @@ impl Scene {
         let _ = self.runtime.block_on(peer.workload());
         let feed = Feed::new(self.state.current().snapshot.revision().0, false);
         let (state, tally) = (Arc::clone(&self.state), Arc::default());
-        let service = Service::new(state, feed, tally, peer, Arc::clone(&connected));
+        let service = Service::new(state, feed, tally, peer, Arc::clone(&connected), self.rpc.clone());
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let limit = Limits::default().header_bytes;
         let serve = async { drop(connection(Watched::new(theirs, connected), protocol, service, limit).await) };
