@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .descriptor_set(set)
         .files(&FILES)
         .include_file("protocols.rs")
+        // It would name the descriptors, which are written here: every build would find them newer and build again.
+        .emit_rerun_directives(false)
         .compile()?;
     Ok(())
 }
