@@ -19,7 +19,8 @@ use crate::{moment, open};
 const EXAMPLES: &str = "\
 A flag is stale when the day of its metadata `expires` has come or is none, when its rollout is complete, or
 when it was not changed for --days and decides nothing (it is off, or the same for everybody) or
-nobody has evaluated it for as long: sidecars report who does, for up to 30 days.
+nobody has evaluated it for as long. Sidecars report who does, and reports are kept for 30 days:
+a program that went longer ago than that is not known of.
 Write who to ask into its metadata: {\"owner\": \"team-web\", \"expires\": \"2030-01-31\"}.
 
 Examples:
@@ -49,7 +50,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         None => std::collections::BTreeMap::new(),
     };
     let now = super::now();
-    let used = used(&opened.vault, now.saturating_sub(u64::from(args.days) * DAY));
+    let days = u64::from(args.days);
+    let used = used(&opened.vault, &args.environment, now, days);
     let mut text = String::new();
     let mut json = Vec::new();
     for flag in &flags {
@@ -58,7 +60,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let is_used = used
             .as_ref()
             .is_none_or(|used| used.contains(&flag.entry.flag.id));
-        let Some(reason) = reason(flag, age, u64::from(args.days), now, is_used) else {
+        let Some(reason) = reason(flag, age, days, now, is_used) else {
             continue;
         };
         let owner = flag.definition.metadata().get("owner").and_then(Value::as_str);
@@ -79,15 +81,25 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     context.output.answer(&json, &text)
 }
 
-/// The entries that somebody used since then, in seconds, as sidecars report it; `None` where none reports.
-fn used(vault: &Vault, since: u64) -> Option<BTreeSet<EntryId>> {
+/// The entries that somebody used in so many days, as sidecars report it. `None` when it cannot be known: no sidecar
+/// reports of the environment or of one that inherits it, or one of those that do uses more than a report holds.
+fn used(vault: &Vault, environment: &EnvironmentName, now: u64, days: u64) -> Option<BTreeSet<EntryId>> {
+    let snapshot = vault.snapshot();
     let uptake = vault.uptake().ok()?;
-    if uptake.reported.is_empty() {
+    let consumers = uptake.reported.iter().map(|one| &one.consumer);
+    let inherits = |name| {
+        snapshot
+            .layers(name)
+            .is_ok_and(|layers| layers.contains(environment))
+    };
+    let consumers: Vec<_> = consumers
+        .filter(|consumer| inherits(&consumer.environment))
+        .collect();
+    if consumers.is_empty() || consumers.iter().any(|consumer| !consumer.is_whole) {
         return None;
     }
-    let consumers = uptake.reported.iter().map(|one| &one.consumer);
-    let uses = consumers.flat_map(|consumer| &consumer.uses);
-    let lately = uses.filter(|used| used.read.at.0 / 1000 >= since);
+    let uses = consumers.iter().flat_map(|consumer| &consumer.uses);
+    let lately = uses.filter(|used| now.saturating_sub(used.read.at.0 / 1000) / DAY <= days);
     Some(lately.map(|used| used.entry).collect())
 }
 
