@@ -17,11 +17,13 @@ use strongroom_tests::wait;
 const SOCKET: &str = "/run/strongroom/sidecar.sock";
 const UID: u32 = 2003;
 
-/// The flag, for so many of a hundred instances.
+/// The flag, for so many of a hundred instances. It says how many, so that each container tells which of its definitions
+/// an answer is of.
 fn share(percent: u32) -> Value {
     json!({
         "state": "ENABLED", "variants": {"new": true, "old": false}, "defaultVariant": "old",
         "targeting": {"fractional": [{"var": "$peer.instance"}, ["new", percent], ["old", 100 - percent]]},
+        "metadata": {"percent": percent},
     })
 }
 
@@ -38,12 +40,15 @@ fn would(scene: &Scene, instance: &str) -> bool {
     said["variant"] == "new"
 }
 
-/// Waits until a container says that it has a variant.
-fn has(container: &Container<'_>, variant: &str) {
-    let wanted = format!("\"variant\":\"{variant}\"");
-    container.line(variant, |line| {
-        line.starts_with("flag ") && line.contains(&wanted)
-    });
+/// The variant that a container says it has by the definition for so many.
+fn variant(container: &Container<'_>, percent: u32) -> String {
+    let answer = |line: &str| -> Option<Value> {
+        let (_, answer) = line.strip_prefix("flag ")?.split_once(' ')?;
+        let answer: Value = serde_json::from_str(answer).ok()?;
+        (answer["metadata"]["percent"] == percent).then_some(answer)
+    };
+    let line = container.line("the flag", |line| answer(line).is_some());
+    answer(&line).unwrap()["variant"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -83,24 +88,16 @@ fn a_third_of_the_containers_switches_and_then_all() {
     };
     assert_eq!(others.len(), 2);
     let all = || others.iter().chain([first]);
-    all().for_each(|container| has(container, "old"));
+    all().for_each(|container| assert_eq!(variant(container, 0), "old"));
 
     put(&scene, "canary", &share(33));
-    has(first, "new");
-    for other in &others {
-        let count = other.output().matches("\"variant\":\"new\"").count();
-        assert_eq!(count, 0, "{}", other.output());
-    }
+    assert_eq!(variant(first, 33), "new");
+    others
+        .iter()
+        .for_each(|other| assert_eq!(variant(other, 33), "old"));
 
     put(&scene, "canary", &share(100));
-    all().for_each(|container| has(container, "new"));
-    // who has it keeps it: nobody went back
-    for container in all() {
-        let said = container.output();
-        let lines = said.lines().filter(|line| line.starts_with("flag "));
-        let variants: Vec<_> = lines.map(|line| line.contains("\"variant\":\"new\"")).collect();
-        assert!(variants.is_sorted(), "{said}");
-    }
+    all().for_each(|container| assert_eq!(variant(container, 100), "new"));
 }
 
 #[test]
