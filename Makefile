@@ -32,7 +32,6 @@ fuzz: ## every fuzz target for FUZZ_SECONDS each
 
 test: ## everything CI runs: lint, fuzz targets for a moment, all tests with real containers
 	@scripts/deps.sh
-	@scripts/flag-engines.sh
 	@scripts/flag-clients.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory fuzz

@@ -13,7 +13,7 @@ bench() { cargo bench --quiet --profile release --locked "$@"; }
 cargo build --quiet --release --locked -p strongroom-sidecar >&2
 scripts/build-run.sh >&2
 bench --no-run -p strongroom-core --bench seal --bench store --bench vault --bench config --bench rewrap --bench policy --bench audit --bench flags >&2
-scripts/flag-engines.sh
+scripts/flag-clients.sh
 bench --no-run -p strongroom-tests --bench socket >&2
 
 load() { cut -d' ' -f1 /proc/loadavg; }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs, by name and version, the OpenFeature SDKs and providers that the examples of flags use, into
-# target/flag-clients: from npm and from PyPI. What is there already is left alone while it is of these versions.
-# Without node, npm or python3 it says so: a failure when CI is set, a warning otherwise (the tests that need them then
-# skip, and say so).
+# Installs, by name and version, the OpenFeature SDKs and providers that the examples of flags use, and the engines of
+# flagd that ours is compared with, into target/flag-clients: from npm and from PyPI. What is there already is left alone
+# while it is of these versions. Without node, npm or python3 it says so: a failure when CI is set, a warning otherwise
+# (the tests that need them then skip, and say so).
 set -eu
 cd "$(dirname "$0")/.."
 

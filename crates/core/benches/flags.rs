@@ -1,5 +1,5 @@
 //! Evaluating flags, beside npm's and PyPI's engines in the same run, and loading many.
-//! `cargo bench -p strongroom-core --bench flags`; `scripts/flag-engines.sh` installs the other engines.
+//! `cargo bench -p strongroom-core --bench flags`; `scripts/flag-clients.sh` installs the other engines.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -146,7 +146,7 @@ fn many(few: &Flags) {
 fn home() -> PathBuf {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    target.join("flag-engines")
+    target.join("flag-clients")
 }
 
 fn script(name: &str) -> PathBuf {
