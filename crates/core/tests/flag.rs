@@ -887,6 +887,38 @@ fn what_is_sought_in_a_rule_ends() {
 }
 
 #[test]
+fn a_user_that_there_is_no_work_left_for_did_not_move() {
+    // at some of these sizes the work ends between the two evaluations of a user
+    for size in [300, 350, 400, 450, 500, 550, 600] {
+        let many = vec![0; size];
+        let slow = json!({"map": [many, {"map": [many, {"var": "x"}]}]});
+        // there is but one bucket: both generations put everybody there
+        let split = json!({"if": [slow, {"fractional": [["a", 1]]}]});
+        assert_eq!(odd(&split, &Set::default()), [], "{size}");
+    }
+}
+
+#[test]
+fn a_condition_that_is_too_much_is_not_told_as_one_that_does_not_hold() {
+    let many = vec![0; 2000];
+    let slow = json!({"map": [many, {"map": [many, 1]}]});
+    let rule = json!({"if": [{"var": "name"}, "a", slow, "a", {"var": "never"}]});
+    let definition = json!({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "targeting": rule});
+    let definition = Definition::parse(definition.to_string().as_bytes()).unwrap();
+    let told = explain("flag", &definition, &Set::default(), &Context::new(), NOW);
+    let of = |place: &str| {
+        told.iter()
+            .find(|part| part.position == format!("/targeting/if{place}"))
+    };
+    assert_eq!(of("/0/var").unwrap().note, None);
+    assert_eq!(
+        of("/2/map").unwrap().note.as_deref(),
+        Some("it takes too much work")
+    );
+    assert!(of("/4/var").is_none(), "it goes on as if it did not hold");
+}
+
+#[test]
 fn places_are_pointers_and_buckets_those_of_the_rule() {
     let told = |rule: Value| -> Vec<(String, Option<String>)> {
         let set = json!({"$evaluators": {"a/b~": {"!": [1]}}});

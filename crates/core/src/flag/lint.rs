@@ -126,7 +126,12 @@ impl Finder<'_> {
                 let found = flag.evaluate_within(&context, None, now, &mut self.left).ok()?;
                 found.chosen.map(|chosen| chosen.variant.to_owned())
             };
-            moved += u32::from(variant(flag) != variant(&other));
+            let (here, there) = (variant(flag), variant(&other));
+            // who has no work left evaluates to nothing, which is no other variant
+            if self.left == 0 {
+                break;
+            }
+            moved += u32::from(here != there);
             tried += 1;
         }
         if moved > 0 {

@@ -61,9 +61,9 @@ impl Teller<'_> {
         done
     }
 
-    /// What a part comes to; what cannot be evaluated is null.
-    fn value(&mut self, rule: &Value) -> (Value, bool) {
-        let value = self.work(|set, mut run| {
+    /// What a part comes to, and whether that holds; what cannot be evaluated is null. `None` when it takes too much.
+    fn value(&mut self, rule: &Value) -> Option<(Value, bool)> {
+        self.work(|set, mut run| {
             written(rule, &mut run)?;
             let Ok(node) = Reader::new("", &set.evaluators).rule(rule) else {
                 return Ok(((Value::Null, false), run.left));
@@ -71,30 +71,32 @@ impl Teller<'_> {
             let mut run = run;
             let value = node.eval(&Scope::Root, &mut run)?;
             Ok(((to_json(&value, &mut run)?, truth(&value)), run.left))
-        });
-        value.unwrap_or((Value::Null, false))
+        })
     }
 
-    fn part(&mut self, rule: &Value, place: &str, depth: usize) -> bool {
+    /// Tells of a part, and whether it holds; `None` when that is not known.
+    fn part(&mut self, rule: &Value, place: &str, depth: usize) -> Option<bool> {
         if self.is_done() {
-            return false;
+            return None;
         }
         let Some((operator, arguments)) = operation(rule) else {
-            return truth(&rule.into());
+            return Some(truth(&rule.into()));
         };
-        let (value, truth) = self.value(rule);
+        let value = self.value(rule);
+        let truth = value.as_ref().map(|(_, truth)| *truth);
         if depth >= MAX_DEPTH {
             return truth;
         }
         let place = below(place, operator);
         let note = match operator {
+            _ if value.is_none() => Some("it takes too much work".to_owned()),
             "fractional" => self.buckets(arguments),
             _ => None,
         };
         self.told.push(Explained {
             depth,
             position: place.clone(),
-            result: value,
+            result: value.map_or(Value::Null, |(value, _)| value),
             note,
         });
         let one = std::slice::from_ref(arguments);
@@ -110,7 +112,8 @@ impl Teller<'_> {
             "if" | "?:" => self.branches(arguments, &place_of, depth),
             "and" | "or" => {
                 for (index, argument) in arguments.iter().enumerate() {
-                    if self.part(argument, &place_of(index), depth + 1) == (operator == "or") {
+                    let goes_on = Some(operator == "and");
+                    if self.part(argument, &place_of(index), depth + 1) != goes_on {
                         break;
                     }
                 }
@@ -145,13 +148,16 @@ impl Teller<'_> {
         let mut at = 0;
         let mut pairs = arguments.chunks_exact(2);
         for pair in &mut pairs {
-            if let [condition, then] = pair
-                && self.part(condition, &place_of(at), depth + 1)
-            {
-                self.part(then, &place_of(at + 1), depth + 1);
-                return;
+            let [condition, then] = pair else { return };
+            match self.part(condition, &place_of(at), depth + 1) {
+                Some(false) => at += 2,
+                Some(true) => {
+                    self.part(then, &place_of(at + 1), depth + 1);
+                    return;
+                }
+                // which way it goes on from here is not known
+                None => return,
             }
-            at += 2;
         }
         if let [otherwise] = pairs.remainder() {
             self.part(otherwise, &place_of(at), depth + 1);
