@@ -76,7 +76,33 @@ fn or_zero<T: Default>(resolved: &mut Resolved<T>) -> Result<T, ConnectError> {
     }
 }
 
-macro_rules! resolves {
+/// What both versions have: a call for each type, and the stream of changes.
+macro_rules! calls {
+    ($version:ident) => {
+        calls! { $version:
+            resolve_boolean, ResolveBooleanRequest, ResolveBooleanResponse, BOOLEAN;
+            resolve_string, ResolveStringRequest, ResolveStringResponse, STRING;
+            resolve_float, ResolveFloatRequest, ResolveFloatResponse, FLOAT;
+            resolve_int, ResolveIntRequest, ResolveIntResponse, INT;
+            resolve_object, ResolveObjectRequest, ResolveObjectResponse, OBJECT;
+        }
+
+        async fn event_stream(
+            &self,
+            ctx: RequestContext,
+            _request: ServiceRequest<'_, $version::EventStreamRequest>,
+        ) -> ServiceResult<ServiceStream<$version::EventStreamResponse>> {
+            let make = |said: Said| {
+                let (kind, data) = said.into_parts();
+                $version::EventStreamResponse {
+                    r#type: kind.to_owned(),
+                    data: data.into(),
+                    ..Default::default()
+                }
+            };
+            Response::ok(Events::start(&ctx, make).await?)
+        }
+    };
     ($version:ident: $($name:ident, $request:ident, $response:ident, $read:ident;)*) => { $(
         async fn $name(
             &self,
@@ -139,56 +165,12 @@ impl v1::Service for Evaluation1 {
         Response::ok(all)
     }
 
-    resolves! { v1:
-        resolve_boolean, ResolveBooleanRequest, ResolveBooleanResponse, BOOLEAN;
-        resolve_string, ResolveStringRequest, ResolveStringResponse, STRING;
-        resolve_float, ResolveFloatRequest, ResolveFloatResponse, FLOAT;
-        resolve_int, ResolveIntRequest, ResolveIntResponse, INT;
-        resolve_object, ResolveObjectRequest, ResolveObjectResponse, OBJECT;
-    }
-
-    async fn event_stream(
-        &self,
-        ctx: RequestContext,
-        _request: ServiceRequest<'_, v1::EventStreamRequest>,
-    ) -> ServiceResult<ServiceStream<v1::EventStreamResponse>> {
-        let make = |said: Said| {
-            let (kind, data) = said.into_parts();
-            v1::EventStreamResponse {
-                r#type: kind.to_owned(),
-                data: data.into(),
-                ..Default::default()
-            }
-        };
-        Response::ok(Events::start(&ctx, make).await?)
-    }
+    calls! { v1 }
 }
 
 #[allow(refining_impl_trait, reason = "nobody needs to know less")]
 impl v2::Service for Evaluation2 {
-    resolves! { v2:
-        resolve_boolean, ResolveBooleanRequest, ResolveBooleanResponse, BOOLEAN;
-        resolve_string, ResolveStringRequest, ResolveStringResponse, STRING;
-        resolve_float, ResolveFloatRequest, ResolveFloatResponse, FLOAT;
-        resolve_int, ResolveIntRequest, ResolveIntResponse, INT;
-        resolve_object, ResolveObjectRequest, ResolveObjectResponse, OBJECT;
-    }
-
-    async fn event_stream(
-        &self,
-        ctx: RequestContext,
-        _request: ServiceRequest<'_, v2::EventStreamRequest>,
-    ) -> ServiceResult<ServiceStream<v2::EventStreamResponse>> {
-        let make = |said: Said| {
-            let (kind, data) = said.into_parts();
-            v2::EventStreamResponse {
-                r#type: kind.to_owned(),
-                data: data.into(),
-                ..Default::default()
-            }
-        };
-        Response::ok(Events::start(&ctx, make).await?)
-    }
+    calls! { v2 }
 }
 
 /// A flag of any type.
