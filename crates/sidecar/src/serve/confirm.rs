@@ -15,7 +15,7 @@ use super::collect::collected;
 use super::later::Known;
 use super::reply::Reply;
 use super::said::Said;
-use super::service::{Service, admit, ended, hidden};
+use super::service::{Service, admit, hidden};
 use super::taken::Given;
 use super::value;
 use crate::grant::Question;
@@ -62,9 +62,7 @@ impl Service {
         // what is current is told to those who may confirm it
         let is_current = is_current(&current, &entry, &confirmation)?;
         verdict.granted().await?;
-        if !self.peer.is_alive() {
-            return Err(ended());
-        }
+        self.still_there()?;
         if is_current {
             let client = self.client().filter(|client| client.is_one());
             let client = client.ok_or_else(|| {

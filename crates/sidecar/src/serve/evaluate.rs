@@ -9,16 +9,15 @@ use strongroom_core::audit::RequestId;
 use strongroom_core::flag::{Context, Evaluation, Failure, Joined, MAX_WORK};
 use strongroom_core::policy::Action;
 use strongroom_core::snapshot::{Entry, FlagEntry};
-use strongroom_core::vault::Flags;
 
 use super::answer::Refusal;
 use super::later::Known;
 use super::selector::Selector;
-use super::service::{Service, ended};
+use super::service::Service;
 use super::taken::Given;
 use crate::asker::Asker;
 use crate::flags;
-use crate::grant::{Grant, Item, Question, Refused};
+use crate::grant::{Grant, Item, Question, Refused, Verdict};
 use crate::read::{self, Form};
 use crate::state::Current;
 
@@ -34,7 +33,6 @@ const WORK_OF_ONE: u32 = 100;
 pub(super) struct Evaluator<'a> {
     service: &'a Service,
     pub(super) current: Arc<Current>,
-    flags: Flags,
     asker: Arc<Asker>,
     /// Who it is, for rules.
     peer: Arc<Value>,
@@ -49,7 +47,6 @@ impl Service {
         let current = Arc::clone(&self.state.current());
         Ok(Evaluator {
             service: self,
-            flags: current.flags.clone(),
             current,
             asker,
             peer,
@@ -88,7 +85,7 @@ impl Evaluator<'_> {
     /// # Errors
     /// [`Refusal`], to who may know of the flag.
     pub(super) async fn permits(&self, key: &str) -> Result<bool, Refusal> {
-        let Some(entry) = self.flags.entry(key) else {
+        let Some(entry) = self.current.flags.entry(key) else {
             return Ok(false);
         };
         let question = self.question();
@@ -99,8 +96,7 @@ impl Evaluator<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        verdict.granted().await?;
-        self.still_there()?;
+        self.settled(verdict).await?;
         Ok(true)
     }
 
@@ -111,13 +107,12 @@ impl Evaluator<'_> {
     /// [`Refusal`] when it cannot be recorded.
     pub(super) async fn permitted(&self, selector: &Selector) -> Result<Vec<&FlagEntry>, Refusal> {
         let may_be = |entry: &&FlagEntry| selector.may_be(entry);
-        let all: Vec<_> = self.flags.entries().filter(may_be).collect();
+        let all: Vec<_> = self.current.flags.entries().filter(may_be).collect();
         let flags: Vec<_> = all.iter().map(|entry| &*entry.flag).collect();
-        let is_wanted = |flag: &Entry| selector.is_of(&self.flags, flag.path.as_str());
+        let is_wanted = |flag: &Entry| selector.is_of(&self.current.flags, flag.path.as_str());
         let gate = self.service.state.gate();
         let verdict = gate.evaluate_all(&self.question(), &flags, is_wanted)?;
-        let permitted = verdict.granted().await?;
-        self.still_there()?;
+        let permitted = self.settled(verdict).await?;
         let permitted = all.into_iter().zip(permitted).filter(|(_, is)| *is);
         Ok(permitted.map(|(entry, _)| entry).collect())
     }
@@ -142,8 +137,8 @@ impl Evaluator<'_> {
         left: &mut u32,
     ) -> Result<Evaluation<'b>, Failure<'b>> {
         let peer = Some(&*self.peer);
-        let result = self.flags.evaluate_within(key, context, peer, left);
-        if let Some(entry) = self.flags.entry(key) {
+        let result = self.current.flags.evaluate_within(key, context, peer, left);
+        if let Some(entry) = self.current.flags.entry(key) {
             let (variant, reason) = match &result {
                 Ok(evaluation) => (
                     evaluation.chosen.map_or("", |chosen| chosen.variant),
@@ -188,13 +183,12 @@ impl Evaluator<'_> {
     /// [`Refusal`].
     pub(super) async fn document(&self, selector: &Selector) -> Result<String, Refusal> {
         let granted = self.granted(selector).await?;
-        self.still_there()?;
         let mut joined = Joined::default();
         for grant in granted {
             let given = Given::of(grant.entry());
             let add = |entry: &Entry, bytes: &[u8]| {
                 let key = entry.path.as_str();
-                let set = self.flags.set(key);
+                let set = self.current.flags.set(key);
                 joined.add(key, bytes, set.map(|(path, set)| (path.as_str(), set)));
             };
             let environment = self.service.state.environment();
@@ -207,10 +201,14 @@ impl Evaluator<'_> {
     async fn granted(&self, selector: &Selector) -> Result<Vec<Grant>, Refusal> {
         let question = self.question();
         let may = |entry: &Entry| question.allows(Action::EvaluateFlag, entry);
-        let entries = self.flags.entries().filter(|entry| selector.may_be(entry));
+        let entries = self
+            .current
+            .flags
+            .entries()
+            .filter(|entry| selector.may_be(entry));
         // which set it names is looked at only in what may be opened
         let entries = entries.filter(|entry| may(&entry.flag));
-        let entries = entries.filter(|entry| selector.is_of(&self.flags, entry.flag.path.as_str()));
+        let entries = entries.filter(|entry| selector.is_of(&self.current.flags, entry.flag.path.as_str()));
         let items = entries.map(|entry| Item {
             entry: Arc::clone(&entry.flag),
             // what its set says goes out with it
@@ -218,14 +216,18 @@ impl Evaluator<'_> {
         });
         let gate = self.service.state.gate();
         let verdict = gate.ask_all(&question, items.collect())?;
-        Ok(verdict.granted().await?)
+        self.settled(verdict).await
     }
 
-    fn still_there(&self) -> Result<(), Refusal> {
-        if self.service.peer.is_alive() {
-            Ok(())
-        } else {
-            Err(ended())
+    /// What is granted. After a wait for the log it is looked once more whether who asked is there.
+    async fn settled<T>(&self, verdict: Verdict<T>) -> Result<T, Refusal> {
+        match verdict {
+            Verdict::Granted(granted) => Ok(granted),
+            waiting @ Verdict::Waiting(_) => {
+                let granted = waiting.granted().await?;
+                self.service.still_there()?;
+                Ok(granted)
+            }
         }
     }
 }

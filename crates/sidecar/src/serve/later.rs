@@ -177,7 +177,7 @@ impl Service {
     }
 
     /// The last look after a wait.
-    fn still_there(&self) -> Result<(), Refusal> {
+    pub(super) fn still_there(&self) -> Result<(), Refusal> {
         if self.peer.is_alive() {
             Ok(())
         } else {

@@ -1,6 +1,8 @@
 //! The OpenFeature Remote Evaluation Protocol, 0.3.0: owns its requests and answers. What a flag is is evaluated
 //! elsewhere. <https://github.com/open-feature/protocol>
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
@@ -107,17 +109,17 @@ impl Service {
         Reply::Later(Box::pin(async move {
             let seen = known.seen;
             let path = request.uri().path().to_owned();
-            let key = match Route::of(&path) {
-                Some(Route::Evaluate(key)) => decode(key).map(Some),
-                _ => Ok(None),
+            let route = Route::of(&path).unwrap_or(Route::Evaluations);
+            // one that does not decode is refused once it is known who asks
+            let key = match route {
+                Route::Evaluate(key) => Some(decode(key)),
+                _ => None,
             };
-            let response = match key {
-                Ok(key) => {
-                    let answered = service.evaluated(request, key.as_deref(), &known).await;
-                    answered.unwrap_or_else(|refusal| refused(refusal, key.as_deref()))
-                }
-                Err(refusal) => refused(refusal, None),
-            };
+            let named = key
+                .as_ref()
+                .and_then(|key| key.as_deref().ok().map(str::to_owned));
+            let answered = service.evaluated(request, route, key, &known).await;
+            let response = answered.unwrap_or_else(|refusal| refused(refusal, named.as_deref()));
             service.connection.touch();
             service.finished(seen, response)
         }))
@@ -126,7 +128,8 @@ impl Service {
     async fn evaluated(
         &self,
         request: Request<Incoming>,
-        key: Option<&str>,
+        route: Route<'_>,
+        key: Option<Result<Cow<'_, str>, Refusal>>,
         known: &Known,
     ) -> Result<Response<Body>, Refusal> {
         let rules = self.state.rules();
@@ -134,8 +137,8 @@ impl Service {
         admit(&request, Said::of(&request), &rules)?;
         let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
         drop(rules);
+        let key = key.transpose()?;
         let (head, body) = request.into_parts();
-        let route = Route::of(head.uri.path()).unwrap_or(Route::Evaluations);
         let query = route.query(head.uri.query())?;
         // not in progress yet: a body that does not come ends the connection
         let body = collected(body, most, &self.connection).await?;
@@ -143,7 +146,7 @@ impl Service {
         // a context takes many times its bytes: nothing is waited for with one in hand
         let evaluator = self.evaluator(&head.uri, known).await?;
         let mut response = match key {
-            Some(key) => one(&evaluator, key, &body).await?,
+            Some(key) => one(&evaluator, &key, &body).await?,
             None => all(&evaluator, &body, &head.headers, &query).await?,
         };
         let current = &evaluator.current;
