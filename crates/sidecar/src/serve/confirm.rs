@@ -62,7 +62,7 @@ impl Service {
         // what is current is told to those who may confirm it
         let is_current = is_current(&current, &entry, &confirmation)?;
         verdict.granted().await?;
-        if !self.peer.is_alive() {
+        if !self.caller.is_alive() {
             return Err(ended());
         }
         if is_current {

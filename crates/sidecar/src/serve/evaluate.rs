@@ -17,6 +17,7 @@ use super::selector::Selector;
 use super::service::{Service, ended};
 use super::taken::Given;
 use crate::asker::Asker;
+use crate::caller::Caller;
 use crate::flags;
 use crate::grant::{Grant, Item, Question, Refused};
 use crate::read::{self, Form};
@@ -62,9 +63,13 @@ impl Service {
         if let Some(described) = self.own.described.get() {
             return Ok(Arc::clone(described));
         }
-        let workload = self.peer.workload().await?;
+        let peer = match &self.caller {
+            Caller::Process(peer) => peer,
+            Caller::Guest(guest) => return Ok(Arc::clone(guest.described())),
+        };
+        let workload = peer.workload().await?;
         let described = Arc::new(flags::peer(&workload, self.state.host()));
-        if self.peer.workload_now().is_some() {
+        if peer.workload_now().is_some() {
             let _ = self.own.described.set(Arc::clone(&described));
         }
         Ok(described)
@@ -222,7 +227,7 @@ impl Evaluator<'_> {
     }
 
     fn still_there(&self) -> Result<(), Refusal> {
-        if self.service.peer.is_alive() {
+        if self.service.caller.is_alive() {
             Ok(())
         } else {
             Err(ended())
