@@ -194,7 +194,8 @@ fn nothing_but_flags_of_the_settings_is_answered_over_tcp() {
 #[test]
 fn pages_of_the_settings_are_answered_and_no_others() {
     let scene = scene();
-    let (_sidecar, address) = start(&scene, "");
+    let (audit, directory) = audit_of(&scene);
+    let (_sidecar, address) = start(&scene, &format!("{audit}evaluations = \"all\"\n"));
     let preflight = |origin: &str, target: &str| {
         let origin = format!("origin: {origin}");
         let headers = [
@@ -267,6 +268,8 @@ fn pages_of_the_settings_are_answered_and_no_others() {
         (answer.status, answer.header("access-control-allow-origin")),
         (200, None)
     );
+    // of two pages and the program: for the others nothing was done
+    assert_eq!(recorded(&directory, "allow", "prod/shown/new"), 3);
 }
 
 #[test]
