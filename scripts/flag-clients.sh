@@ -8,7 +8,9 @@ cd "$(dirname "$0")/.."
 
 NODE="@openfeature/server-sdk@1.23.0 @openfeature/core@1.12.0 @openfeature/flagd-provider@0.16.1
     @openfeature/flagd-core@4.0.1 @openfeature/ofrep-provider@0.1.3 @openfeature/ofrep-core@0.1.4 @grpc/grpc-js@1.14.7
-    undici@6.29.1"
+    @openfeature/web-sdk@1.10.0 @openfeature/ofrep-web-provider@0.4.3 undici@6.29.1"
+# the providers want different ones of it
+OFREP_WEB=2.3.0
 PYTHON="openfeature-sdk==0.10.0 openfeature-provider-flagd==0.6.1 openfeature-flagd-core==2.0.0
     openfeature-provider-ofrep==0.3.0 grpcio==1.85.3"
 home=${CARGO_TARGET_DIR:-target}/flag-clients
@@ -23,12 +25,14 @@ command -v npm >/dev/null 2>&1 || missing "npm is missing: apt-get install -y no
 command -v python3 >/dev/null 2>&1 || missing "python3 is missing: apt-get install -y python3 python3-venv"
 
 # what is installed, written last; the virtual environment is of one version of Python
-pins=$(echo $NODE $PYTHON "$(python3 --version)")
+pins=$(echo $NODE $OFREP_WEB $PYTHON "$(python3 --version)")
 [ "$(cat "$home/pins" 2>/dev/null)" != "$pins" ] || exit 0
 
 rm -rf "$home"
 mkdir -p "$home/node"
-echo '{"private":true}' >"$home/node/package.json"
+cat >"$home/node/package.json" <<END
+{"private":true,"overrides":{"@openfeature/ofrep-web-provider":{"@openfeature/ofrep-core":"$OFREP_WEB"}}}
+END
 npm install --prefix "$home/node" --no-audit --no-fund --ignore-scripts --silent $NODE >&2 ||
     missing "the clients of npm were not installed"
 python3 -m venv "$home/python" || missing "a virtual environment was not made: apt-get install -y python3-venv"

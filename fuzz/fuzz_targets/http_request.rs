@@ -17,6 +17,7 @@ use strongroom_core::name::{EntryPath, EnvironmentName, MemberName};
 use strongroom_core::secret::Secret;
 use strongroom_core::store::MemoryStore;
 use strongroom_core::vault::{Change, Edit, Expect, Put};
+use strongroom_sidecar::caller::Caller;
 use strongroom_sidecar::grant::Gate;
 use strongroom_sidecar::peer::{Attestor, Hold, Peer};
 use strongroom_sidecar::serve::feed::Feed;
@@ -110,7 +111,7 @@ impl Scene {
     /// What a client of `uid` gets that sends `bytes` and closes its end when there is
     /// nothing more to read.
     fn ask(&self, uid: u32, protocol: Protocol, bytes: &[u8]) -> Vec<u8> {
-        let connected = Connection::new(Arc::default(), uid);
+        let connected = Connection::new(Arc::default(), Some(uid));
         let pid = i32::try_from(std::process::id()).expect("a process id");
         let hold = Hold::Directory(Process::open(pid).expect("this process"));
         let peer = Peer::held(uid, uid, pid, hold, &self.attestor);
@@ -118,7 +119,7 @@ impl Scene {
         let _ = self.runtime.block_on(peer.workload());
         let feed = Feed::new(self.state.current().snapshot.revision().0, false);
         let (state, tally) = (Arc::clone(&self.state), Arc::default());
-        let service = Service::new(state, feed, tally, peer, Arc::clone(&connected), self.rpc.clone());
+        let service = Service::new(state, feed, tally, Caller::Process(peer), Arc::clone(&connected), self.rpc.clone());
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let limit = Limits::default().header_bytes;
         let serve = async { drop(connection(Watched::new(theirs, connected), protocol, service, limit).await) };

@@ -9,6 +9,7 @@
     clippy::print_stdout
 )]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -193,6 +194,43 @@ fn ofrep_for_node_asks() {
         ("open", json!("mine"), "-", "GENERAL"),
     ];
     works("ofrep.mjs", &others);
+}
+
+#[test]
+fn ofrep_for_browsers_evaluates_over_tcp() {
+    let Some(home) = home("flags for OpenFeature's clients") else {
+        return;
+    };
+    let scene = Scene::with(&["prod"]);
+    std::fs::write(scene.file("flags.json"), FLAGS).unwrap();
+    scene.ok(&["flag", "import", "prod", "flags.json"]);
+    let identity = scene.reader("web", "prod");
+    let keys: Vec<&str> = expected().map(|(key, ..)| key).into();
+    let listener = format!(
+        "[listener]\naddress = \"127.0.0.1:0\"\nflags = {keys:?}\norigins = [\"http://localhost:5173\"]"
+    );
+    let settings = Settings::new(&scene, "web", &identity, "prod").tables(&listener);
+    let sidecar = Sidecar::start(&scene, &settings);
+    let url = format!(
+        "http://{}",
+        sidecar.get("status").json()["listener"].as_str().unwrap()
+    );
+    let example = Example::start(&scene, &home, "ofrep_web.mjs", Path::new(&url), &ASKED);
+    let shown = example.until("every type is shown", |shown| shown.why == "ready");
+    for (key, value, variant, reason) in expected() {
+        assert_eq!(
+            shown.flags[key],
+            (value, variant.to_owned(), reason.to_owned()),
+            "{key}"
+        );
+    }
+    let vault = vault(&scene);
+    for number in 1..=3 {
+        commit(&vault, number);
+        example.until("a commit is told of", |shown| {
+            shown.why == "changed" && is(shown, number)
+        });
+    }
 }
 
 #[test]

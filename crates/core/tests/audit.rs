@@ -74,6 +74,21 @@ fn a_line_has_the_documented_bytes() {
 }
 
 #[test]
+fn whoever_asks_through_a_listener_is_called_by_it() {
+    let subject = Subject::guest("tcp");
+    let line = line_of(|out| record(&subject, &[], None).encode(&Names::Clear, out));
+    assert!(
+        line.contains("\"revision\":7,\"listener\":\"tcp\",\"action\":"),
+        "{line}"
+    );
+    let parsed = Line::parse(line.trim_end().as_bytes()).unwrap();
+    let Body::Record(record) = parsed.body else {
+        panic!("a record")
+    };
+    assert!(matches!(record.caller, Caller::Guest(name) if name.get() == "tcp"));
+}
+
+#[test]
 fn of_many_policies_some_are_named() {
     let subject = Subject::member("alice");
     let policies: Vec<Arc<str>> = (0..20).map(|at| format!("p{at}").into()).collect();

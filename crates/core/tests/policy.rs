@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use policy_kit::*;
 use strongroom_core::ambient::Timestamp;
-use strongroom_core::policy::{Action, Decisions, Policies, check};
+use strongroom_core::policy::{Action, Decisions, Policies, Prepared, Principal, check};
 use strongroom_core::snapshot::{Kind, Role};
 use strongroom_core::workload::{Container, Engine, Executable, Runtime, Workload};
 use vault_kit::*;
@@ -299,6 +299,45 @@ fn a_forbid_that_fails_denies() {
         "{:?}",
         decision.errors
     );
+}
+
+#[test]
+fn a_guest_has_nothing_that_a_policy_could_mistake_for_a_process() {
+    let guest = Prepared::new(Principal::Guest { listener: "tcp" }).unwrap();
+    let secret = Plain::secret("web/key");
+    let is_allowed = |text: &str| {
+        let policies = policies(text);
+        let decide = |action| {
+            policies
+                .decide(&guest, action, secret.resource(), Timestamp(0))
+                .allowed
+        };
+        assert!(!decide(Action::Commit), "{text}");
+        decide(Action::EvaluateFlag)
+    };
+    let anyone = "permit (principal is Workload, action, resource);";
+    assert!(is_allowed(anyone));
+    for asked in [
+        "principal.uid >= 0",
+        "principal.uid < 0",
+        "principal.gid != 5",
+        "!(principal.groups.contains(5))",
+        "!(principal.engine has image)",
+    ] {
+        let permit = format!("permit (principal is Workload, action, resource) when {{ {asked} }};");
+        assert!(!is_allowed(&permit), "{asked}");
+        let unless = format!("permit (principal is Workload, action, resource) unless {{ !({asked}) }};");
+        assert!(!is_allowed(&unless), "{asked}");
+        let forbid = format!("{anyone} forbid (principal is Workload, action, resource) when {{ {asked} }};");
+        assert!(!is_allowed(&forbid), "{asked}");
+    }
+    let by_listener = "permit (principal is Workload, action, resource) when { principal has listener && principal.listener == ";
+    assert!(is_allowed(&format!("{by_listener}\"tcp\" }};")));
+    assert!(!is_allowed(&format!("{by_listener}\"other\" }};")));
+    // a process never has one
+    let process = user(1000);
+    assert!(!reads(&format!("{by_listener}\"tcp\" }};"), &process));
+    assert!(!guest.is_like(&prepared(&process)));
 }
 
 #[test]

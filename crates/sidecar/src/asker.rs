@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use strongroom_core::audit::Subject;
 use strongroom_core::id::Hash;
+use strongroom_core::kind::Kind;
+use strongroom_core::name::EntryPath;
 use strongroom_core::policy::{PolicyError, Prepared, Principal};
+use strongroom_core::snapshot::Entry;
 use strongroom_core::workload::Workload;
 
 /// From this many descriptions on, those that nobody uses any more are dropped first.
@@ -18,6 +21,8 @@ pub struct Asker {
     subject: Subject,
     /// Whom policies judge; nobody where the settings have decided.
     principal: Option<Arc<Prepared>>,
+    /// The only flags it may ask about, at or under these paths; anything where there is none.
+    flags: Option<Box<[EntryPath]>>,
 }
 
 impl Asker {
@@ -27,7 +32,34 @@ impl Asker {
         Self {
             subject: Subject::injection(target),
             principal: None,
+            flags: None,
         }
+    }
+
+    /// Whoever asks through the listener of that name, for `flags` at most.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when it cannot be described to policies.
+    pub fn guest(listener: &str, flags: &[EntryPath]) -> Result<Self, PolicyError> {
+        Ok(Self {
+            subject: Subject::guest(listener),
+            principal: Some(Arc::new(Prepared::new(Principal::Guest { listener })?)),
+            flags: Some(flags.into()),
+        })
+    }
+
+    /// Whether policy is asked about an entry at all.
+    #[must_use]
+    pub fn reaches(&self, entry: &Entry) -> bool {
+        self.flags.as_ref().is_none_or(|flags| {
+            entry.kind == Kind::Flag && flags.iter().any(|flag| entry.path.is_under(flag))
+        })
+    }
+
+    /// Whether there is anything that it does not reach.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.flags.is_some()
     }
 
     /// How it stands in records.
@@ -67,6 +99,7 @@ impl Askers {
         Ok(Asker {
             subject: Subject::workload(workload),
             principal: Some(principal),
+            flags: None,
         })
     }
 }

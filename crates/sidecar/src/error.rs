@@ -4,7 +4,7 @@ use strongroom_core::crypto::identity::IdentityError;
 use strongroom_core::store::StoreError;
 use strongroom_core::vault::{OpenError, TrustError};
 
-use crate::listen::ListenError;
+use crate::listen::{DoorError, ListenError};
 use crate::settings::Problems;
 use crate::unserved::Unserved;
 
@@ -100,6 +100,15 @@ pub enum StartError {
         /// The reason.
         source: std::io::Error,
     },
+}
+
+impl From<DoorError> for StartError {
+    fn from(error: DoorError) -> Self {
+        match error {
+            DoorError::Listen(error) => error.into(),
+            DoorError::Policy(error) => Unserved::from(error).into(),
+        }
+    }
 }
 
 impl From<Unserved> for StartError {

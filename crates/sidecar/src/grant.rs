@@ -462,6 +462,9 @@ impl Question<'_> {
     #[must_use]
     pub fn decide(&self, action: Action, entry: &Entry) -> Option<Arc<policy::Decision>> {
         let principal = self.asker.principal()?;
+        if !self.asker.reaches(entry) {
+            return Some(Arc::default());
+        }
         let decision = self.decisions.decide(principal, action, entry, self.now);
         let Some(today) = self.today.filter(|_| decision.allowed) else {
             return Some(decision);

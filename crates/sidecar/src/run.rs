@@ -17,7 +17,7 @@ use crate::grant::Gate;
 use crate::home::Home;
 use crate::inject::Injector;
 use crate::keep::Keeper;
-use crate::listen::{self, Bound, Quota};
+use crate::listen::{self, Bound, Door, Quota};
 use crate::log::Level;
 use crate::make::Makings;
 use crate::mirror::Mirror;
@@ -67,6 +67,8 @@ pub fn run(
         Some(listener) => listen::take_over(listener),
         None => listen::bind(&settings.socket)?,
     };
+    // behind the fence no TCP socket is made
+    let door = settings.listener.as_ref().map(Door::open).transpose()?;
     let home = Home::open(&settings.state)?;
     let source = Arc::new(Source::new(&settings, &home)?);
     let mut opened = source.open()?;
@@ -81,6 +83,9 @@ pub fn run(
         source.ambient.clone(),
     )?);
     *state.makings() = Makings::of(&settings);
+    if let Some(door) = &door {
+        let _ = state.listener.set(door.address);
+    }
     fallback::on_copy(&state, &source, &mut opened)?;
     let count = settings.limits.workers.unwrap_or_else(cores);
     // what is still open when the sidecar ends, whichever way
@@ -153,7 +158,7 @@ pub fn run(
         .start(opened)
         .map_err(system("start the following thread"))?;
     keeper.start(copy)?;
-    let ended = runtime.block_on(sidecar.serve(bound, settings, &around, &level, signals));
+    let ended = runtime.block_on(sidecar.serve(bound, door, settings, &around, &level, signals));
     if ended.is_ok()
         && let Some(injector) = open.injector.take()
     {
@@ -241,6 +246,7 @@ impl Sidecar {
     async fn serve(
         &self,
         bound: Bound,
+        door: Option<Door>,
         settings: Settings,
         around: &Surroundings,
         level: &Level,
@@ -263,8 +269,12 @@ impl Sidecar {
         let revision = self.state.current().snapshot.revision().0;
         let path = reload.settings.socket.path.display().to_string();
         tracing::info!(revision, environment = %self.state.environment(), socket = path, "serving");
+        if let Some(door) = &door {
+            tracing::info!(address = %door.address, "flags are evaluated over TCP");
+        }
         tokio::select! {
             () = listen::accept(&listener, &quota, &self.workers, &self.attestor, &self.state) => {}
+            ended = self.accept_guests(door.as_ref(), &quota) => ended.map_err(system("listen"))?,
             () = self.tell_ready() => {}
             () = self.feed_watchdog() => {}
             () = self.reload_on_change(&mut reload, &mut signals.hup) => {}
@@ -272,7 +282,7 @@ impl Sidecar {
             _ = signals.int.recv() => {}
         }
         // no new clients: the socket is gone before the drain begins
-        drop((listener, bound));
+        drop((listener, bound, door));
         let patience = reload.settings.limits.drain_timeout;
         tokio::select! {
             () = self.drain(patience) => {}
@@ -280,6 +290,14 @@ impl Sidecar {
             _ = signals.int.recv() => {}
         }
         Ok(())
+    }
+
+    /// Lets guests in, if the settings want any; ends with an error only.
+    async fn accept_guests(&self, door: Option<&Door>, quota: &Arc<Quota>) -> std::io::Result<()> {
+        match door {
+            Some(door) => door.accept(quota, &self.workers, &self.state).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Tells the service manager once everything was delivered; then never ends.

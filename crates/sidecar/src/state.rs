@@ -1,9 +1,10 @@
 //! What every thread of the sidecar shares: owns the snapshot that is served, the rules that a
 //! reload changes, and the counters that `status` shows. It must not know HTTP routes.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use hyper::header::HeaderValue;
@@ -252,6 +253,8 @@ pub struct State {
     pub past: Past,
     /// How many watchers are connected.
     pub watchers: AtomicU64,
+    /// Where flags are evaluated over TCP.
+    pub listener: OnceLock<SocketAddr>,
 }
 
 impl std::fmt::Debug for State {
@@ -307,6 +310,7 @@ impl State {
             tallies: Tallies::default(),
             past: Past::default(),
             watchers: AtomicU64::new(0),
+            listener: OnceLock::new(),
         })
     }
 

@@ -294,6 +294,9 @@ pub struct Status {
     pub entries: u64,
     /// How many watchers are connected.
     pub watchers: u64,
+    /// The TCP address at which it evaluates flags; null when the settings want none.
+    #[serde(default)]
+    pub listener: Option<String>,
     /// What it injects besides the socket.
     pub injections: Vec<Injection>,
     /// Why it is not reported beside the store who uses which version; null while it is.

@@ -83,6 +83,8 @@ pub enum Caller<'a> {
     Injection(Text<'a>),
     /// The store.
     Store(Text<'a>),
+    /// Whoever asks through a listener of this name.
+    Guest(Text<'a>),
 }
 
 /// Something about the log itself, to write.
@@ -286,6 +288,7 @@ fn caller<'a>(reader: &mut Reader<'a>) -> Option<Caller<'a>> {
         ("member\":", Caller::Member as fn(Text<'a>) -> Caller<'a>),
         ("injection\":", Caller::Injection),
         ("store\":", Caller::Store),
+        ("listener\":", Caller::Guest),
     ] {
         if reader.takes(key) {
             return reader.text().map(make);

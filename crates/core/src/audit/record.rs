@@ -136,6 +136,12 @@ impl Subject {
         Self::named("\"injection\":", target)
     }
 
+    /// Whoever asks through a listener of that name, where no kernel says who it is.
+    #[must_use]
+    pub fn guest(listener: &str) -> Self {
+        Self::named("\"listener\":", listener)
+    }
+
     /// The store at `location`, which offered a revision.
     #[must_use]
     pub fn store(location: &str) -> Self {

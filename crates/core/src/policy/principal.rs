@@ -17,6 +17,11 @@ use crate::workload::Workload;
 pub enum Principal<'a> {
     /// A process at the socket.
     Workload(&'a Workload),
+    /// Whoever asks through a listener of that name, where no kernel says who it is.
+    Guest {
+        /// The listener's name.
+        listener: &'a str,
+    },
     /// The author of a commit.
     Member {
         /// Its name.
@@ -44,6 +49,12 @@ impl Prepared {
         let mut attributes = Attributes::default();
         match principal {
             Principal::Workload(workload) => Self::workload(workload, attributes),
+            // a workload without what every process has: a policy that asks for its user fails, so that what
+            // permits does not, and what forbids does
+            Principal::Guest { listener } => {
+                attributes.text("listener", listener);
+                attributes.finish(vocabulary()?.workload(), HashSet::new(), HashMap::new(), false)
+            }
             Principal::Member { name, role } => {
                 let words = vocabulary()?;
                 attributes.text("name", name.as_str());

@@ -1,8 +1,9 @@
-//! The listener: owns the socket file, the accept loop that no error ends, and how many
+//! Listening: owns the socket file and the TCP address, the accept loops that no error ends, and how many
 //! connections there may be. It must not know HTTP.
 
 mod quota;
 mod socket;
+mod tcp;
 
 use std::io;
 use std::sync::Arc;
@@ -13,10 +14,12 @@ use tokio::net::{UnixListener, UnixStream};
 
 pub use quota::{Permit, Quota};
 pub use socket::{Bound, ListenError, bind, take_over};
+pub use tcp::{Door, DoorError};
 
+use crate::caller::Caller;
 use crate::peer::{Attestor, Peer, Unaccepted};
 use crate::state::State;
-use crate::worker::{Accepted, Workers};
+use crate::worker::{Accepted, Socket, Workers};
 
 /// Pauses after an error of the whole system, so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,8 +35,7 @@ pub async fn accept(
     attestor: &Arc<Attestor>,
     state: &State,
 ) {
-    let mut was_exhausted = false;
-    let mut refused = Refused::default();
+    let mut troubles = Troubles::default();
     loop {
         quota.wait_for_room(|| state.rules().limits.connections).await;
         let accepted = match listener.accept().await {
@@ -44,22 +46,43 @@ pub async fn accept(
                 let admitted = admitted.inspect_err(|_| state.tallies.refused());
                 admitted.and_then(|(peer, permit)| {
                     let stream = stream.into_std().map_err(NotAdmitted::System)?;
-                    workers.hand_over(Accepted { stream, peer, permit });
+                    workers.hand_over(Accepted {
+                        socket: Socket::Unix(stream),
+                        caller: Caller::Process(peer),
+                        permit,
+                    });
                     Ok(())
                 })
             }
             Err(error) => Err(NotAdmitted::System(error)),
         };
+        troubles.met(accepted).await;
+    }
+}
+
+/// What goes wrong where connections are accepted: told, but not as often as it happens.
+#[derive(Default)]
+struct Troubles {
+    was_exhausted: bool,
+    refused: Refused,
+}
+
+impl Troubles {
+    /// Takes what became of a connection, and pauses after an error of the whole system.
+    async fn met(&mut self, accepted: Result<(), NotAdmitted>) {
         match accepted {
-            Ok(()) => was_exhausted = false,
-            Err(NotAdmitted::TooMany { uid }) => {
+            Ok(()) => self.was_exhausted = false,
+            Err(NotAdmitted::TooMany { uid: Some(uid) }) => {
                 tracing::debug!(uid, "a connection was refused: its uid has as many as it may");
             }
-            Err(NotAdmitted::Unaccepted(reason)) => refused.tell(&reason),
+            Err(NotAdmitted::TooMany { uid: None }) => {
+                tracing::debug!("a connection was refused: there are as many over TCP as may be");
+            }
+            Err(NotAdmitted::Unaccepted(reason)) => self.refused.tell(&reason),
             Err(NotAdmitted::System(error)) => {
                 let exhausted = is_exhausted(&error);
                 // one line for a whole episode
-                if !exhausted || !std::mem::replace(&mut was_exhausted, true) {
+                if !exhausted || !std::mem::replace(&mut self.was_exhausted, true) {
                     tracing::warn!(%error, "accepting a connection failed; going on");
                 }
                 if exhausted || !is_of_one_connection(&error) {
@@ -72,7 +95,7 @@ pub async fn accept(
 
 /// Why a connection goes to no worker.
 enum NotAdmitted {
-    TooMany { uid: u32 },
+    TooMany { uid: Option<u32> },
     Unaccepted(Unaccepted),
     System(io::Error),
 }
@@ -93,7 +116,7 @@ fn admit(
     per_uid: usize,
 ) -> Result<(Peer, Permit), NotAdmitted> {
     let peer = Peer::of(stream, attestor)?;
-    let uid = peer.uid;
+    let uid = Some(peer.uid);
     let permit = quota.admit(uid, per_uid).ok_or(NotAdmitted::TooMany { uid })?;
     Ok((peer, permit))
 }

@@ -1,4 +1,4 @@
-//! How many connections there are: owns the count of all and of each uid.
+//! How many connections there are: owns the count of all and of each uid. Those whose uid nobody knows count as of one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub struct Quota {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    of_uid: HashMap<u32, usize>,
+    of_uid: HashMap<Option<u32>, usize>,
 }
 
 impl Quota {
@@ -28,7 +28,7 @@ impl Quota {
     }
 
     /// Waits until there are fewer than `most` connections, which a reload may change meanwhile.
-    /// Only one task waits.
+    /// Of several that wait one is told at once, the others when they look again.
     pub(super) async fn wait_for_room(&self, most: impl Fn() -> usize) {
         while self.lock().all >= most() {
             // in vain or not, it looks again
@@ -37,7 +37,7 @@ impl Quota {
     }
 
     /// Counts one more connection of `uid`, unless it has `most`.
-    pub(super) fn admit(self: &Arc<Self>, uid: u32, most: usize) -> Option<Permit> {
+    pub(super) fn admit(self: &Arc<Self>, uid: Option<u32>, most: usize) -> Option<Permit> {
         let mut counts = self.lock();
         let of_uid = counts.of_uid.entry(uid).or_insert(0);
         if *of_uid >= most {
@@ -56,7 +56,7 @@ impl Quota {
 #[derive(Debug)]
 pub struct Permit {
     quota: Arc<Quota>,
-    uid: u32,
+    uid: Option<u32>,
 }
 
 impl Drop for Permit {

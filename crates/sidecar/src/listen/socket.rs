@@ -3,6 +3,7 @@
 
 use std::fs::{File, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,16 @@ pub enum ListenError {
         path: PathBuf,
         /// The directory's permission bits.
         mode: u32,
+    },
+    /// The system refused an address.
+    #[error(
+        "listener.address {address}: could not listen there: {source}; choose another port, or end who has it"
+    )]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// The reason.
+        source: io::Error,
     },
     /// The system refused.
     #[error("{}: could not {action}: {source}", path.display())]

@@ -16,6 +16,7 @@ use super::selector::Selector;
 use super::service::Service;
 use super::taken::Given;
 use crate::asker::Asker;
+use crate::caller::Caller;
 use crate::flags;
 use crate::grant::{Grant, Item, Question, Refused, Verdict};
 use crate::read::{self, Form};
@@ -59,9 +60,13 @@ impl Service {
         if let Some(described) = self.own.described.get() {
             return Ok(Arc::clone(described));
         }
-        let workload = self.peer.workload().await?;
+        let peer = match &self.caller {
+            Caller::Process(peer) => peer,
+            Caller::Guest(guest) => return Ok(Arc::clone(guest.described())),
+        };
+        let workload = peer.workload().await?;
         let described = Arc::new(flags::peer(&workload, self.state.host()));
-        if self.peer.workload_now().is_some() {
+        if peer.workload_now().is_some() {
             let _ = self.own.described.set(Arc::clone(&described));
         }
         Ok(described)

@@ -1,7 +1,7 @@
 //! The stream of revisions to watchers: owns where each watcher is, and telling everyone who
 //! waits. One feed belongs to one worker, so its lock is never contended. It must not know HTTP.
 
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -32,7 +32,7 @@ struct Slot {
     /// Its task, while it waits.
     waiting: Option<Waker>,
     /// Where events are written at once while it waits, without its task.
-    socket: Option<Arc<UnixStream>>,
+    socket: Option<Arc<OwnedFd>>,
     /// What the socket did not take.
     rest: Bytes,
 }
@@ -186,7 +186,7 @@ impl Cursor {
 
     /// Lets events be written to `socket`, as chunks, whenever the watcher waits for one: its task
     /// gets only what the socket does not take at once.
-    pub(super) fn write_to(&mut self, socket: Arc<UnixStream>) {
+    pub(super) fn write_to(&mut self, socket: Arc<OwnedFd>) {
         if let Some(Some(slot)) = self.feed.lock().slots.get_mut(self.slot) {
             slot.socket = Some(socket);
         }

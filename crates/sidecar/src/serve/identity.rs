@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::answer::Refusal;
 use crate::asker::{Asker, Askers};
-use crate::peer::{NotAttested, Peer};
+use crate::caller::Caller;
+use crate::peer::NotAttested;
 
 /// How long a process is taken for the program that it was.
 const LOOK: Duration = Duration::from_secs(1);
@@ -74,7 +75,10 @@ impl Identity {
     }
 
     /// The last look before a value is opened.
-    pub(super) fn standing(&self, peer: &Peer) -> Standing {
+    pub(super) fn standing(&self, caller: &Caller) -> Standing {
+        let Caller::Process(peer) = caller else {
+            return Standing::Holds;
+        };
         let now = self.elapsed();
         let since = |then: &AtomicU64| u128::from(now.saturating_sub(then.load(Ordering::Relaxed)));
         if since(&self.looked) > LOOK.as_micros() {
@@ -90,7 +94,14 @@ impl Identity {
     }
 
     /// Finds out who asks; remembered for the connection when nothing of it is missing.
-    pub(super) async fn attest(&self, peer: &Peer, askers: &Askers) -> Result<Arc<Asker>, Unknown> {
+    pub(super) async fn attest(&self, caller: &Caller, askers: &Askers) -> Result<Arc<Asker>, Unknown> {
+        let peer = match caller {
+            Caller::Process(peer) => peer,
+            Caller::Guest(guest) => {
+                let _ = self.asker.set(Arc::clone(guest.asker()));
+                return Ok(Arc::clone(guest.asker()));
+            }
+        };
         let workload = peer.workload().await?;
         // it may be known for long: whoami asks too
         peer.recheck().await?;
@@ -107,8 +118,8 @@ impl Identity {
     }
 
     /// Looks again at what it runs.
-    pub(super) async fn recheck(&self, peer: &Peer) -> Result<(), NotAttested> {
-        peer.recheck().await?;
+    pub(super) async fn recheck(&self, caller: &Caller) -> Result<(), NotAttested> {
+        caller.recheck().await?;
         self.look();
         Ok(())
     }

@@ -103,14 +103,14 @@ impl Service {
         loop {
             match answered {
                 Answered::Now(response) => return Ok(response),
-                Answered::Whoami => return Ok(whoami::whoami(&self.peer).await),
+                Answered::Whoami => return Ok(whoami::whoami(&self.caller).await),
                 Answered::Attest => {
-                    let attested = self.own.identity.attest(&self.peer, &self.state.askers).await;
+                    let attested = self.own.identity.attest(&self.caller, &self.state.askers).await;
                     known.asker =
                         Some(attested.map_err(|unknown| self.unknown(request.uri(), &known, unknown))?);
                 }
                 Answered::Recheck => {
-                    let checked = self.own.identity.recheck(&self.peer).await;
+                    let checked = self.own.identity.recheck(&self.caller).await;
                     checked.map_err(|error| self.unknown(request.uri(), &known, error.into()))?;
                 }
                 Answered::Past(revision) => {
@@ -128,15 +128,15 @@ impl Service {
         let asker = match identity.asker() {
             Some(asker) => Arc::clone(asker),
             None => {
-                let attested = identity.attest(&self.peer, &self.state.askers).await;
+                let attested = identity.attest(&self.caller, &self.state.askers).await;
                 attested.map_err(|unknown| self.unknown(uri, known, unknown))?
             }
         };
-        match identity.standing(&self.peer) {
+        match identity.standing(&self.caller) {
             Standing::Holds => Ok(asker),
             Standing::Ended => Err(ended()),
             Standing::Due => {
-                let checked = identity.recheck(&self.peer).await;
+                let checked = identity.recheck(&self.caller).await;
                 checked.map_err(|error| self.unknown(uri, known, error.into()))?;
                 Ok(asker)
             }
@@ -178,7 +178,7 @@ impl Service {
 
     /// The last look after a wait.
     pub(super) fn still_there(&self) -> Result<(), Refusal> {
-        if self.peer.is_alive() {
+        if self.caller.is_alive() {
             Ok(())
         } else {
             Err(ended())

@@ -29,6 +29,7 @@ mod stream;
 mod taken;
 mod text;
 mod value;
+mod visit;
 mod whoami;
 
 use std::future::Future;
@@ -100,7 +101,7 @@ where
 
 /// Errors name what broke in the protocol, never what was sent.
 fn note(connection: &Connection, error: &dyn std::fmt::Display) {
-    tracing::debug!(%error, uid = connection.uid, "a connection ended early");
+    tracing::debug!(%error, uid = ?connection.uid, "a connection ended early");
 }
 
 async fn http1<S>(

@@ -68,7 +68,7 @@ impl Update {
     /// Whom policies judge; nobody where what is built in lets everybody see everything.
     fn viewer<'a>(&self, view: &'a View) -> Option<&'a Prepared> {
         let viewer = view.asker.principal();
-        viewer.filter(|_| !self.decisions.policies().is_default())
+        viewer.filter(|_| view.asker.is_bounded() || !self.decisions.policies().is_default())
     }
 
     /// Whether keys are named, to those who may read all of a document.
@@ -129,7 +129,8 @@ impl Update {
                 // who might evaluate what was there before has what it was
                 Form::Refetch => evaluates(change),
             };
-            prefix.is_none_or(|prefix| change.path.is_under(prefix)) && is_seen()
+            let is_wanted = prefix.is_none_or(|prefix| change.path.is_under(prefix));
+            is_wanted && view.asker.reaches(&change.entry) && is_seen()
         };
         let part = (view.form, view.prefix.clone(), viewer.map(Prepared::identity));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -30,6 +30,7 @@ use super::said::Said;
 use super::taken::Taken;
 use super::{list, metrics, openapi, status, value};
 use crate::asker::Asker;
+use crate::caller::Caller;
 use crate::grant::{Question, Refused, Verdict};
 use crate::peer::Peer;
 use crate::read;
@@ -47,7 +48,7 @@ pub struct Service {
     /// Where its worker counts.
     pub tally: Arc<Tally>,
     /// Who asks.
-    pub peer: Peer,
+    pub caller: Caller,
     /// Its connection.
     pub connection: Arc<Connection>,
     /// What reads the frames of flagd's protocols.
@@ -99,12 +100,21 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Future = Reply;
 
     fn call(&self, request: Request<Incoming>) -> Reply {
-        let is_head = request.method() == Method::HEAD;
         let seen = Seen {
             request: self.own.numbers.next(&self.state),
-            is_head,
+            is_head: request.method() == Method::HEAD,
             place: Route::place(request.uri().path()),
         };
+        match &self.caller {
+            Caller::Process(_) => self.reply(request, seen),
+            Caller::Guest(guest) => self.visited(guest, request, seen),
+        }
+    }
+}
+
+impl Service {
+    /// Answers a request that is let in.
+    pub(super) fn reply(&self, request: Request<Incoming>, seen: Seen) -> Reply {
         let known = Known::of(seen);
         if request.method() == Method::POST {
             match Route::of(request.uri().path()) {
@@ -122,16 +132,14 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         self.connection.touch();
         Reply::now(self.finished(seen, response))
     }
-}
 
-impl Service {
-    /// Answers `peer` on `connection`.
+    /// Answers `caller` on `connection`.
     #[must_use]
     pub fn new(
         state: Arc<State>,
         feed: Arc<Feed>,
         tally: Arc<Tally>,
-        peer: Peer,
+        caller: Caller,
         connection: Arc<Connection>,
         rpc: Rpc,
     ) -> Self {
@@ -139,7 +147,7 @@ impl Service {
             state,
             feed,
             tally,
-            peer,
+            caller,
             connection,
             rpc,
             handover: Arc::default(),
@@ -184,7 +192,7 @@ impl Service {
                 let Some(asker) = asker else {
                     return Ok(Answered::Attest);
                 };
-                match self.own.identity.standing(&self.peer) {
+                match self.own.identity.standing(&self.caller) {
                     Standing::Holds => {}
                     Standing::Due => return Ok(Answered::Recheck),
                     Standing::Ended => return Err(ended()),
@@ -215,10 +223,10 @@ impl Service {
 
     /// Whether its user may ask at all.
     pub(super) fn let_in(&self, uri: &Uri, known: &Known, rules: &Rules) -> Result<(), Refusal> {
-        let uid = self.peer.uid;
-        if rules.allows(uid) {
+        // guests have no uid; what they may ask is decided before
+        let Some(uid) = self.caller.uid().filter(|uid| !rules.allows(*uid)) else {
             return Ok(());
-        }
+        };
         self.stranger(uri, known, "its uid may not use this sidecar");
         Err(Refusal::denied(format!(
             "uid {uid} may not use this sidecar: add it to socket.allow_uids in its settings"
@@ -371,21 +379,14 @@ impl Service {
     pub(super) fn stranger(&self, uri: &Uri, known: &Known, reason: &'static str) {
         let route = Route::of(uri.path());
         let action = route.map_or(Action::Describe, Route::action);
-        let kernel = Kernel {
-            uid: self.peer.uid,
-            gid: self.peer.gid,
-            groups: Vec::new(),
-            pid: Some(self.peer.pid),
-            executable: None,
-            cgroup: None,
-            container: None,
-            unit: None,
-            user_unit: None,
+        let subject = match &self.caller {
+            Caller::Process(peer) => Subject::workload(&bare(peer)),
+            Caller::Guest(guest) => guest.asker().subject().clone(),
         };
         let path = route.and_then(Route::path);
         self.state.gate().stranger(&Record {
             revision: self.state.current().snapshot.revision(),
-            subject: &Subject::workload(&Workload { kernel, engine: None }),
+            subject: &subject,
             action: action.as_str(),
             entry: None,
             name: Some(Name {
@@ -453,6 +454,22 @@ impl Service {
         answer::name_revision(&mut response, asked.current.snapshot.revision(), asked.current);
         response
     }
+}
+
+/// A process of which nothing was found out yet.
+fn bare(peer: &Peer) -> Workload {
+    let kernel = Kernel {
+        uid: peer.uid,
+        gid: peer.gid,
+        groups: Vec::new(),
+        pid: Some(peer.pid),
+        executable: None,
+        cgroup: None,
+        container: None,
+        unit: None,
+        user_unit: None,
+    };
+    Workload { kernel, engine: None }
 }
 
 /// What holds for every request.

@@ -3,8 +3,7 @@
 //! a watcher's memory. It must not know what events say.
 
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -15,7 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::body::Watching;
-use crate::worker::{Connection, Watched};
+use crate::worker::{Connection, Stream, Watched};
 
 /// The chunk that ends an answer.
 const LAST: Bytes = Bytes::from_static(b"0\r\n\r\n");
@@ -27,11 +26,11 @@ pub struct Alone<S> {
     pub(super) watching: Box<Watching>,
 }
 
-impl Alone<Watched<tokio::net::UnixStream>> {
+impl Alone<Watched<Stream>> {
     /// Writes events until there are no more, or the client leaves.
     pub async fn serve(self) {
         let (stream, connection) = self.stream.into_parts();
-        let ended = match stream.into_std() {
+        let ended = match stream.into_descriptor() {
             Ok(stream) => write(Arc::new(stream), self.watching, &connection).await,
             Err(error) => Err(error),
         };
@@ -39,11 +38,7 @@ impl Alone<Watched<tokio::net::UnixStream>> {
     }
 }
 
-async fn write(
-    socket: Arc<UnixStream>,
-    mut watching: Box<Watching>,
-    connection: &Connection,
-) -> io::Result<()> {
+async fn write(socket: Arc<OwnedFd>, mut watching: Box<Watching>, connection: &Connection) -> io::Result<()> {
     watching.cursor.write_to(Arc::clone(&socket));
     let mut sender = Sender {
         ready: Some(registered(&socket, Interest::READABLE)?),
@@ -58,7 +53,7 @@ async fn write(
 }
 
 /// Sends what `socket` takes at once.
-pub(super) fn send(socket: &UnixStream, bytes: &[u8]) -> Result<usize, Errno> {
+pub(super) fn send(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     rustix::net::send(socket.as_fd(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
 }
 
@@ -66,15 +61,15 @@ pub(super) fn send(socket: &UnixStream, bytes: &[u8]) -> Result<usize, Errno> {
     deprecated,
     reason = "its replacement is unsafe, for types that lie about their descriptor: a std socket does not"
 )]
-fn registered(socket: &Arc<UnixStream>, interest: Interest) -> io::Result<AsyncFd<Arc<UnixStream>>> {
+fn registered(socket: &Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     AsyncFd::with_interest(Arc::clone(socket), interest)
 }
 
 struct Sender {
-    socket: Arc<UnixStream>,
+    socket: Arc<OwnedFd>,
     /// Waits for the socket; to write only while it is blocked, else each read of the client's
     /// would wake the worker.
-    ready: Option<AsyncFd<Arc<UnixStream>>>,
+    ready: Option<AsyncFd<Arc<OwnedFd>>>,
     watching: Box<Watching>,
     /// What is left of what was begun.
     chunk: Bytes,

@@ -117,14 +117,14 @@ impl Service {
         Ok(response)
     }
 
-    /// What is noted of the process at the other end. One that is beyond those that are kept track of may
+    /// What is noted of the process at the other end, if it is one. One that is beyond those that are kept track of may
     /// be among them later.
     pub(super) fn client(&self) -> Option<Arc<Client>> {
         if let Some(client) = self.own.taken.client.get() {
             return Some(Arc::clone(client));
         }
         let identity = self.own.identity.asker()?.principal()?.identity();
-        let client = self.state.uptake().client(&self.peer, &identity);
+        let client = self.state.uptake().client(self.caller.peer()?, &identity);
         if !client.is_one() {
             return Some(client);
         }

@@ -5,10 +5,13 @@ use strongroom_core::api::wire;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use crate::peer::Peer;
+use crate::caller::Caller;
 
-/// Answers with what is known of `peer`, once that is found out.
-pub(super) async fn whoami(peer: &Peer) -> Response<Body> {
+/// Answers with what is known of `caller`, once that is found out.
+pub(super) async fn whoami(caller: &Caller) -> Response<Body> {
+    let Some(peer) = caller.peer() else {
+        return Refusal::denied("nothing is known of who asks over TCP").into_response();
+    };
     let workload = peer.workload().await;
     let still = peer.recheck().await;
     match workload.and_then(|workload| still.map(|()| workload)) {

@@ -9,6 +9,7 @@ mod changed;
 mod inject;
 pub mod keys;
 mod limits;
+mod listener;
 mod made;
 mod overrides;
 mod regular;
@@ -29,6 +30,7 @@ use crate::error::StartError;
 pub use attestation::Attestation;
 pub use inject::{Files, OnChange, OnFiles, Process, Selection};
 pub use limits::Limits;
+pub use listener::Listener;
 pub use made::{Made, What};
 pub use overrides::Overrides;
 pub use sandbox::{Sandbox, Syscalls};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub offline_copy: bool,
     /// The socket.
     pub socket: Socket,
+    /// Where flags are evaluated over TCP; nowhere when `None`.
+    pub listener: Option<Listener>,
     /// Limits.
     pub limits: Limits,
     /// What is found out about clients.
@@ -182,6 +186,8 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
     let offline_copy = top.boolean("offline_copy", true);
     let overrides = overrides::overrides(top, around);
     let socket = socket(&top.table("socket"), around);
+    let has_listener = top.has("listener");
+    let listener = has_listener.then(|| listener::listener(&top.table("listener")));
     let limits = limits::limits(&top.table("limits"));
     let attestation = attestation::attestation(&top.table("attestation"));
     let log = log(&top.table("log"));
@@ -203,6 +209,7 @@ fn read(top: &Table<'_>, around: &Surroundings) -> Option<Settings> {
         state,
         offline_copy,
         socket: socket?,
+        listener: listener.flatten(),
         limits,
         attestation,
         log,

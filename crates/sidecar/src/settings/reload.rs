@@ -1,7 +1,7 @@
 //! What a change of the settings may do: owns which keys take effect while the sidecar runs, and which
 //! at the next start only.
 
-use super::{Limits, Log, Settings, Socket, audit, changed};
+use super::{Limits, Log, Settings, Socket, audit, changed, listener};
 
 impl Settings {
     /// These settings with what `new` may change while the sidecar runs.
@@ -61,6 +61,7 @@ impl Settings {
         ];
         changed
             .into_iter()
+            .chain(listener::changed(self.listener.as_ref(), other.listener.as_ref()))
             .chain(audit::changed(self.audit.as_ref(), other.audit.as_ref()))
             .filter(|(_, changed)| *changed)
             .map(|(key, _)| key)

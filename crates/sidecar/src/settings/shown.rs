@@ -13,7 +13,7 @@ pub fn example() -> String {
         "# Settings of strongroom-sidecar. Every key is shown; those in comments have the value shown.\n",
     );
     for (table, doc) in TABLES {
-        let optional = matches!(*table, "audit" | "files" | "process");
+        let optional = matches!(*table, "listener" | "audit" | "files" | "process");
         let comment = if optional { "# " } else { "" };
         let _ = writeln!(out, "\n# {doc}");
         match *table {

@@ -68,14 +68,14 @@ pub struct Connection {
     rest: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
-    /// The uid at the other end.
-    pub uid: u32,
+    /// The uid at the other end, where the kernel tells.
+    pub uid: Option<u32>,
 }
 
 impl Connection {
     /// A connection that was just accepted.
     #[must_use]
-    pub fn new(clock: Arc<Clock>, uid: u32) -> Arc<Self> {
+    pub fn new(clock: Arc<Clock>, uid: Option<u32>) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(OPENING),
             since: AtomicU64::new(clock.now()),

@@ -6,27 +6,27 @@ mod authority;
 mod connection;
 mod io;
 mod sniff;
+mod stream;
 mod ticks;
 
 use std::future::Future;
-use std::os::unix::net::UnixStream as StdStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 pub use connection::{Clock, Connection, Followed, Held, InProgress};
 pub use io::Watched;
+pub use stream::{Socket, Stream};
 use ticks::{Ticks, Warm};
 
+use crate::caller::Caller;
 use crate::listen::Permit;
-use crate::peer::Peer;
 use crate::serve::feed::Feed;
 use crate::serve::{self, Protocol, Rpc, Served, Service, Update};
 use crate::settings::Limits;
@@ -36,10 +36,10 @@ use crate::tally::Tally;
 /// An accepted connection on its way to a worker.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The stream.
-    pub stream: StdStream,
+    /// Its socket.
+    pub socket: Socket,
     /// Who is at its other end.
-    pub peer: Peer,
+    pub caller: Caller,
     /// Its place among the connections.
     pub permit: Permit,
 }
@@ -247,23 +247,27 @@ impl Inside {
     fn end_disallowed(&self) {
         let rules = self.state.rules();
         self.alive()
-            .filter(|connection| !rules.allows(connection.uid))
+            .filter(|connection| connection.uid.is_some_and(|uid| !rules.allows(uid)))
             .for_each(|connection| connection.end());
     }
 
     fn accept(&mut self, accepted: Accepted, limits: &Limits) {
         self.clock.refresh();
-        let Accepted { stream, peer, permit } = accepted;
+        let Accepted {
+            socket,
+            caller,
+            permit,
+        } = accepted;
         let counted = Counted(Arc::clone(&self.load), permit);
         self.tally.connected();
-        let stream = match UnixStream::from_std(stream) {
+        let stream = match socket.register() {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection was not taken over");
                 return;
             }
         };
-        let connection = Connection::new(Arc::clone(&self.clock), peer.uid);
+        let connection = Connection::new(Arc::clone(&self.clock), caller.uid());
         if self.connections.len() == self.connections.capacity() {
             self.connections
                 .retain(|connection| connection.strong_count() > 0);
@@ -273,7 +277,7 @@ impl Inside {
             Arc::clone(&self.state),
             Arc::clone(&self.feed),
             Arc::clone(&self.tally),
-            peer.clone(),
+            caller.clone(),
             Arc::clone(&connection),
             self.rpc.clone(),
         );
@@ -283,15 +287,15 @@ impl Inside {
             let _counted = counted;
             // pinned where it is made: an argument would be kept beside it, twice as large
             let serve = pin!(served_on(stream, service, header_bytes, ticks));
-            obedient(&connection, &peer, serve).await;
+            obedient(&connection, &caller, serve).await;
         });
     }
 }
 
 /// Serves a connection from its first byte on. While nothing is asked it has no buffers, and no
 /// more memory than to know whose it is.
-async fn served_on(stream: UnixStream, service: Service, header_bytes: usize, ticks: Arc<Ticks>) {
-    if service.peer.noted().await.is_err() {
+async fn served_on(stream: Stream, service: Service, header_bytes: usize, ticks: Arc<Ticks>) {
+    if service.caller.noted().await.is_err() {
         return;
     }
     let mut stream = Watched::new(stream, Arc::clone(&service.connection));
@@ -310,7 +314,8 @@ async fn served_on(stream: UnixStream, service: Service, header_bytes: usize, ti
                 return;
             }
         };
-        if protocol == Protocol::Http2 {
+        // who asks over TCP names no path
+        if protocol == Protocol::Http2 && service.caller.peer().is_some() {
             stream.is_http2();
         }
         let warm = Warm::new(&ticks);
@@ -341,8 +346,8 @@ impl Drop for Counted {
 
 /// Serves a connection until it ends, is ordered to end at once, or the process that made it has
 /// ended, whoever may hold its end of the connection then.
-async fn obedient(connection: &Connection, peer: &Peer, mut serve: Pin<&mut impl Future<Output = ()>>) {
-    let mut gone = pin!(peer.gone());
+async fn obedient(connection: &Connection, caller: &Caller, mut serve: Pin<&mut impl Future<Output = ()>>) {
+    let mut gone = pin!(caller.gone());
     let mut attends = false;
     std::future::poll_fn(|context| {
         if !std::mem::replace(&mut attends, true) {

@@ -2,11 +2,9 @@
 
 use std::io;
 
-use rustix::net::RecvFlags;
-use tokio::io::Interest;
-use tokio::net::UnixStream;
-
+use super::stream::Stream;
 use crate::serve::Protocol;
+use rustix::net::RecvFlags;
 
 /// What every HTTP/2 client sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -15,11 +13,11 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 ///
 /// # Errors
 /// The socket's own.
-pub(super) async fn sniff(stream: &UnixStream) -> io::Result<Option<Protocol>> {
+pub(super) async fn sniff(stream: &Stream) -> io::Result<Option<Protocol>> {
     loop {
         stream.readable().await?;
         let mut seen = [0; PREFACE.len()];
-        let looked = stream.try_io(Interest::READABLE, || {
+        let looked = stream.try_read(|| {
             let (count, _) = rustix::net::recv(stream, &mut seen[..], RecvFlags::PEEK)?;
             let seen = seen.get(..count).unwrap_or_default();
             if seen.is_empty() {

@@ -39,6 +39,7 @@ mod hostile;
 mod inject;
 mod labels;
 mod lifecycle;
+mod listener;
 mod made;
 mod metrics;
 mod offline;

@@ -196,7 +196,8 @@ fn the_example_is_valid_as_printed_and_with_every_comment_taken_away() {
 #[test]
 fn a_documented_default_is_the_one_that_holds() {
     let text = format!(
-        "{LEAST}{SOCKET}[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n[audit]\ndirectory = \"a\"\n"
+        "{LEAST}{SOCKET}[[files]]\ndirectory = \"d\"\n[process]\ncommand = [\"c\"]\n[audit]\ndirectory = \"a\"\n\
+         [listener]\naddress = \"127.0.0.1:1\"\nflags = [\"f\"]\n"
     );
     let implied = Settings::parse(&text).unwrap();
     let mut table: toml::Table = text.parse().unwrap();
@@ -232,7 +233,8 @@ fn the_keys_that_need_a_restart_are_those_that_are_documented_so() {
         [audit]\ndirectory = \"o\"\nnames = \"hashed\"\ndurability = \"fsync\"\nrotate_bytes = 65536\n\
         rotate_every = \"1h\"\nkeep = 3\nhead_every_records = 1\nhead_every = \"1s\"\ntimeout = \"2s\"\n\
         syslog = \"o\"\nstdout = true\nevaluations = \"all\"\n\
-        [sandbox]\nfiles = false\nsyscalls = \"off\"\n";
+        [sandbox]\nfiles = false\nsyscalls = \"off\"\n\
+        [listener]\naddress = \"127.0.0.1:1\"\nflags = [\"o\"]\norigins = [\"https://o\"]\n";
     let other = Settings::parse(other).unwrap();
     let mut found = base.needs_restart(&other);
     let documented = keys::all().filter(|key| key.restart);

@@ -150,6 +150,7 @@ fn caller(caller: &Caller<'_>) -> String {
         Caller::Member(name) => format!("member={}", text(*name)),
         Caller::Injection(target) => format!("injection={}", text(*target)),
         Caller::Store(location) => format!("store={}", text(*location)),
+        Caller::Guest(listener) => format!("listener={}", text(*listener)),
         Caller::Workload {
             uid,
             pid,

@@ -29,6 +29,7 @@ pub(super) struct CaseFile {
 #[serde(untagged)]
 pub(super) enum Asking {
     Member(AskingMember),
+    Guest(AskingGuest),
     Workload(Box<Described>),
 }
 
@@ -37,6 +38,13 @@ pub(super) enum Asking {
 pub(super) struct AskingMember {
     pub(super) member: String,
     pub(super) role: String,
+}
+
+/// Whoever asks through a listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskingGuest {
+    pub(super) listener: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -74,6 +74,10 @@ pub const TABLES: &[(&str, &str)] = &[
         "socket",
         "The socket that containers talk to. Mount its directory into them, not the file.",
     ),
+    (
+        "listener",
+        "A TCP address of this machine for browsers, and for programs that cannot reach a Unix socket: flags are evaluated there, and nothing else is answered. Nobody says who asks over TCP, so every program of the machine may; see [flags](flags.md#over-tcp). Without this table there is none.",
+    ),
     ("limits", "What one sidecar puts up with."),
     (
         "attestation",

@@ -92,6 +92,27 @@ pub(super) const KEYS: &[Key] = &[
         "The uids that may connect, as the sidecar's user namespace sees them. Others get 403.",
     ),
     fixed(
+        "listener",
+        "address",
+        Required,
+        "\"127.0.0.1:8016\"",
+        "The address with its port, which is a loopback one; port 0 takes any that is free, and `status` tells which.",
+    ),
+    fixed(
+        "listener",
+        "flags",
+        Required,
+        "[\"web/public\"]",
+        "The flags that are evaluated, at or under these paths, where [policy](policy.md) allows it.",
+    ),
+    fixed(
+        "listener",
+        "origins",
+        Value("[]"),
+        "[\"https://app.example\"]",
+        "Whose web pages may ask: origins as browsers send them, each whole. Pages of others get 403.",
+    ),
+    fixed(
         "limits",
         "workers",
         Words("the number of cores, at most 4"),
@@ -110,7 +131,7 @@ pub(super) const KEYS: &[Key] = &[
         "connections_per_uid",
         Value("6144"),
         "6144",
-        "Connections of one uid at a time. Beyond it new ones are closed at once.",
+        "Connections of one uid at a time, and of all over TCP. Beyond it new ones are closed at once.",
     ),
     key(
         "limits",
