@@ -16,16 +16,18 @@ use tokio::sync::Notify;
 use crate::follow::Follower;
 use crate::inject::Injector;
 use crate::log::Level;
-use crate::settings::{Settings, Surroundings};
+use crate::settings::{self, Settings, Surroundings};
 use crate::state::{Rules, State};
 use crate::worker::Workers;
 
-/// The names of the files in the settings' directory that the settings name, also where these are refused.
+/// The names of the files in the settings' directory that are read with the settings, also where these are refused.
 #[derive(Clone, Debug, Default)]
 pub struct Beside(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Beside {
-    fn has(&self, name: &[u8]) -> bool {
+    /// Whether a file of this name is one.
+    #[must_use]
+    pub fn has(&self, name: &[u8]) -> bool {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         names.iter().any(|one| one == name)
     }
@@ -36,26 +38,10 @@ impl Beside {
         let Some(Ok(settings)) = text.ok().map(|text| text.parse::<toml::Table>()) else {
             return;
         };
-        let mut rest = vec![toml::Value::Table(settings)];
-        let mut names = Vec::new();
-        while let Some(value) = rest.pop() {
-            match value {
-                // whatever it is for: one file too many is only looked at in vain
-                toml::Value::String(text) => {
-                    let file = around.resolve(&text);
-                    let is_beside = file.parent() == around.file.parent();
-                    names.extend(
-                        file.file_name()
-                            .filter(|_| is_beside)
-                            .map(|name| name.as_bytes().to_vec()),
-                    );
-                }
-                toml::Value::Array(values) => rest.extend(values),
-                toml::Value::Table(values) => rest.extend(values.into_iter().map(|(_, value)| value)),
-                _ => {}
-            }
-        }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        let files = settings::parts(&settings, around).into_iter();
+        let beside = files.filter(|file| file.parent() == around.file.parent());
+        let names = beside.filter_map(|file| Some(file.file_name()?.as_bytes().to_vec()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names.collect();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use strongroom_sidecar::reload::Beside;
 use strongroom_sidecar::settings::{OnChange, OnFiles, Settings, Surroundings, keys};
 
 const LEAST: &str = "store = \"sqlite:s.db\"\nidentity = \"i\"\nenvironment = \"prod\"\n";
@@ -319,4 +320,44 @@ proptest! {
         let table = match key.table { "" => String::new(), "files" => "[[files]]\n".into(), name => format!("[{name}]\n") };
         let _ = Settings::parse(&format!("{table}{} = {value}\n", key.name));
     }
+}
+
+/// A settings file says much that is a file's name, and is read again for its parts alone.
+#[test]
+fn only_parts_of_the_settings_are_watched() {
+    let directory = tempfile::tempdir().unwrap();
+    let around = Surroundings {
+        file: directory.path().join("web.toml"),
+        ..Surroundings::default()
+    };
+    let text = format!(
+        "{LEAST}{SOCKET}[overrides]\nweb = \"web.local.toml\"\nother = \"elsewhere/other.toml\"\n\
+         [[files]]\ndirectory = \"files\"\nnames.a = \"key\"\nnames.b = {{ template_file = \"b.j2\" }}\n\
+         keys.template_file = \"doc\"\n[process]\ncommand = [\"run\"]\nenv.C = {{ template_file = \"./c.j2\" }}\n\
+         env.template_file = \"token\"\n"
+    );
+    let beside = Beside::default();
+    std::fs::write(&around.file, text).unwrap();
+    beside.look(&around);
+    for name in ["web.local.toml", "b.j2", "c.j2"] {
+        assert!(beside.has(name.as_bytes()), "{name}");
+    }
+    for name in [
+        "i",
+        "s",
+        "s.db",
+        "files",
+        "key",
+        "doc",
+        "run",
+        "token",
+        "other.toml",
+        "prod",
+    ] {
+        assert!(!beside.has(name.as_bytes()), "{name}");
+    }
+    // text that is no TOML says nothing of them
+    std::fs::write(&around.file, "=").unwrap();
+    beside.look(&around);
+    assert!(beside.has(b"b.j2"));
 }
