@@ -9,8 +9,8 @@
 
 use serde_json::{Value, json};
 use strongroom_core::flag::{
-    Bucketing, Code, Context, Definition, Document, Flag, FlagError, Reason, Rollout, RolloutError, Set,
-    Step, explain, lint,
+    Bucketing, Code, Context, Definition, Document, Flag, FlagError, Joined, Reason, Rollout, RolloutError,
+    Set, Step, explain, lint,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -978,4 +978,30 @@ fn what_is_told_of_a_rule_ends() {
         );
         assert!(size(&parts) < 70_000_000, "{}", size(&parts));
     }
+}
+
+/// A file of flagd has one place for evaluators: a reference to what a flag's own set has not would find another's.
+#[test]
+fn a_joined_file_gives_no_flag_the_evaluators_of_another_set() {
+    let set = br#"{"$evaluators":{"staff":{"ends_with":[{"var":"mail"},"@example.org"]}}}"#;
+    let set = Set::parse(set).unwrap();
+    let flag = br#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",
+        "targeting":{"if":[{"and":[true,{"$ref":"staff"}]},"on"]}}"#;
+    let other = Set::parse(br#"{"$evaluators":{"testers":true}}"#).unwrap();
+    let mut joined = Joined::default();
+    joined.add("web/new", flag, Some(("web/@set", &set)));
+    joined.add("new", flag, None);
+    joined.add("api/new", flag, Some(("api/@set", &other)));
+    joined.add(
+        "plain",
+        br#"{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}"#,
+        None,
+    );
+    let file = joined.into_json();
+    let flags: Vec<_> = file["flags"].as_object().unwrap().keys().collect();
+    assert_eq!(flags, ["web/new", "plain"]);
+    assert_eq!(
+        file["flags"]["web/new"]["targeting"]["if"][0]["and"][1]["$ref"],
+        "staff"
+    );
 }

@@ -19,16 +19,21 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Adds a definition, with the set that it is of and the path of that. What is no definition is left out: it
-    /// could not be evaluated either.
+    /// Adds a definition, with the set that it is of and the path of that. What is no definition, or refers to an
+    /// evaluator that its set has not, is left out: it could not be evaluated either, and another set may have one
+    /// of that name.
     pub fn add(&mut self, key: &str, definition: &[u8], set: Option<(&str, &Set)>) {
         let Ok(Value::Object(mut definition)) = serde_json::from_slice(definition) else {
             return;
         };
-        if let Some((path, set)) = set {
-            if let Some(rule) = definition.get_mut("targeting") {
-                rename(rule, self.names_of(path, set));
+        if let Some(rule) = definition.get_mut("targeting") {
+            let none = BTreeMap::new();
+            let names = set.map_or(&none, |(path, set)| self.names_of(path, set));
+            if !rename(rule, names) {
+                return;
             }
+        }
+        if let Some((_, set)) = set {
             if !set.metadata().is_empty() {
                 let mut metadata = set.metadata().clone();
                 if let Some(Value::Object(own)) = definition.remove("metadata") {
@@ -71,18 +76,23 @@ impl Joined {
     }
 }
 
-/// Gives references their new names.
-fn rename(rule: &mut Value, names: &BTreeMap<String, String>) {
+/// Gives references their new names; false where one of them has none.
+fn rename(rule: &mut Value, names: &BTreeMap<String, String>) -> bool {
     match rule {
         Value::Object(members) if members.len() == 1 && members.contains_key(REFERENCE) => {
-            if let Some(Value::String(name)) = members.get_mut(REFERENCE)
-                && let Some(here) = names.get(name)
-            {
-                name.clone_from(here);
-            }
+            let name = members.get_mut(REFERENCE);
+            let here = name
+                .as_deref()
+                .and_then(Value::as_str)
+                .and_then(|name| names.get(name));
+            let (Some(name), Some(here)) = (name, here) else {
+                return false;
+            };
+            *name = here.as_str().into();
+            true
         }
-        Value::Object(members) => members.values_mut().for_each(|rule| rename(rule, names)),
-        Value::Array(items) => items.iter_mut().for_each(|rule| rename(rule, names)),
-        _ => {}
+        Value::Object(members) => members.values_mut().all(|rule| rename(rule, names)),
+        Value::Array(items) => items.iter_mut().all(|rule| rename(rule, names)),
+        _ => true,
     }
 }

@@ -101,15 +101,15 @@ impl Table {
         Some(flag.get_or_init(|| self.compile(entry)))
     }
 
-    fn set(&self, entry: &Entry) -> Result<&Set, Broken> {
+    fn set(&self, entry: &Entry) -> Result<&Set, &str> {
         let open = || match self.snapshot.open_flag_set(Some(entry)) {
             Ok(parsed) => parsed.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         let shared = self.sets.get(&entry.id).map(|shared| shared.get_or_init(open));
         match shared {
-            Some(set) => set.as_ref().map_err(Clone::clone),
-            None => Err("its set is not there".to_owned()),
+            Some(set) => set.as_ref().map_err(|broken| &**broken),
+            None => Err("its set is not there"),
         }
     }
 
@@ -247,12 +247,18 @@ impl Flags {
         self.table.slot(key).map(|(entry, _)| entry)
     }
 
-    /// The set that the flag of a key is of, with its path; `None` where it is of none, or that cannot be read.
-    #[must_use]
-    pub fn set(&self, key: &str) -> Option<(&EntryPath, &Set)> {
-        let entry = self.table.slot(key)?.0.set.as_ref()?;
-        let set = self.table.set(entry).ok()?;
-        Some((&entry.path, set))
+    /// The set that the flag of a key is of, with its path; `None` where it is of none.
+    ///
+    /// # Errors
+    /// [`Failure`]: [`Code::FlagNotFound`], or [`Code::Parse`] for a set that does not open or is none.
+    pub fn set(&self, key: &str) -> Result<Option<(&EntryPath, &Set)>, Failure<'_>> {
+        let (entry, _) = self.table.slot(key).ok_or_else(Failure::not_found)?;
+        let Some(entry) = &entry.set else {
+            return Ok(None);
+        };
+        let set = self.table.set(entry);
+        let set = set.map_err(|broken| Failure::bare(Code::Parse, broken))?;
+        Ok(Some((&entry.path, set)))
     }
 
     /// The compiled flag of a key.

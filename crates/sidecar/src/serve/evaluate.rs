@@ -193,8 +193,10 @@ impl Evaluator<'_> {
             let given = Given::of(grant.entry());
             let add = |entry: &Entry, bytes: &[u8]| {
                 let key = entry.path.as_str();
-                let set = self.current.flags.set(key);
-                joined.add(key, bytes, set.map(|(path, set)| (path.as_str(), set)));
+                // one whose set cannot be read cannot be evaluated
+                if let Ok(set) = self.current.flags.set(key) {
+                    joined.add(key, bytes, set.map(|(path, set)| (path.as_str(), set)));
+                }
             };
             let environment = self.service.state.environment();
             read::open(grant, &self.current.snapshot, environment, Form::Whole, add)?;
