@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use strongroom_core::config::{Delivered, deliver};
+use strongroom_core::flag::{Flag, Set};
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
 use strongroom_core::template::{Source, Template, Unavailable};
@@ -31,8 +32,14 @@ impl Source for Values {
         }
     }
 
-    fn flag(&self, _: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
-        Ok(context.get("user").cloned().unwrap_or(Value::Bool(true)))
+    fn flag(&self, key: &EntryPath) -> Result<Flag, Unavailable> {
+        let definition = br#"{"state":"ENABLED","variants":{"canary7f3a":[true,"canary7f3a"],"off":{}},
+            "defaultVariant":"off","targeting":{"if":[{"in":["a",{"var":"user"}]},"canary7f3a"]}}"#;
+        Flag::parse(key.as_str(), definition, &Set::default()).map_err(|error| Unavailable::Flag(error.to_string()))
+    }
+
+    fn now(&self) -> u64 {
+        0
     }
 }
 

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use strongroom_core::ambient::Ambient;
 use strongroom_core::config::{self, Format};
+use strongroom_core::flag::Flag;
 use strongroom_core::id::Revision;
 use strongroom_core::name::{EntryPath, EnvironmentName, TEMPLATES};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot, flag_value};
+use strongroom_core::snapshot::{Entry, Kind, ReadError, Snapshot};
 use strongroom_core::template::{Problem, Source, Template, TemplateError, Unavailable};
 
 use crate::error::CliError;
@@ -178,17 +179,18 @@ impl Source for Values {
         document.map_err(|error| Unavailable::Other(error.to_string()))
     }
 
-    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
-        let (_, definition) = self.read(key, Kind::Flag)?;
-        let entry = self.snapshot.flag_entry(&self.environment, key);
-        let entry = entry.map_err(|error| Unavailable::Other(error.to_string()))?;
-        let set = entry
-            .set
-            .map(|set| self.read(&set.path, Kind::Flag))
-            .transpose()?;
-        let set = set.as_ref().map(|(_, set)| set);
-        let now = Ambient::system().now().0 / 1000;
-        flag_value(key, &definition, set, context, now).map_err(Unavailable::Flag)
+    fn flag(&self, key: &EntryPath) -> Result<Flag, Unavailable> {
+        let (snapshot, environment) = (&self.snapshot, &self.environment);
+        let seen = snapshot.flag_entry(environment, key);
+        let is_closed = seen.and_then(|entry| snapshot.has_closed_set(environment, &entry));
+        if self.wants_whole && is_closed.unwrap_or_default() {
+            return Err(Unavailable::Closed);
+        }
+        snapshot.flag_opened(environment, key, |path| Ok(self.read(path, Kind::Flag)?.1))
+    }
+
+    fn now(&self) -> u64 {
+        Ambient::system().now().0 / 1000
     }
 }
 

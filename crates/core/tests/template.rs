@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use strongroom_core::flag::{Flag, Set};
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::secret::Secret;
@@ -48,12 +49,23 @@ impl Source for Values {
         }
     }
 
-    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
+    fn flag(&self, key: &EntryPath) -> Result<Flag, Unavailable> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match key.as_str() {
-            "web/new-ui" => Ok(json!(context.get("user") == Some(&json!("ann")))),
+            "web/new-ui" => {
+                let definition = json!({
+                    "state": "ENABLED", "variants": { "on": true, "off": false }, "defaultVariant": "off",
+                    "targeting": { "if": [{ "==": [{ "var": "user" }, "ann"] }, "on"] },
+                });
+                let flag = Flag::parse(key.as_str(), definition.to_string().as_bytes(), &Set::default());
+                flag.map_err(|error| Unavailable::Flag(error.to_string()))
+            }
             _ => Err(Unavailable::Missing),
         }
+    }
+
+    fn now(&self) -> u64 {
+        1_700_000_000
     }
 }
 
@@ -127,6 +139,16 @@ fn each_value_is_asked_for_once() {
         .render(Arc::clone(&values) as Arc<dyn Source>)
         .unwrap();
     assert_eq!(values.asked.load(Ordering::Relaxed), 2);
+    // a flag too, whoever it is evaluated for
+    let values = Arc::new(Values::default());
+    let template =
+        parse("{% for user in ['ann', 'bob', 'ann'] %}{{ flag('web/new-ui', {'user': user}) }} {% endfor %}");
+    let rendered = template
+        .unwrap()
+        .render(Arc::clone(&values) as Arc<dyn Source>)
+        .unwrap();
+    assert_eq!(rendered.expose(<[u8]>::to_vec), b"true false true ");
+    assert_eq!(values.asked.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -996,17 +1018,17 @@ fn filters_of_the_engine_take_no_less_care() {
         assert_eq!(problem(&null).1, Problem::Null, "{filter}");
         let table = format!("{{{{ config('web') | {filter} | list }}}}");
         assert_eq!(problem(&table).1, Problem::Operand, "{filter}");
-        let mapped = format!(
-            "{{{{ [config('web').hosts] | map('{}') | list | json }}}}",
-            filter.split('(').next().unwrap()
-        );
-        assert!(
-            parse(&mapped)
-                .unwrap()
-                .render(Arc::new(Values::default()))
-                .is_err(),
-            "{filter}"
-        );
+        // by another filter too, which calls it with what it takes
+        let called = filter.trim_end_matches(')').replace('(', "', ");
+        let called = if filter.ends_with(')') {
+            called
+        } else {
+            called + "'"
+        };
+        let mapped = format!("{{{{ [config('web').hosts] | map('{called}) | list | json }}}}");
+        assert_eq!(problem(&mapped).1, Problem::Operand, "{filter}");
+        let mapped = mapped.replace("config('web').hosts", "'a'");
+        assert!(render(&mapped).contains(['a', 'A', 'b']), "{filter}");
     }
     assert_eq!(problem("{{ 'a' | replace('a', none) }}").1, Problem::Null);
     assert_eq!(problem("{{ 'a' is startingwith [] }}").1, Problem::Operand);

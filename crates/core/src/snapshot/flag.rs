@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Entry, ReadError, Snapshot};
-use crate::flag::{Context, Definition, Flag, FlagError, Set};
+use crate::flag::{Definition, Flag, FlagError, Set};
 use crate::kind::Kind;
 use crate::name::{EntryPath, EnvironmentName};
 use crate::secret::Secret;
+use crate::template::Unavailable;
 
 /// The last segment of the path that a set lies at.
 const SET: &str = "@set";
@@ -25,7 +24,8 @@ pub fn is_flag_set(path: &EntryPath) -> bool {
 }
 
 /// Whether what lies at `path` can be a flag of the set at `set`.
-pub(crate) fn is_below_set(path: &EntryPath, set: &EntryPath) -> bool {
+#[must_use]
+pub fn is_below_set(path: &EntryPath, set: &EntryPath) -> bool {
     parent(set.as_str()).is_none_or(|directory| {
         let rest = path.as_str().strip_prefix(directory);
         rest.is_some_and(|rest| rest.starts_with('/'))
@@ -64,28 +64,13 @@ fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(parent, _)| parent)
 }
 
-/// What a flag is for a context at `now`, in seconds since 1970; null where it leaves that to its caller. Its
-/// definition and its set are opened by whoever asks.
-///
-/// # Errors
-/// Why it cannot be evaluated.
-pub fn flag_value(
-    key: &EntryPath,
-    definition: &Secret,
-    set: Option<&Secret>,
-    context: &Context,
-    now: u64,
-) -> Result<Value, String> {
-    let set = set.map_or_else(|| Ok(Set::default()), |set| set.expose(Set::parse));
-    let set = set.map_err(|error| error.to_string())?;
-    let flag = definition.expose(|definition| Flag::parse(key.as_str(), definition, &set));
-    let flag = flag.map_err(|error| error.to_string())?;
-    match flag.evaluate(context, now) {
-        Ok(evaluation) => Ok(evaluation
-            .chosen
-            .map_or(Value::Null, |chosen| chosen.value.clone())),
-        Err(failure) => Err(failure.detail.to_owned()),
-    }
+/// Where the set of the flag at `path` may lie, the nearest first.
+fn sets_of(path: &str) -> impl Iterator<Item = String> {
+    let directories = std::iter::successors(Some(parent(path)), |directory| directory.map(parent));
+    directories.map(|directory| match directory {
+        Some(directory) => format!("{directory}/{SET}"),
+        None => SET.to_owned(),
+    })
 }
 
 impl Snapshot {
@@ -134,16 +119,66 @@ impl Snapshot {
                 wanted: Kind::Flag,
             });
         }
-        let mut directory = parent(path.as_str());
-        loop {
-            let at = directory.map_or_else(|| SET.to_owned(), |directory| format!("{directory}/{SET}"));
+        for at in sets_of(path.as_str()) {
             let set = self.find(environment, &at)?;
-            let set = set.filter(|entry| entry.kind == Kind::Flag).cloned();
-            match (set, directory) {
-                (None, Some(path)) => directory = parent(path),
-                (set, _) => return Ok(FlagEntry { flag, set }),
+            if let Some(set) = set.filter(|entry| entry.kind == Kind::Flag) {
+                let set = Some(Arc::clone(set));
+                return Ok(FlagEntry { flag, set });
             }
         }
+        Ok(FlagEntry { flag, set: None })
+    }
+
+    /// Whether this identity does not open what may be a nearer set of a flag than the one that it sees.
+    ///
+    /// # Errors
+    /// [`ReadError::NoEnvironment`].
+    pub fn has_closed_set(
+        &self,
+        environment: &EnvironmentName,
+        entry: &FlagEntry,
+    ) -> Result<bool, ReadError> {
+        let layers = self.layers(environment)?;
+        let set = entry.set.as_ref().map(|set| set.path.as_str());
+        for at in sets_of(entry.flag.path.as_str()) {
+            let Ok(path) = EntryPath::new(&at) else {
+                continue;
+            };
+            let seen = self.find(environment, &at)?;
+            let mut nearer = layers
+                .iter()
+                .take_while(|layer| seen.is_none_or(|seen| seen.environment != **layer));
+            if nearer.any(|layer| self.has_closed(layer, &path)) {
+                return Ok(true);
+            }
+            if set == Some(at.as_str()) {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The flag at `key` with its set, compiled for a template. `open` gives what lies at the path of each, for
+    /// whoever asks.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn flag_opened(
+        &self,
+        environment: &EnvironmentName,
+        key: &EntryPath,
+        open: impl Fn(&EntryPath) -> Result<Secret, Unavailable>,
+    ) -> Result<Flag, Unavailable> {
+        let broken = |error: FlagError| Unavailable::Flag(error.to_string());
+        let definition = open(key)?;
+        let entry = self.flag_entry(environment, key);
+        let entry = entry.map_err(|error| Unavailable::Other(error.to_string()))?;
+        let set = match entry.set {
+            Some(set) => open(&set.path)?.expose(Set::parse).map_err(broken)?,
+            None => Set::default(),
+        };
+        let flag = definition.expose(|definition| Flag::parse(key.as_str(), definition, &set));
+        flag.map_err(broken)
     }
 
     /// Opens and compiles a set; one that says nothing where there is none.

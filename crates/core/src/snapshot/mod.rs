@@ -35,8 +35,7 @@ pub(crate) use directory::{Directory, EnvironmentInfo, MAX_DEPTH};
 pub(crate) use fill::is_in_place;
 pub(crate) use fit::Depth;
 pub use fit::{Layer, Unfit};
-pub(crate) use flag::is_below_set;
-pub use flag::{FlagEntry, flag_value, is_flag_set};
+pub use flag::{FlagEntry, is_below_set, is_flag_set};
 pub use label::{Label, LabelError};
 pub use local::{Local, Locals};
 pub(crate) use meta::{

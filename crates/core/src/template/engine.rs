@@ -1,19 +1,17 @@
 //! minijinja, bounded: owns what of it a template may use and how far it goes. It must not know who asks.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, functions};
-use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
 use super::error::{self, Problem, TemplateError};
-use super::table::{self, Notes};
-use super::{Source, Unavailable, filter, json, names, operand, shape};
+use super::table::Notes;
+use super::{Source, asking, filter, names, operand, shape};
 use crate::config::MAX_DELIVERED;
-use crate::name::EntryPath;
 use crate::secret::Filling;
 
 /// What a rendering may cost: an instruction is one, 64 bytes that are written or made are one.
@@ -21,9 +19,6 @@ const FUEL: u64 = 1_000_000;
 
 /// How deeply macros and recursive loops may call themselves.
 const DEPTH: usize = 64;
-
-/// What a template finds beside its own names.
-pub(super) const FUNCTIONS: [&str; 3] = ["secret", "config", "flag"];
 
 /// What minijinja brings and is not taken: these show values for people, or escape for HTML.
 const FILTERS_LEFT: [&str; 5] = ["pprint", "safe", "escape", "e", "format"];
@@ -97,7 +92,7 @@ pub(super) fn check(name: &str, text: &str) -> Result<Zeroizing<String>, Templat
         .map_err(|error| failed(error.line().unwrap_or(1), error::of_engine(&error, text, None)))?;
     let mut unknown: BTreeSet<String> = parsed.undeclared_variables(false).into_iter().collect();
     unknown.retain(|name| {
-        !FUNCTIONS.contains(&name.as_str()) && !environment.globals().any(|(known, _)| known == name)
+        !asking::FUNCTIONS.contains(&name.as_str()) && !environment.globals().any(|(known, _)| known == name)
     });
     let Some(any) = unknown.first() else {
         return Ok(guarded);
@@ -114,7 +109,7 @@ pub(super) fn render(
 ) -> Result<crate::secret::Secret, TemplateError> {
     let notes = Notes::default();
     let mut environment = environment(&notes);
-    functions(&mut environment, text, &source, &notes);
+    asking::add(&mut environment, text, source, &notes);
     let mut out = Filling::new(MAX_DELIVERED);
     let rendered = environment
         .template_from_named_str("template", text)
@@ -131,99 +126,4 @@ pub(super) fn render(
             })
         }
     }
-}
-
-/// What was asked for already in this rendering.
-type Known = Mutex<BTreeMap<String, Value>>;
-
-/// Asks the source once, and says what is wrong by a name that the template's text has.
-struct Asking {
-    text: Arc<Zeroizing<String>>,
-    source: Arc<dyn Source>,
-    notes: Notes,
-    known: Known,
-}
-
-impl Asking {
-    fn once(
-        &self,
-        (what, name): (&'static str, &str),
-        more: &str,
-        ask: impl FnOnce(&dyn Source) -> Result<Value, Unavailable>,
-    ) -> Result<Value, Error> {
-        let key = format!("{what} {name} {more}");
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = known().get(&key) {
-            return Ok(value.clone());
-        }
-        let value = ask(&*self.source).map_err(|why| {
-            let name = self.written(name).map(str::to_owned);
-            self.notes.fail(Problem::Unavailable { what, name, why })
-        })?;
-        known().insert(key, value.clone());
-        Ok(value)
-    }
-
-    fn written<'a>(&self, name: &'a str) -> Option<&'a str> {
-        names::is_written(&self.text, name).then_some(name)
-    }
-
-    fn path(&self, text: &str) -> Result<EntryPath, Error> {
-        EntryPath::new(text).map_err(|error| self.notes.fail(Problem::BadName(error)))
-    }
-}
-
-fn functions(
-    environment: &mut Environment<'_>,
-    text: &Arc<Zeroizing<String>>,
-    source: &Arc<dyn Source>,
-    notes: &Notes,
-) {
-    let asking = Arc::new(Asking {
-        text: Arc::clone(text),
-        source: Arc::clone(source),
-        notes: notes.clone(),
-        known: Known::default(),
-    });
-    let to = Arc::clone(&asking);
-    environment.add_function("secret", move |path: &str| -> Result<Value, Error> {
-        let path = to.path(path)?;
-        to.once(("the secret", path.as_str()), "", |source| {
-            let secret = source.secret(&path)?;
-            secret.expose(|bytes| match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(Value::from(text)),
-                Err(_) => Err(Unavailable::NotText),
-            })
-        })
-    });
-    let to = Arc::clone(&asking);
-    environment.add_function("config", move |path: &str| -> Result<Value, Error> {
-        let path = to.path(path)?;
-        to.once(("the config", path.as_str()), "", |source| {
-            let name = to.written(path.as_str());
-            let document = name.map(|path| format!("the config {path}").into());
-            Ok(table::value(source.config(&path)?, document.as_ref(), &to.notes))
-        })
-    });
-    let to = asking;
-    environment.add_function(
-        "flag",
-        move |state: &State<'_, '_>, key: &str, context: Option<Value>| -> Result<Value, Error> {
-            let key = to.path(key)?;
-            let context = context.map(|context| json::of(state, &context, &to.notes));
-            let context = context.unwrap_or_else(|| Ok(Map::new().into()))?;
-            to.once(("the flag", key.as_str()), &context.to_string(), |source| {
-                let Json::Object(context) = &context else {
-                    return Err(Unavailable::Flag("its context must be a table".to_owned()));
-                };
-                let name = to.written(key.as_str());
-                let flag = name.map(|key| format!("the flag {key}").into());
-                Ok(table::value(
-                    source.flag(&key, context)?,
-                    flag.as_ref(),
-                    &to.notes,
-                ))
-            })
-        },
-    );
 }

@@ -6,6 +6,7 @@
 //! so that whatever else it names is refused when it is parsed. What is undefined, null, a table or an
 //! array is not written as if it were a text: filters say in which format.
 
+mod asking;
 mod engine;
 mod error;
 mod filter;
@@ -20,11 +21,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 pub use error::{Problem, TemplateError};
 
+use crate::flag::Flag;
 use crate::kind::Kind;
 use crate::name::EntryPath;
 use crate::secret::Secret;
@@ -46,11 +48,14 @@ pub trait Source: Send + Sync {
     /// [`Unavailable`].
     fn config(&self, path: &EntryPath) -> Result<Value, Unavailable>;
 
-    /// What the flag at `key` is for somebody described by `context`.
+    /// The flag at `key`, compiled with its set.
     ///
     /// # Errors
     /// [`Unavailable`].
-    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable>;
+    fn flag(&self, key: &EntryPath) -> Result<Flag, Unavailable>;
+
+    /// The time that flags are evaluated at, in seconds since 1970.
+    fn now(&self) -> u64;
 }
 
 /// Why a [`Source`] does not give a value.
@@ -132,7 +137,7 @@ impl Template {
     /// The paths that it asks its source for, where its text names each of them; `None` where it computes one.
     #[must_use]
     pub fn asks_for(&self) -> Option<BTreeSet<String>> {
-        names::asked(&self.text, &engine::FUNCTIONS)
+        names::asked(&self.text, &asking::FUNCTIONS)
     }
 
     /// Renders it with the values of `source`: at most [`crate::config::MAX_DELIVERED`] bytes, in bounded

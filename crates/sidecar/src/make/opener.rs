@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use strongroom_core::config::{self, Format};
+use strongroom_core::flag::Flag;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::EntryPath;
 use strongroom_core::policy::Decisions;
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Entry, ReadError, Snapshot, flag_value};
+use strongroom_core::snapshot::{Entry, ReadError, Snapshot};
 use strongroom_core::template::{Source, Unavailable};
 
 use crate::asker::Asker;
@@ -115,13 +116,13 @@ impl Source for Opener {
         })
     }
 
-    fn flag(&self, key: &EntryPath, context: &Map<String, Value>) -> Result<Value, Unavailable> {
-        let open = |path: &EntryPath| self.open(path, Kind::Flag, |_, bytes| Ok(Secret::new(bytes.to_vec())));
-        let definition = open(key)?;
-        let entry = self.snapshot.flag_entry(self.state.environment(), key);
-        let entry = entry.map_err(|error| Unavailable::Other(error.to_string()))?;
-        let set = entry.set.map(|set| open(&set.path)).transpose()?;
-        let now = self.state.now().0 / 1000;
-        flag_value(key, &definition, set.as_ref(), context, now).map_err(Unavailable::Flag)
+    fn flag(&self, key: &EntryPath) -> Result<Flag, Unavailable> {
+        self.snapshot.flag_opened(self.state.environment(), key, |path| {
+            self.open(path, Kind::Flag, |_, bytes| Ok(Secret::new(bytes.to_vec())))
+        })
+    }
+
+    fn now(&self) -> u64 {
+        self.state.now().0 / 1000
     }
 }
