@@ -7,7 +7,10 @@ mod plan;
 mod report;
 mod templates;
 
+use std::sync::Arc;
+
 use serde::Serialize;
+use strongroom_core::id::Revision;
 use strongroom_core::snapshot::{Action, Changed, Snapshot};
 use strongroom_core::vault::{Change, CommitError, Edit, Receipt};
 
@@ -137,13 +140,25 @@ pub(crate) fn carry_out_untold(
 
 /// Commits without a question.
 pub(crate) fn commit(opened: &Opened, change: &Change) -> Result<Receipt, CommitError> {
-    let before = opened.vault.snapshot();
+    let known = opened.vault.snapshot();
     let receipt = opened.vault.commit(change)?;
     opened.remember();
     let after = opened.vault.snapshot();
     warn_of_unfit(&after);
-    templates::warn_of_broken(opened, (&before, &after), &receipt.changes);
+    if receipt.committed {
+        let before = before(opened, known, &receipt);
+        templates::warn_of_broken(opened, (&before, &after), &receipt.changes);
+    }
     Ok(receipt)
+}
+
+/// What was committed to: others may have committed since it was `known`.
+fn before(opened: &Opened, known: Arc<Snapshot>, receipt: &Receipt) -> Arc<Snapshot> {
+    let revision = Revision(receipt.revision.0.saturating_sub(1));
+    if known.revision() == revision {
+        return known;
+    }
+    opened.vault.at(revision).map_or(known, Arc::new)
 }
 
 /// Whoever commits should know that it does not arrive: a sidecar serves nothing newer than a document that

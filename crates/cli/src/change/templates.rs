@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use anstyle::Style;
 use serde::Serialize;
+use strongroom_core::id::Revision;
 use strongroom_core::kind::Kind;
 use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
-use strongroom_core::snapshot::{Changed, Snapshot, governed_by, is_flag_set};
+use strongroom_core::snapshot::{Changed, Snapshot, governed_by, is_below_set, is_flag_set};
 use strongroom_core::template::Template;
 use strongroom_core::vault::{Change, CommitError, Edit};
 
@@ -63,7 +64,11 @@ pub(super) fn foreseen(opened: &Opened, change: &Change) -> Result<Vec<Reached>,
     let Some((after, changes)) = opened.vault.foreseen(change)? else {
         return Ok(Vec::new());
     };
-    Ok(reached(opened, (&before, &Arc::new(after)), &changes, "plan"))
+    // nobody has stored what would be
+    let revision = before.revision();
+    let after = Arc::new(after);
+    let snapshots = [(&before, revision), (&after, revision)];
+    Ok(reached(opened, snapshots, &changes, "plan"))
 }
 
 /// Whoever commits should know what can be rendered no more: a sidecar that delivers it serves nothing newer.
@@ -72,7 +77,8 @@ pub(super) fn warn_of_broken(
     (before, after): (&Arc<Snapshot>, &Arc<Snapshot>),
     changes: &[Changed],
 ) {
-    let reached = reached(opened, (before, after), changes, "commit");
+    let snapshots = [before, after].map(|snapshot| (snapshot, snapshot.revision()));
+    let reached = reached(opened, snapshots, changes, "commit");
     for one in reached.iter().filter(|one| one.outcome == Outcome::Broken) {
         let environment = &one.environment;
         output::note(&format!(
@@ -84,30 +90,29 @@ pub(super) fn warn_of_broken(
     }
 }
 
-/// The templates that `changes` may reach, in every environment that sees these. Reads are recorded for `command`
-/// with the revision that was.
+/// The templates that `changes` may reach, in every environment that sees these, as before and after them. Reads are
+/// recorded for `command`, each with the revision that stands beside the snapshot.
 fn reached(
     opened: &Opened,
-    (before, after): (&Arc<Snapshot>, &Arc<Snapshot>),
+    [before, after]: [(&Arc<Snapshot>, Revision); 2],
     changes: &[Changed],
     command: &'static str,
 ) -> Vec<Reached> {
-    let revision = before.revision();
     let mut all = Vec::new();
-    for environment in after.environments() {
+    for environment in after.0.environments() {
         let name = environment.name;
-        let reach = Reach::of((before, after), &name, changes);
+        let reach = Reach::of((before.0, after.0), &name, changes);
         if reach.paths.is_empty() {
             continue;
         }
-        let paths = source::templates(after, &name).unwrap_or_default();
+        let paths = source::templates(after.0, &name).unwrap_or_default();
         let paths = paths.into_iter().filter(|path| reach.has_template(path));
-        let values = |snapshot| Values::of(opened, (snapshot, revision), &name, command);
+        let values = |of| Values::of(opened, of, &name, command);
         let (was, will) = (values(before), values(after));
         for path in paths {
             let (outcome, error) = match all.len() {
                 0..MAX_RENDERED => {
-                    let is_new = before.entry(&name, &path).is_err();
+                    let is_new = before.0.entry(&name, &path).is_err();
                     let was = (!is_new).then(|| was.rendered(&path));
                     outcome(was, will.rendered(&path))
                 }
@@ -151,8 +156,8 @@ struct Reach<'a> {
     environment: &'a EnvironmentName,
     /// What changed, and documents that a schema governs which did.
     paths: BTreeSet<EntryPath>,
-    /// What stands before the flags of sets that changed.
-    sets: Vec<String>,
+    /// Sets of flags that changed; whatever lies at such a path hides the one of a parent.
+    sets: Vec<EntryPath>,
 }
 
 impl<'a> Reach<'a> {
@@ -178,10 +183,8 @@ impl<'a> Reach<'a> {
             if !is_seen {
                 continue;
             }
-            if change.kind == Kind::Flag && is_flag_set(&change.path) {
-                let path = change.path.as_str();
-                let end = path.rfind('/').map_or(0, |slash| slash.saturating_add(1));
-                reach.sets.extend(path.get(..end).map(str::to_owned));
+            if is_flag_set(&change.path) {
+                reach.sets.push(change.path.clone());
             }
             reach.paths.extend(governed_by(change.kind, &change.path));
             reach.paths.insert(change.path.clone());
@@ -208,7 +211,7 @@ impl<'a> Reach<'a> {
             return false;
         };
         self.paths.contains(&path)
-            || self.sets.iter().any(|before| path.as_str().starts_with(before))
+            || self.sets.iter().any(|set| is_below_set(&path, set))
             || self.refers(self.snapshots.0, &path)
             || self.refers(self.snapshots.1, &path)
     }

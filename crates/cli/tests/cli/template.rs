@@ -389,3 +389,115 @@ fn what_a_plan_renders_is_recorded_and_it_renders_so_many() {
     assert_eq!((templates.len(), unknown), (102, 2));
     assert!(text.contains("and 2 more are not rendered"), "{text}");
 }
+
+#[test]
+fn what_a_commit_renders_is_recorded_with_the_revision_that_it_is_of() {
+    let desk = desk();
+    put(&desk, "template/t", TEMPLATE).ok();
+    let before = desk.json(["status"])["revision"].as_u64().unwrap();
+    let mut command = desk.command(["--audit", "log", "config", "set", "prod", "web", "pool.size=1"]);
+    Ran::of(command.output().unwrap()).ok();
+    let log = desk.ok(["audit", "show", "log", "--json"]);
+    let records = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let of_commit = records.filter(|record| record["reason"] == "commit");
+    let read: Vec<_> = of_commit
+        .map(|record| {
+            (
+                record["name"].as_str().unwrap().to_owned(),
+                record["revision"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let all = ["prod/template/t", "prod/web", "prod/web/key"];
+    let at = |revision| all.map(|name| (name.to_owned(), revision));
+    assert_eq!(read, [at(before), at(before + 1)].concat());
+}
+
+#[test]
+fn what_another_writer_broke_meanwhile_is_not_told_of_this_commit() {
+    let desk = desk();
+    put(&desk, "template/t", TEMPLATE).ok();
+    let other = format!(
+        "#!/bin/sh\n{} delete prod web/key >&2 && sed -i s/20/21/ \"$1\"\n",
+        crate::desk::BINARY
+    );
+    let editor = desk.write("editor.sh", other);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&editor, executable).unwrap();
+    let mut command = desk.command(["edit", "prod", "web"]);
+    let ran = Ran::of(command.env("EDITOR", &editor).output().unwrap());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(desk.ok(["get", "prod", "web"]).contains("size = 21"));
+    // the one of the other writer
+    assert_eq!(ran.stderr.matches("hold back").count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn whatever_lies_where_a_set_may_hides_that_of_a_parent() {
+    let desk = desk();
+    desk.ok(["environment", "add", "eu", "--parent", "prod"]);
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off"}"#;
+    desk.feed(["put", "prod", "web/@set", "--kind", "flag"], "{}")
+        .ok();
+    desk.feed(["put", "prod", "web/new", "--kind", "flag"], flag).ok();
+    put(&desk, "template/f", "{{ flag('web/new') }}").ok();
+    let text = desk.write("text", "a text").display().to_string();
+    let (_, templates) = planned(
+        &desk,
+        &["put", "eu", "web/@set", "--kind", "config", "--file", &text],
+    );
+    let expected = ["eu", "template/f", "same", ""].map(str::to_owned);
+    assert_eq!(templates, [expected]);
+}
+
+#[test]
+fn a_nearer_set_that_a_member_does_not_open_is_noticed() {
+    let desk = desk();
+    desk.ok(["compartment", "add", "more"]);
+    let flag = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off","targeting":{"if":[{"$ref":"staff"},"on"]}}"#;
+    let set = |end: &str| {
+        let text = format!(r#"{{"$evaluators":{{"staff":{{"ends_with":[{{"var":"mail"}},"{end}"]}}}}}}"#);
+        desk.write("set.json", text).display().to_string()
+    };
+    let far = set("@example.org");
+    desk.ok(["put", "prod", "@set", "--kind", "flag", "--file", &far]);
+    desk.feed(["put", "prod", "web/new", "--kind", "flag"], flag).ok();
+    put(
+        &desk,
+        "template/f",
+        "{{ flag('web/new', {'mail': 'a@example.org'}) }}",
+    )
+    .ok();
+    let near = set("@example.com");
+    let closed = [
+        "put",
+        "prod",
+        "web/@set",
+        "--kind",
+        "flag",
+        "--compartment",
+        "more",
+    ];
+    desk.ok(closed.into_iter().chain(["--file", &near]));
+    let bob = desk.member("bob", "writer", &["prod"]);
+    let on = desk
+        .write("on.json", flag.replace("Variant\":\"off\"", "Variant\":\"on\""))
+        .display()
+        .to_string();
+    let plan = [
+        "--json", "plan", "put", "prod", "web/new", "--kind", "flag", "--file", &on,
+    ];
+    let mut command = desk.command(plan);
+    let answer = Ran::of(command.env("STRONGROOM_IDENTITY", bob).output().unwrap()).json();
+    assert_eq!(
+        answer["templates"],
+        json!([{
+            "environment": "prod",
+            "path": "template/f",
+            "outcome": "unknown",
+            "error": "template/f, line 1: the flag web/new is not opened by this member",
+        }])
+    );
+}
