@@ -33,14 +33,14 @@ impl Joined {
                 return;
             }
         }
-        if let Some((_, set)) = set {
-            if !set.metadata().is_empty() {
-                let mut metadata = set.metadata().clone();
-                if let Some(Value::Object(own)) = definition.remove("metadata") {
-                    metadata.extend(own);
-                }
-                definition.insert("metadata".to_owned(), Value::Object(metadata));
+        if let Some((_, set)) = set
+            && !set.metadata().is_empty()
+        {
+            let mut metadata = set.metadata().clone();
+            if let Some(Value::Object(own)) = definition.remove("metadata") {
+                metadata.extend(own);
             }
+            definition.insert("metadata".to_owned(), Value::Object(metadata));
         }
         self.flags.insert(key.to_owned(), Value::Object(definition));
     }
