@@ -38,6 +38,24 @@ pub struct Kernel {
     pub user_unit: Option<String>,
 }
 
+impl Kernel {
+    /// A process of which nothing is known but what a Unix socket tells when it connects: its user, group and id.
+    #[must_use]
+    pub fn at_socket(uid: u32, gid: u32, pid: i32) -> Self {
+        Self {
+            uid,
+            gid,
+            groups: Vec::new(),
+            pid: Some(pid),
+            executable: None,
+            cgroup: None,
+            container: None,
+            unit: None,
+            user_unit: None,
+        }
+    }
+}
+
 /// A running program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {

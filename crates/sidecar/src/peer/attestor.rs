@@ -244,17 +244,7 @@ fn kernel(peer: &Peer, digests: &Digests) -> Result<Kernel, Lost> {
     let kernel = match Process::open(peer.pid) {
         Ok(process) => attest::kernel(&process, peer.uid, peer.gid, digests),
         // without /proc the kernel's word at the socket is all there is
-        Err(_) => Ok(Kernel {
-            uid: peer.uid,
-            gid: peer.gid,
-            groups: Vec::new(),
-            pid: Some(peer.pid),
-            executable: None,
-            cgroup: None,
-            container: None,
-            unit: None,
-            user_unit: None,
-        }),
+        Err(_) => Ok(Kernel::at_socket(peer.uid, peer.gid, peer.pid)),
     };
     // afterwards: what was read is of the process that is held only if that one still lives
     peer.check_unfenced()?;

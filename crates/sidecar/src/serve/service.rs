@@ -32,7 +32,6 @@ use super::{list, metrics, openapi, status, value};
 use crate::asker::Asker;
 use crate::caller::Caller;
 use crate::grant::{Question, Refused, Verdict};
-use crate::peer::Peer;
 use crate::read;
 use crate::state::{Current, Rules, State};
 use crate::tally::Tally;
@@ -380,7 +379,10 @@ impl Service {
         let route = Route::of(uri.path());
         let action = route.map_or(Action::Describe, Route::action);
         let subject = match &self.caller {
-            Caller::Process(peer) => Subject::workload(&bare(peer)),
+            Caller::Process(peer) => Subject::workload(&Workload {
+                kernel: Kernel::at_socket(peer.uid, peer.gid, peer.pid),
+                engine: None,
+            }),
             Caller::Guest(guest) => guest.asker().subject().clone(),
         };
         let path = route.and_then(Route::path);
@@ -454,22 +456,6 @@ impl Service {
         answer::name_revision(&mut response, asked.current.snapshot.revision(), asked.current);
         response
     }
-}
-
-/// A process of which nothing was found out yet.
-fn bare(peer: &Peer) -> Workload {
-    let kernel = Kernel {
-        uid: peer.uid,
-        gid: peer.gid,
-        groups: Vec::new(),
-        pid: Some(peer.pid),
-        executable: None,
-        cgroup: None,
-        container: None,
-        unit: None,
-        user_unit: None,
-    };
-    Workload { kernel, engine: None }
 }
 
 /// What holds for every request.
