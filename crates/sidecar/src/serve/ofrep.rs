@@ -110,16 +110,11 @@ impl Service {
             let seen = known.seen;
             let path = request.uri().path().to_owned();
             let route = Route::of(&path).unwrap_or(Route::Evaluations);
-            // one that does not decode is refused once it is known who asks
-            let key = match route {
-                Route::Evaluate(key) => Some(decode(key)),
-                _ => None,
-            };
-            let named = key
-                .as_ref()
-                .and_then(|key| key.as_deref().ok().map(str::to_owned));
-            let answered = service.evaluated(request, route, key, &known).await;
-            let response = answered.unwrap_or_else(|refusal| refused(refusal, named.as_deref()));
+            let answered = service.evaluated(request, route, &known).await;
+            let response = answered.unwrap_or_else(|refusal| {
+                let key = key_of(route).and_then(Result::ok);
+                refused(refusal, key.as_deref())
+            });
             service.connection.touch();
             service.finished(seen, response)
         }))
@@ -129,7 +124,6 @@ impl Service {
         &self,
         request: Request<Incoming>,
         route: Route<'_>,
-        key: Option<Result<Cow<'_, str>, Refusal>>,
         known: &Known,
     ) -> Result<Response<Body>, Refusal> {
         let rules = self.state.rules();
@@ -137,7 +131,8 @@ impl Service {
         admit(&request, Said::of(&request), &rules)?;
         let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
         drop(rules);
-        let key = key.transpose()?;
+        // one that does not decode is refused once it is known who asks
+        let key = key_of(route).transpose()?;
         let (head, body) = request.into_parts();
         let query = route.query(head.uri.query())?;
         // not in progress yet: a body that does not come ends the connection
@@ -152,6 +147,14 @@ impl Service {
         let current = &evaluator.current;
         answer::name_revision(&mut response, current.snapshot.revision(), current);
         Ok(response)
+    }
+}
+
+/// The key of the flag that a route is about, if it is about one.
+fn key_of(route: Route<'_>) -> Option<Result<Cow<'_, str>, Refusal>> {
+    match route {
+        Route::Evaluate(key) => Some(decode(key)),
+        _ => None,
     }
 }
 
