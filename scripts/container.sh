@@ -21,9 +21,10 @@ podman_in() {
     shift
     if [ ! -e "$state/containers.conf" ]; then
         mkdir -p "$state"
-        # locks in files of its own: several of these run at once. The limits are set because a
+        # a file of this process, put in place whole: the first two commands may come at once.
+        # Locks in files of its own: several of these run at once. The limits are set because a
         # machine without CAP_SYS_RESOURCE cannot raise them to podman's defaults.
-        cat >"$state/containers.conf.new" <<END
+        cat >"$state/containers.conf.$$" <<END
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 log_driver = "none"
@@ -35,7 +36,7 @@ events_logger = "none"
 lock_type = "file"
 runtime = "runc"
 END
-        mv "$state/containers.conf.new" "$state/containers.conf"
+        mv "$state/containers.conf.$$" "$state/containers.conf"
     fi
     CONTAINERS_CONF="$state/containers.conf" exec podman \
         --root "$state/root" --runroot "$state/run" --tmpdir "$state/tmp" --storage-driver vfs "$@"

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::component;
 use crate::program::workspace;
@@ -225,19 +226,23 @@ impl Container<'_> {
 
     /// Waits for a printed line that `matches`.
     pub fn line(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
-        let find = || {
+        self.until(what, || {
             let lines = self.lines.lock().unwrap();
             lines.iter().find(|line| matches(line)).cloned()
-        };
-        let start = std::time::Instant::now();
+        })
+    }
+
+    /// Asks `probe` until it gives something; where it never does, tells what the container printed.
+    fn until<T>(&self, what: &str, probe: impl Fn() -> Option<T>) -> T {
+        let start = Instant::now();
         while start.elapsed() < wait::PATIENCE {
-            if let Some(line) = find() {
-                return line;
+            if let Some(found) = probe() {
+                return found;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         panic!(
-            "{} never printed {what}; it printed:\n{}",
+            "{} never came to {what}; it printed:\n{}",
             self.name,
             self.output()
         );
@@ -267,7 +272,7 @@ impl Container<'_> {
     /// The process id, on the host, of the first process of the container.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        wait::until("the container's process id", || {
+        self.until("its process id", || {
             let pid = self.inspect("{{.State.Pid}}")?.parse().ok();
             pid.filter(|pid| *pid > 0)
         })
@@ -276,7 +281,7 @@ impl Container<'_> {
     /// Its whole id.
     #[must_use]
     pub fn id(&self) -> String {
-        wait::until("the container's id", || self.inspect("{{.Id}}"))
+        self.until("its id", || self.inspect("{{.Id}}"))
     }
 
     fn inspect(&self, what: &str) -> Option<String> {

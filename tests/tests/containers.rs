@@ -232,6 +232,19 @@ fn a_container_comes_and_goes_with_its_sidecar_restarted_under_it() {
 }
 
 #[test]
+fn the_first_containers_of_an_engine_start_at_once() {
+    let Some(engine) = Engine::new("containers that start at once") else {
+        return;
+    };
+    let names = ["a", "b", "c", "d"];
+    let containers = names.map(|name| engine.start(Spec::new(name, SHOP.uid), &["sleep", "1000"]));
+    let mut ids = containers.each_ref().map(Container::id).to_vec();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), names.len());
+}
+
+#[test]
 fn an_empty_image_gets_environment_files_and_socket() {
     let Some(engine) = Engine::new("a container FROM scratch") else {
         return;
