@@ -11,11 +11,9 @@ use strongroom_core::snapshot::Entry;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use super::collect::collected;
 use super::later::Known;
 use super::reply::Reply;
-use super::said::Said;
-use super::service::{Service, admit, hidden};
+use super::service::{Service, hidden};
 use super::taken::Given;
 use super::value;
 use crate::grant::Question;
@@ -37,15 +35,11 @@ impl Service {
     }
 
     async fn confirmed(&self, request: Request<Incoming>, known: Known) -> Result<Response<Body>, Refusal> {
-        self.let_in(request.uri(), &known, &self.state.rules())?;
-        let said = Said::of(&request);
-        admit(&request, said, &self.state.rules())?;
-        if request.uri().query().is_some() {
+        let (head, body) = request.into_parts();
+        let body = self.taken_in(&head, body, &known, LONGEST).await?;
+        if head.uri.query().is_some() {
             return Err(Refusal::bad("this route takes no query"));
         }
-        let (head, body) = request.into_parts();
-        // not in progress yet: a body that does not come ends the connection
-        let body = collected(body, LONGEST, &self.connection).await?;
         let _in_progress = InProgress::new(&self.connection);
         let confirmation: wire::Confirmation = serde_json::from_slice(&body).map_err(|_| {
             Refusal::bad("the body is not {\"path\":PATH,\"version\":NUMBER}, or \"revision\"")

@@ -161,7 +161,7 @@ impl Service {
             part,
             is_taken,
         } = recording;
-        let asked = self.asked(&current, request, Said::of(request));
+        let asked = self.asked(&current, request, Said::of(request.uri(), request.headers()));
         match wanted {
             Wanted::One(waiting) => {
                 let grant = waiting.granted().await?;

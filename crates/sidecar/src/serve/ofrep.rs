@@ -14,14 +14,12 @@ use strongroom_core::id::Hash;
 
 use super::answer::{self, Refusal};
 use super::body::Body;
-use super::collect::collected;
 use super::evaluate::Evaluator;
 use super::later::Known;
 use super::reply::Reply;
 use super::route::{Query, Route, decode};
-use super::said::Said;
 use super::selector::Selector;
-use super::service::{Service, admit};
+use super::service::Service;
 use crate::worker::InProgress;
 
 /// Where clients learn that they are to evaluate anew.
@@ -126,17 +124,11 @@ impl Service {
         route: Route<'_>,
         known: &Known,
     ) -> Result<Response<Body>, Refusal> {
-        let rules = self.state.rules();
-        self.let_in(request.uri(), known, &rules)?;
-        admit(&request, Said::of(&request), &rules)?;
-        let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
-        drop(rules);
+        let (head, body) = request.into_parts();
+        let body = self.taken_in(&head, body, known, usize::MAX).await?;
         // one that does not decode is refused once it is known who asks
         let key = key_of(route).transpose()?;
-        let (head, body) = request.into_parts();
         let query = route.query(head.uri.query())?;
-        // not in progress yet: a body that does not come ends the connection
-        let body = collected(body, most, &self.connection).await?;
         let _in_progress = InProgress::new(&self.connection);
         // a context takes many times its bytes: nothing is waited for with one in hand
         let evaluator = self.evaluator(&head.uri, known).await?;

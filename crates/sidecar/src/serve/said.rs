@@ -1,8 +1,8 @@
 //! What the headers of a request say: owns looking at each of them once, which is quicker than
 //! looking for each that matters. It must not know what is answered.
 
-use hyper::Request;
-use hyper::header::{ACCEPT, HOST, HeaderValue, IF_NONE_MATCH, ORIGIN};
+use hyper::Uri;
+use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue, IF_NONE_MATCH, ORIGIN};
 
 use super::host;
 
@@ -20,14 +20,14 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Looks at the headers of `request`.
-    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+    /// Looks at the headers of a request for `uri`.
+    pub(super) fn of(uri: &Uri, headers: &'a HeaderMap) -> Self {
         let mut said = Self::default();
         // the whole address in the request's line, as HTTP/2 always has it, wins over the header
-        if let Some(authority) = request.uri().authority() {
+        if let Some(authority) = uri.authority() {
             said.is_elsewhere = !host::is_local(authority.as_str().as_bytes());
         }
-        for (name, value) in request.headers() {
+        for (name, value) in headers {
             if *name == HOST {
                 said.is_elsewhere |= !host::is_local(value.as_bytes());
             } else if *name == ACCEPT {

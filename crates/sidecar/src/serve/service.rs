@@ -164,8 +164,8 @@ impl Service {
         let rules = self.state.rules();
         let uri = request.uri();
         self.let_in(uri, known, &rules)?;
-        let said = Said::of(request);
-        admit(request, said, &rules)?;
+        let said = Said::of(uri, request.headers());
+        admit(said, request.body(), &rules)?;
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return Err(Refusal::method());
         }
@@ -459,11 +459,7 @@ impl Service {
 }
 
 /// What holds for every request.
-pub(super) fn admit<B: hyper::body::Body>(
-    request: &Request<B>,
-    said: Said<'_>,
-    rules: &Rules,
-) -> Result<(), Refusal> {
+pub(super) fn admit(said: Said<'_>, body: &Incoming, rules: &Rules) -> Result<(), Refusal> {
     if said.is_of_page {
         return Err(Refusal::denied(
             "requests of web pages (with an Origin header) are not answered",
@@ -474,7 +470,7 @@ pub(super) fn admit<B: hyper::body::Body>(
             "requests for other hosts are not answered: a client of this socket names `localhost`",
         ));
     }
-    if request.body().size_hint().lower() > rules.limits.body_bytes {
+    if body.size_hint().lower() > rules.limits.body_bytes {
         let most = rules.limits.body_bytes;
         return Err(Refusal::too_large(format!(
             "a request's body has at most {most} bytes"

@@ -23,12 +23,10 @@ use discreet::Discreet;
 
 use super::answer::Refusal;
 use super::body::Body;
-use super::collect::collected;
 use super::evaluate::Evaluator;
 use super::later::Known;
 use super::reply::Reply;
-use super::said::Said;
-use super::service::{Service, admit};
+use super::service::Service;
 use crate::worker::InProgress;
 
 /// Messages and services, made of `proto/`.
@@ -103,7 +101,7 @@ impl Service {
         Reply::Later(Box::pin(async move {
             let seen = known.seen;
             let (mut head, body) = request.into_parts();
-            let response = match service.taken_in(&head, body, &known).await {
+            let response = match service.called(&head, body, &known).await {
                 Ok(body) => {
                     let _in_progress = InProgress::new(&service.connection);
                     let mut rpc = ConnectRpcService::clone(&service.rpc.0);
@@ -127,14 +125,8 @@ impl Service {
     }
 
     /// The body of a call, once it is known who makes it: what is in it may take many times its bytes.
-    async fn taken_in(&self, head: &Parts, body: Incoming, known: &Known) -> Result<Bytes, Refusal> {
-        let rules = self.state.rules();
-        self.let_in(&head.uri, known, &rules)?;
-        let request = Request::from_parts(head.clone(), body);
-        admit(&request, Said::of(&request), &rules)?;
-        let most = usize::try_from(rules.limits.body_bytes).unwrap_or(usize::MAX);
-        drop(rules);
-        let body = collected(request.into_body(), most, &self.connection).await?;
+    async fn called(&self, head: &Parts, body: Incoming, known: &Known) -> Result<Bytes, Refusal> {
+        let body = self.taken_in(head, body, known, usize::MAX).await?;
         let _in_progress = InProgress::new(&self.connection);
         self.attested(&head.uri, known).await?;
         Ok(body)
