@@ -308,6 +308,45 @@ fn explain_names_the_policy_and_the_reason() {
 }
 
 #[test]
+fn explain_knows_who_asks_over_tcp() {
+    let desk = Desk::new();
+    team(&desk);
+    let guests = r#"@id("guests see what is public")
+permit (principal is Workload, action == Action::"evaluateFlag", resource in Path::"prod/public")
+when { principal has listener };
+"#;
+    desk.write("team/guests.cedar", guests);
+    desk.ok(["policy", "apply", "prod", "team"]);
+    let evaluate = |path: &str| {
+        let arguments = [
+            "policy",
+            "explain",
+            "prod",
+            "--action",
+            "evaluateFlag",
+            "--path",
+            path,
+        ];
+        let mut arguments = Vec::from(arguments);
+        arguments.extend(["--listener", "tcp"]);
+        desk.json(arguments)
+    };
+    let public = evaluate("public/theme");
+    assert_eq!(public["decision"], "allow");
+    assert_eq!(public["policies"], json!(["guests see what is public"]));
+    // the policy of another service asks for a uid, which nobody over TCP has
+    let other = evaluate("web/theme");
+    assert_eq!(other["decision"], "deny");
+    assert_ne!(other["errors"], json!([]));
+    for more in [["--uid", "0"], ["--unit", "web.service"], ["--member", "alice"]] {
+        let mut arguments = vec!["policy", "explain", "prod", "--action", "evaluateFlag"];
+        arguments.extend(["--path", "public/theme", "--listener", "tcp"]);
+        arguments.extend(more);
+        desk.run(arguments).refused(2, "cannot be used with");
+    }
+}
+
+#[test]
 fn explain_takes_no_uid_for_granted_and_asks_role_and_compartments() {
     let desk = Desk::new();
     desk.put("prod", "web/a", CANARY);

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// A member asks, in the role it has
     #[arg(long, value_name = "MEMBER", conflicts_with = "Described")]
     member: Option<MemberName>,
+    /// Whoever evaluates flags through the sidecar's listener asks, of whom nothing else is known
+    #[arg(long, value_name = "NAME", value_parser = ["tcp"], conflicts_with_all = ["Described", "member"])]
+    listener: Option<String>,
     #[command(flatten)]
     workload: Described,
 }
@@ -145,6 +148,9 @@ fn asking(args: &Args, snapshot: &Snapshot) -> Result<(Prepared, Option<Member>)
             }
         ))
         .hint(hint));
+    }
+    if let Some(listener) = &args.listener {
+        return Ok((Prepared::new(Principal::Guest { listener })?, None));
     }
     let Some(name) = &args.member else {
         let workload = args.workload.workload().map_err(CliError::usage)?;
