@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::error::FlagError;
 use super::{json, set};
+use crate::config::references;
 
 /// A flag definition whose shape was checked; its rule was not.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +146,14 @@ fn variants(value: Option<Value>) -> Result<Map<String, Value>, FlagError> {
             "`variants` have a number over 9007199254740991, which clients read with a loss",
         ));
     }
+    // what cannot be a reference is told as one that can
+    let refers = |value: &Value| references(value).map_or(true, |found| !found.is_empty());
+    if variants.values().any(refers) {
+        return Err(FlagError::new(
+            "`variants` refer to a secret: what a flag says is for everyone who may evaluate it. Let a config document \
+             refer to it, and let the flag say which document holds",
+        ));
+    }
     Ok(variants)
 }
 
@@ -178,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn what_only_looks_like_a_reference_to_a_secret_is_none() {
+        for good in [
+            r#"{"state":"ENABLED","variants":{"secret":"web/a"}}"#,
+            r#"{"state":"ENABLED","variants":{"a":{"secret":"web/a","other":1}}}"#,
+            r#"{"state":"ENABLED","variants":{"a":{"secret":true}}}"#,
+        ] {
+            Definition::parse(good.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
     fn bad_definitions_are_refused_without_their_content() {
         for bad in [
             "",
@@ -192,6 +212,8 @@ mod tests {
             r#"{"state":"ENABLED","variants":{"canary":9007199254740992}}"#,
             r#"{"state":"ENABLED","variants":{"canary":-1e16}}"#,
             r#"{"state":"ENABLED","variants":{"a":1},"metadata":{"a":["canary"]}}"#,
+            r#"{"state":"ENABLED","variants":{"a":{"secret":"canary"}}}"#,
+            r#"{"state":"ENABLED","variants":{"a":{"list":[{"secret":"canary//"}]}}}"#,
         ] {
             let error = Definition::parse(bad.as_bytes()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
