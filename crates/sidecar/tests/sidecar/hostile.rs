@@ -10,7 +10,7 @@ use crate::process::Sidecar;
 use crate::scene::Scene;
 
 /// Anonymous memory of the process, in KiB.
-fn own_memory(sidecar: &Sidecar) -> u64 {
+pub fn own_memory(sidecar: &Sidecar) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.child.id())).unwrap();
     let line = status
         .lines()

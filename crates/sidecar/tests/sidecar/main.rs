@@ -29,6 +29,7 @@ mod audit;
 mod chronicle;
 mod config;
 mod connections;
+mod crowd;
 mod engine;
 mod exposition;
 mod fit;

@@ -60,7 +60,7 @@ fn post(sidecar: &Sidecar, target: &str, headers: &[&str], body: &str) -> Answer
     client.post(target, headers, body.as_bytes()).unwrap()
 }
 
-fn evaluate(sidecar: &Sidecar, key: &str, context: Value) -> Answer {
+pub fn evaluate(sidecar: &Sidecar, key: &str, context: Value) -> Answer {
     post(
         sidecar,
         &format!("{FLAGS}/{key}"),

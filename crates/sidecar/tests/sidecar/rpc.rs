@@ -199,10 +199,10 @@ fn all_flags_are_resolved_at_once() {
 }
 
 /// A stream of messages.
-struct Stream(Client);
+pub struct Stream(Client);
 
 impl Stream {
-    fn open(sidecar: &Sidecar, method: &str, body: &Value) -> Self {
+    pub fn open(sidecar: &Sidecar, method: &str, body: &Value) -> Self {
         let mut client = Client::connect(&sidecar.socket).unwrap();
         let body = body.to_string();
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
@@ -227,7 +227,7 @@ impl Stream {
     }
 
     /// The next message; `None` when it ends. Some signs of life are passed over.
-    fn next(&mut self) -> Option<Value> {
+    pub fn next(&mut self) -> Option<Value> {
         for _ in 0..3 {
             let size = usize::from_str_radix(&self.0.line().unwrap(), 16).unwrap();
             let chunk = self.bytes(size);
