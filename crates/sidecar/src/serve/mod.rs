@@ -17,6 +17,7 @@ mod list;
 mod metrics;
 mod ofrep;
 mod openapi;
+mod picked;
 mod reply;
 mod ring;
 mod route;
@@ -30,6 +31,7 @@ mod taken;
 mod text;
 mod value;
 mod visit;
+mod watch;
 mod whoami;
 
 use std::future::Future;

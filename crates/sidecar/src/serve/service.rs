@@ -5,37 +5,33 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
 use serde_json::Value;
 use strongroom_core::audit::{Decision, Name, Record, RequestId, Subject};
-use strongroom_core::id::Revision;
-use strongroom_core::kind::Kind;
-use strongroom_core::name::{EntryPath, EnvironmentName};
+use strongroom_core::name::EnvironmentName;
 use strongroom_core::policy::Action;
-use strongroom_core::snapshot::{Entry, Label, ReadError, Snapshot};
+use strongroom_core::snapshot::Entry;
 use strongroom_core::workload::{Kernel, Workload};
 
 use super::answer::{self, Refusal};
-use super::body::{Body, Handover, Watching};
+use super::body::{Body, Handover};
 use super::feed::Feed;
 use super::heads::Told;
 use super::identity::{Identity, Standing};
-use super::later::{Answered, Known, Recording, Seen, Wanted};
+use super::later::{Answered, Known, Seen};
 use super::reply::Reply;
-use super::ring::{Form, View};
-use super::route::{Query, Route};
+use super::ring::Form;
+use super::route::Route;
 use super::rpc::Rpc;
 use super::said::Said;
 use super::taken::Taken;
-use super::{list, metrics, openapi, status, value};
-use crate::asker::Asker;
+use super::{metrics, openapi, status};
 use crate::caller::Caller;
-use crate::grant::{Question, Refused, Verdict};
-use crate::read;
+use crate::grant::{Question, Refused};
 use crate::state::{Current, Rules, State};
 use crate::tally::Tally;
-use crate::worker::{Connection, InProgress};
+use crate::worker::Connection;
 
 /// Answers the requests of one connection.
 #[derive(Clone, Debug)]
@@ -247,124 +243,6 @@ impl Service {
         }
     }
 
-    /// Answers a route that reads a snapshot.
-    fn read(
-        &self,
-        asked: &Asked<'_>,
-        route: Route<'_>,
-        query: &Query,
-        asker: &Asker,
-        known: &Known,
-    ) -> Result<Answered, Refusal> {
-        let current = asked.current;
-        let then = query.at.filter(|at| *at != current.snapshot.revision());
-        let then = match (then, &known.then) {
-            (None, _) => None,
-            (Some(at), Some(then)) if at == then.snapshot.revision() => Some(then),
-            (Some(at), _) => return self.past(at, &current.snapshot),
-        };
-        let snapshot = then.map_or(&current.snapshot, |then| &then.snapshot);
-        let decisions = then.map(|then| then.decisions(current.decisions.policies()));
-        let mut question = Question {
-            request: Some(known.seen.request),
-            ..self.state.question(current, asker, snapshot)
-        };
-        if let Some(decisions) = &decisions {
-            question.decisions = decisions;
-            question.today = Some(current);
-        }
-        // what was, and what is not current, is nobody's uptake
-        let is_taken =
-            then.is_none() && !known.seen.is_head && query.label.is_none_or(|label| label == Label::Current);
-        let gate = self.state.gate();
-        let wanted = match route {
-            Route::Entry(kind, path) => {
-                let mut entry = value::found(asked, snapshot, path)?;
-                if entry.kind != kind {
-                    return Err(self.mistaken(&question, entry, kind));
-                }
-                let labelled;
-                if let Some(label) = query.label {
-                    labelled = self.labelled(&question, snapshot, entry, label)?;
-                    entry = &labelled;
-                }
-                let item = read::item(&question, snapshot, entry)?;
-                let verdict = gate.ask(&question, item);
-                match verdict.map_err(|error| hidden(error, &question, entry))? {
-                    Verdict::Granted(grant) => {
-                        let part = query.part.as_ref();
-                        return self
-                            .one(asked, snapshot, grant, part, is_taken)
-                            .map(Answered::Now);
-                    }
-                    Verdict::Waiting(waiting) => Wanted::One(waiting),
-                }
-            }
-            Route::Values => {
-                let entries = list::matching(asked, snapshot, query)?;
-                let items = read::listable(&question, snapshot, &entries);
-                match gate.ask_all(&question, items)? {
-                    Verdict::Granted(grants) => {
-                        return self.values(asked, snapshot, grants, is_taken).map(Answered::Now);
-                    }
-                    Verdict::Waiting(waiting) => Wanted::Many(waiting),
-                }
-            }
-            _ => {
-                gate.note(&question, Action::Describe, query.prefix.as_ref());
-                return list::entries(asked, snapshot, query, &question).map(Answered::Now);
-            }
-        };
-        Ok(Answered::Record(Recording {
-            current: Arc::clone(current),
-            snapshot: Arc::clone(snapshot),
-            wanted,
-            part: query.part.clone(),
-            is_taken,
-        }))
-    }
-
-    /// The version of an entry that a label points at; that there is none is told to those who may
-    /// know of the entry.
-    fn labelled(
-        &self,
-        question: &Question<'_>,
-        snapshot: &Snapshot,
-        entry: &Entry,
-        label: Label,
-    ) -> Result<Arc<Entry>, Refusal> {
-        let found = snapshot.labelled_entry(&entry.environment, &entry.path, label);
-        found.map_err(|error| {
-            if question.allows(Action::Describe, entry) {
-                error.into()
-            } else {
-                hidden(self.state.gate().refuse(question, entry), question, entry)
-            }
-        })
-    }
-
-    /// What is told when an entry is asked for as something else.
-    fn mistaken(&self, question: &Question<'_>, entry: &Entry, wanted: Kind) -> Refusal {
-        if !question.allows(Action::Describe, entry) {
-            return hidden(self.state.gate().refuse(question, entry), question, entry);
-        }
-        let error = ReadError::Kind {
-            environment: question.environment.clone(),
-            path: entry.path.clone(),
-            found: entry.kind,
-            wanted,
-        };
-        error.into()
-    }
-
-    fn past(&self, at: Revision, served: &Snapshot) -> Result<Answered, Refusal> {
-        if at > served.revision() {
-            let message = format!("revision {at} is not there yet; {} is served", served.revision());
-            return Err(Refusal::not_found(message));
-        }
-        Ok(Answered::Past(at))
-    }
-
     /// The answer as it is sent.
     pub(super) fn finished(&self, seen: Seen, mut response: Response<Body>) -> Response<Body> {
         self.tally.answered(seen.place, response.status().as_u16());
@@ -400,61 +278,6 @@ impl Service {
             policies: &[],
             request: Some(known.seen.request),
         });
-    }
-
-    /// A stream of events for `asker`, which is not handed over.
-    pub(super) fn follow(&self, known: &Known, asker: &Arc<Asker>, form: Form) -> Box<Watching> {
-        self.note_watch(&self.state.current(), asker, known.seen.request, None);
-        let view = View {
-            prefix: None,
-            asker: Arc::clone(asker),
-            form,
-        };
-        let cursor = self.feed.watch(view, None);
-        let in_progress = InProgress::new(&self.connection);
-        Box::new(Watching::new(cursor, None, Arc::clone(&self.state), in_progress))
-    }
-
-    fn note_watch(&self, current: &Current, asker: &Asker, request: RequestId, prefix: Option<&EntryPath>) {
-        let question = Question {
-            request: Some(request),
-            ..self.state.question(current, asker, &current.snapshot)
-        };
-        self.state.gate().note(&question, Action::Watch, prefix);
-    }
-
-    fn watch(
-        &self,
-        asked: &Asked<'_>,
-        version: Version,
-        query: Query,
-        form: Form,
-        asker: &Arc<Asker>,
-        request: RequestId,
-    ) -> Response<Body> {
-        let last = asked
-            .headers
-            .get("last-event-id")
-            .and_then(|id| id.to_str().ok()?.trim().parse().ok());
-        self.note_watch(asked.current, asker, request, query.prefix.as_ref());
-        let view = View {
-            prefix: query.prefix,
-            asker: Arc::clone(asker),
-            form,
-        };
-        let cursor = self.feed.watch(view, last);
-        let in_progress = InProgress::new(&self.connection);
-        // only there the connection belongs to one request, and events come in chunks
-        let is_alone = version == Version::HTTP_11;
-        let handover = is_alone.then(|| Arc::clone(&self.handover));
-        let watching = Watching::new(cursor, handover, Arc::clone(&self.state), in_progress);
-        let mut response = answer::ok(answer::EVENTS, Body::Watch(Some(Box::new(watching))));
-        if is_alone {
-            // it ends with the stream
-            response.headers_mut().insert(CONNECTION, answer::CLOSE);
-        }
-        answer::name_revision(&mut response, asked.current.snapshot.revision(), asked.current);
-        response
     }
 }
 
