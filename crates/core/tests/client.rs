@@ -3,7 +3,7 @@
 #![cfg(all(feature = "client", feature = "inject"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
@@ -90,7 +90,7 @@ impl Server {
     }
 }
 
-/// Reads the head of a request; `None` at the end of the connection.
+/// Reads a request, and gives its head; `None` at the end of the connection.
 fn head(stream: &UnixStream) -> Option<String> {
     let mut head = String::new();
     // byte by byte, so that nothing of a next request is taken
@@ -99,6 +99,11 @@ fn head(stream: &UnixStream) -> Option<String> {
         let before = head.len();
         lines.read_line(&mut head).ok().filter(|read| *read > 0)?;
         if head.get(before..) == Some("\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+            lines.read_exact(&mut body).ok()?;
             return Some(head);
         }
     }
@@ -323,6 +328,22 @@ fn a_request_that_is_given_up_does_not_spoil_the_next() {
         let given_up = tokio::time::timeout(Duration::from_millis(200), client.values(&query)).await;
         assert!(given_up.is_err());
         assert_eq!(client.values(&query).await.unwrap().revision, 2);
+    });
+}
+
+#[test]
+fn a_request_that_is_not_answered_holds_up_no_other() {
+    let server = Server::new(vec![Step::Silence, Step::Answer(values(2, ""))]);
+    let client = server.client();
+    block(async {
+        let query = Query::default();
+        // the first is sent, and still waits, when the second is
+        let revision = tokio::select! {
+            biased;
+            first = client.values(&query) => panic!("nothing answers the first: {first:?}"),
+            second = client.values(&query) => second.unwrap().revision,
+        };
+        assert_eq!(revision, 2);
     });
 }
 

@@ -9,18 +9,18 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::{Response, header::HeaderMap};
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::connection::{self, Connection, Get};
+use super::connection::{self, Get};
 use super::error::ClientError;
+use super::pool::Pool;
 use super::watch::Watch;
 use super::{PREFIX, header, uri, wire};
 use crate::kind::Kind;
 use crate::name::EntryPath;
 use crate::secret::Secret;
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
 /// The longest value there is.
@@ -31,7 +31,8 @@ const MOST_LIST: usize = 256 * 1024 * 1024;
 const MOST_TEXT: usize = 1024 * 1024;
 
 /// A client of one sidecar. It connects when it is first used and again when it has to; requests
-/// of one client go one after the other. Needs a tokio runtime with I/O and time.
+/// may be made at the same time, each then has a connection of its own, of at most 16. Needs a tokio
+/// runtime with I/O and time.
 ///
 /// ```no_run
 /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,15 +43,13 @@ const MOST_TEXT: usize = 1024 * 1024;
 /// # Ok(()) }
 /// ```
 pub struct Client {
-    socket: PathBuf,
-    timeout: Duration,
-    connection: Mutex<Option<Connection>>,
+    pub(super) pool: Pool,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("socket", &self.socket)
+            .field("socket", &self.pool.socket)
             .finish_non_exhaustive()
     }
 }
@@ -119,23 +118,21 @@ impl Client {
     #[must_use]
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
-            socket: socket.into(),
-            timeout: Duration::from_secs(10),
-            connection: Mutex::new(None),
+            pool: Pool::new(socket.into(), Duration::from_secs(10)),
         }
     }
 
     /// How long a request may take, from connecting to the last byte; 10 seconds unless set.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.pool.timeout = timeout;
         self
     }
 
     /// The socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        &self.pool.socket
     }
 
     /// Reads a secret.
@@ -265,7 +262,7 @@ impl Client {
     /// The first event tells the current revision.
     #[must_use]
     pub fn watch(&self, prefix: Option<EntryPath>) -> Watch {
-        Watch::new(self.socket.clone(), self.timeout, prefix)
+        Watch::new(self.pool.socket.clone(), self.pool.timeout, prefix)
     }
 
     /// The values that `wanted` covers, for injection. All are of one revision, also when several
@@ -331,44 +328,10 @@ impl Client {
             accept,
             last_event: None,
         };
-        connection::within(self.timeout, &self.socket, async {
-            let mut kept = self.connection.lock().await;
-            // taken out: a request that is given up leaves a connection that cannot be used again
-            let mut reused = kept.take();
-            if let Some(connection) = &mut reused
-                && !connection.is_usable().await
-            {
-                reused = None;
-            }
-            let is_reused = reused.is_some();
-            let mut connection = match reused {
-                Some(connection) => connection,
-                None => Connection::open(&self.socket).await?,
-            };
-            let response = match connection.send(&get, body.clone()).await {
-                // an idle connection may be closed under the request
-                Err(_) if is_reused => {
-                    connection = Connection::open(&self.socket).await?;
-                    connection.send(&get, body).await
-                }
-                other => other,
-            };
-            let response = response.map_err(|error| self.broken(error))?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            if status != StatusCode::OK {
-                return Err(refusal(status, response, &self.socket).await);
-            }
-            let body = connection::collect(response, limit, &self.socket).await?;
-            *kept = Some(connection);
-            Ok((headers, body))
-        })
-        .await
-    }
-
-    fn broken(&self, source: hyper::Error) -> ClientError {
-        ClientError::Broken {
-            socket: self.socket.clone(),
-            source,
+        let answer = self.pool.send(&get, limit, body).await?;
+        match answer.status {
+            StatusCode::OK => Ok((answer.headers, answer.body)),
+            status => Err(failure(status, &answer.body)),
         }
     }
 }
@@ -406,11 +369,15 @@ impl From<Values> for crate::inject::Material {
 
 /// What an answer that is not a success says.
 pub(super) async fn refusal(status: StatusCode, response: Response<Incoming>, socket: &Path) -> ClientError {
-    let body = match connection::collect(response, MOST_TEXT, socket).await {
-        Ok(body) => body,
-        Err(error) => return error,
-    };
-    match serde_json::from_slice::<wire::Failure>(&body) {
+    match connection::collect(response, MOST_TEXT, socket).await {
+        Ok(body) => failure(status, &body),
+        Err(error) => error,
+    }
+}
+
+/// What the body of an answer that is not a success says.
+pub(super) fn failure(status: StatusCode, body: &[u8]) -> ClientError {
+    match serde_json::from_slice::<wire::Failure>(body) {
         Ok(failure) => ClientError::Refused {
             code: failure.error.code,
             message: failure.error.message,
@@ -425,14 +392,14 @@ pub(super) async fn refusal(status: StatusCode, response: Response<Incoming>, so
     }
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     // the parser's error may quote what it read
     serde_json::from_slice(body).map_err(|_| ClientError::Foreign {
         problem: "not the JSON that was asked for",
     })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

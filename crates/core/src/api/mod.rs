@@ -8,6 +8,7 @@ pub mod watch;
 pub mod wire;
 
 mod connection;
+mod pool;
 mod sse;
 
 /// Where every route of this API lies.
