@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use strongroom_core::api::client::{Client, Query};
 use strongroom_core::api::error::ClientError;
+use strongroom_core::api::evaluate::{ErrorCode, EvaluateError};
 use strongroom_core::api::watch::WatchEvent;
 use strongroom_core::api::wire::Code;
 use strongroom_core::inject::Wanted;
@@ -344,6 +345,123 @@ fn a_request_that_is_not_answered_holds_up_no_other() {
             second = client.values(&query) => second.unwrap().revision,
         };
         assert_eq!(revision, 2);
+    });
+}
+
+fn evaluation(status: &str, body: &str) -> Step {
+    Step::Answer(answer(status, "strongroom-revision: 7\r\n", body))
+}
+
+#[test]
+fn an_evaluation_is_read_and_taken_for_a_type() {
+    let server = Server::new(vec![
+        evaluation(
+            "200 OK",
+            r#"{"key":"web/ü","reason":"STATIC","variant":"a","value":10.0,"metadata":{"owner":"web"}}"#,
+        ),
+        evaluation(
+            "200 OK",
+            r#"{"key":"off","reason":"DISABLED","variant":"","metadata":{}}"#,
+        ),
+        evaluation(
+            "200 OK",
+            r#"{"key":"o","reason":"STATIC","variant":"a","value":{"size":3}}"#,
+        ),
+    ]);
+    let client = server.client();
+    let context = [("targetingKey".to_owned(), "ada".into())].into_iter().collect();
+    let [flag, off, object] = block(async {
+        let evaluate = async |key: &str| client.evaluate(&path(key), &context).await.unwrap();
+        [
+            evaluate("web/ü").await,
+            evaluate("off").await,
+            evaluate("o").await,
+        ]
+    });
+    assert_eq!(
+        (flag.variant.as_deref(), &*flag.reason, flag.revision),
+        (Some("a"), "STATIC", 7)
+    );
+    assert_eq!(flag.metadata["owner"], "web");
+    assert_eq!(
+        (flag.int().unwrap(), flag.float().unwrap()),
+        (Some(10), Some(10.0))
+    );
+    for other in [
+        flag.bool().err(),
+        flag.string().err(),
+        flag.json().err(),
+        flag.object::<u8>().err(),
+    ] {
+        let Some(EvaluateError::Failed { code, .. }) = other else {
+            panic!("{other:?}")
+        };
+        assert_eq!(code, ErrorCode::TypeMismatch);
+    }
+    let (_, head) = server.request();
+    assert!(
+        head.starts_with("POST /ofrep/v1/evaluate/flags/web/%C3%BC HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert_eq!(
+        (off.variant.as_deref(), off.bool().unwrap(), off.int().unwrap()),
+        (None, None, None)
+    );
+    #[derive(serde::Deserialize)]
+    struct Sized {
+        size: u8,
+    }
+    assert_eq!(object.object::<Sized>().unwrap().unwrap().size, 3);
+}
+
+#[test]
+fn an_evaluation_that_failed_says_whether_the_flag_or_the_sidecar_did() {
+    let failure = |status: &str, code: &str| {
+        evaluation(
+            status,
+            &format!(r#"{{"key":"a","errorCode":"{code}","errorDetails":"because"}}"#),
+        )
+    };
+    let server = Server::new(vec![
+        failure("404 Not Found", "FLAG_NOT_FOUND"),
+        failure("400 Bad Request", "PARSE_ERROR"),
+        failure("400 Bad Request", "A_NEWER_ONE"),
+        failure("403 Forbidden", "GENERAL"),
+        failure("503 Service Unavailable", "GENERAL"),
+        evaluation("503 Service Unavailable", "busy"),
+        evaluation("200 OK", "canary"),
+    ]);
+    let client = server.client();
+    block(async {
+        let next = async || {
+            client
+                .evaluate(&path("a"), &serde_json::Map::new())
+                .await
+                .unwrap_err()
+        };
+        for expected in [ErrorCode::FlagNotFound, ErrorCode::ParseError, ErrorCode::General] {
+            match next().await {
+                EvaluateError::Failed { code, details } => {
+                    assert_eq!((code, &*details), (expected, "because"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for expected in [Code::Denied, Code::Unavailable, Code::Unavailable] {
+            match next().await {
+                EvaluateError::Client(ClientError::Refused { code, .. }) => assert_eq!(code, expected),
+                other => panic!("{other:?}"),
+            }
+        }
+        let foreign = next().await;
+        assert!(
+            matches!(foreign, EvaluateError::Client(ClientError::Foreign { .. })),
+            "{foreign:?}"
+        );
+        assert!(
+            !format!("{foreign:?} {foreign}").contains("canary"),
+            "{foreign:?}"
+        );
     });
 }
 

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod error;
+pub mod evaluate;
 pub mod uri;
 pub mod watch;
 pub mod wire;
