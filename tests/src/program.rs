@@ -41,7 +41,7 @@ pub fn path(name: &str) -> PathBuf {
     path
 }
 
-/// An example of core, as built from the sources at hand.
+/// An example of one of the libraries, as built from the sources at hand.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
     path("strongroom")
@@ -55,6 +55,7 @@ fn build() {
     let status = cargo()
         .args(["build", "--quiet", "--locked", "--all-features", "--workspace"])
         .args(["--bins", "--example", "embed"])
+        .args(["--example", "in_process", "--example", "socket"])
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the programs do not build");

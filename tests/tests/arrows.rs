@@ -267,7 +267,22 @@ fn crates_depend_on_core_and_not_on_each_other() {
         !depends("strongroom-sidecar", cli),
         "the CLI must not use the sidecar"
     );
-    for other in ["strongroom-cli", "strongroom-sidecar", "strongroom-tests"] {
+    for other in [
+        "strongroom-cli",
+        "strongroom-sidecar",
+        "strongroom-openfeature",
+        "strongroom-tests",
+    ] {
         assert!(!depends(other, core), "core must not use {other}");
+    }
+    let openfeature = "crates/openfeature/Cargo.toml";
+    assert!(depends("strongroom-core", openfeature));
+    for (one, other) in [
+        (openfeature, "strongroom-cli"),
+        (openfeature, "strongroom-sidecar"),
+        (cli, "strongroom-openfeature"),
+        (sidecar, "strongroom-openfeature"),
+    ] {
+        assert!(!depends(other, one), "{one} must not use {other}");
     }
 }

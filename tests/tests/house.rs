@@ -1,5 +1,5 @@
 //! The rules of deny.toml that need no network, held in every test run: crates that are banned,
-//! licences that are allowed, sources that are crates.io; and the order of the book's pages.
+//! licences that are allowed, sources that are crates.io; what programs are free of; and the order of the book's pages.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +7,7 @@
     clippy::indexing_slicing
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -29,20 +29,94 @@ fn strings(value: &toml::Value) -> BTreeSet<String> {
         .collect()
 }
 
+/// The crates that are banned, each with those that may have it nevertheless.
+fn bans(deny: &toml::Table) -> BTreeMap<String, BTreeSet<String>> {
+    let bans = deny["bans"]["deny"].as_array().unwrap().iter();
+    bans.map(|ban| {
+        let wrappers = ban.get("wrappers").map(strings).unwrap_or_default();
+        (ban["crate"].as_str().unwrap().to_owned(), wrappers)
+    })
+    .collect()
+}
+
+/// What of `lock` is banned: a crate, or who has one that is for others alone.
+fn banned(lock: &toml::Table, bans: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut out = Vec::new();
+    for package in lock["package"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if bans.get(name).is_some_and(BTreeSet::is_empty) {
+            out.push(name.to_owned());
+        }
+        // `name`, or `name version` where there are several
+        let used = package.get("dependencies").map(strings).unwrap_or_default();
+        for used in used.iter().filter_map(|used| used.split(' ').next()) {
+            let wrappers = bans.get(used).filter(|wrappers| !wrappers.is_empty());
+            if wrappers.is_some_and(|wrappers| !wrappers.contains(name)) {
+                out.push(format!("{used} in {name}"));
+            }
+        }
+    }
+    out
+}
+
 #[test]
 fn no_banned_crate_and_no_foreign_source_is_locked() {
-    let deny = table("deny.toml");
-    let bans = deny["bans"]["deny"].as_array().unwrap().iter();
-    let banned: BTreeSet<_> = bans.map(|ban| ban["crate"].as_str().unwrap()).collect();
-    assert!(banned.contains("aws-lc-rs"), "deny.toml was not read");
-    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
-        for package in table(lock)["package"].as_array().unwrap() {
+    let bans = bans(&table("deny.toml"));
+    assert!(bans.contains_key("aws-lc-rs"), "deny.toml was not read");
+    for lock in [
+        "Cargo.lock",
+        "fuzz/Cargo.lock",
+        "tests/flag_clients/rust/Cargo.lock",
+    ] {
+        let table = table(lock);
+        let banned = banned(&table, &bans);
+        assert!(banned.is_empty(), "{lock}: banned by deny.toml: {banned:?}");
+        for package in table["package"].as_array().unwrap() {
             let name = package["name"].as_str().unwrap();
-            assert!(!banned.contains(name), "{lock}: {name} is banned by deny.toml");
             if let Some(source) = package.get("source") {
                 assert_eq!(source.as_str(), Some(CRATES_IO), "{lock}: source of {name}");
             }
         }
+    }
+}
+
+#[test]
+fn a_banned_crate_is_found_and_one_with_wrappers_beneath_others_only() {
+    let deny = r#"bans.deny = [{ crate = "rsa" }, { crate = "mock", wrappers = ["sdk"] }]"#;
+    let bans = bans(&deny.parse().unwrap());
+    let found = |packages: &str| banned(&packages.parse().unwrap(), &bans);
+    let good = r#"package = [{ name = "mock" }, { name = "sdk", dependencies = ["mock 1.0.0", "log"] }]"#;
+    assert_eq!(found(good), [""; 0]);
+    let directly = r#"package = [{ name = "mock" }, { name = "ours", dependencies = ["mock"] }]"#;
+    assert_eq!(found(directly), ["mock in ours"]);
+    assert_eq!(found(r#"package = [{ name = "rsa" }]"#), ["rsa"]);
+}
+
+#[test]
+fn the_programs_have_no_mocks() {
+    let output = cargo()
+        .args(["tree", "--locked", "--all-features", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--format", "{p}"])
+        .args([
+            "-p",
+            "strongroom-core",
+            "-p",
+            "strongroom-sidecar",
+            "-p",
+            "strongroom-cli",
+        ])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(
+        names.contains("hyper") && names.contains("cedar-policy"),
+        "the tree was not read: {names:?}"
+    );
+    for foreign in ["mockall", "open-feature", "strongroom-openfeature"] {
+        assert!(!names.contains(foreign), "{foreign} is part of a program");
     }
 }
 
