@@ -1,18 +1,18 @@
-//! OpenFeature's clients: owns how a test runs a program with those that `scripts/flag-clients.sh` installs, and reads
-//! what it prints. It must not know what a test asserts.
+//! OpenFeature's clients: owns how a test runs a program with those that `scripts/flag-clients.sh` installs, or one of
+//! ours, and reads what it prints. It must not know what a test asserts.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::component::lacking;
-use crate::program::workspace;
+use crate::program::{cargo, workspace};
 use crate::scene::Scene;
 use crate::wait::PATIENCE;
 
@@ -34,6 +34,28 @@ pub fn home(what: &str) -> Option<PathBuf> {
 #[must_use]
 pub fn python(home: &Path) -> PathBuf {
     home.join("python/bin/python")
+}
+
+/// An example with OpenFeature's own provider for Rust, built from the sources at hand with the crates that were
+/// installed.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn rust(home: &Path, name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let target = home.join("rust");
+    BUILT.call_once(|| {
+        let built = cargo()
+            .args(["build", "--quiet", "--locked", "--offline", "--manifest-path"])
+            .arg("tests/flag_clients/rust/Cargo.toml")
+            .arg("--target-dir")
+            .arg(&target)
+            .env("PROTOC", home.join("protoc"))
+            .status();
+        assert!(built.unwrap().success(), "the examples in Rust do not build");
+    });
+    target.join("debug").join(name)
 }
 
 /// What an example shows of a flag: its value, variant, and reason or error.
@@ -78,10 +100,13 @@ impl Example {
             Some(python) if python == "py" => scene.command(self::python(home)),
             _ => scene.command("node"),
         };
+        Self::run(command.arg(program).arg(socket).args(arguments))
+    }
+
+    /// Runs any program that shows flags as those do.
+    #[must_use]
+    pub fn run(command: &mut Command) -> Self {
         let mut child = command
-            .arg(program)
-            .arg(socket)
-            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,6 +1,7 @@
-//! OpenFeature's own clients, unmodified, against a sidecar's socket: each program of `examples/flags` evaluates every
-//! type, sees a commit, and goes on with the next sidecar. `scripts/flag-clients.sh` installs the clients; without them
-//! the tests say so and are skipped. How long a commit took is printed, and asserted by nobody.
+//! OpenFeature's own clients, unmodified, against a sidecar's socket, and our providers for its SDK in Rust: each program
+//! of `examples/flags` evaluates every type, sees a commit, and goes on with the next sidecar. `scripts/flag-clients.sh`
+//! installs the clients; without them the tests say so and are skipped. How long a commit took is printed, and asserted
+//! by nobody.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +22,8 @@ use strongroom_core::name::{EntryPath, EnvironmentName};
 use strongroom_core::secret::Secret;
 use strongroom_core::store;
 use strongroom_core::vault::{Change, Edit, Expect, OpenOptions, Put, Vault};
-use strongroom_tests::flag_client::{Example, Shown, home};
+use strongroom_tests::flag_client::{self, Example, Shown, home};
+use strongroom_tests::program;
 use strongroom_tests::scene::Scene;
 use strongroom_tests::sidecar::{Settings, Sidecar};
 
@@ -113,19 +115,28 @@ fn is(shown: &Shown, number: u64) -> bool {
     shown.flags.get("int").is_some_and(|flag| flag.0 == number)
 }
 
-/// An example does all that it can; `others` is what its client makes something else of.
+/// An environment with the flags.
+fn scene() -> Scene {
+    let scene = Scene::with(&["prod"]);
+    std::fs::write(scene.file("flags.json"), FLAGS).unwrap();
+    scene.ok(&["flag", "import", "prod", "flags.json"]);
+    scene
+}
+
+/// An example with a client that was installed does all that it can; `others` is what its client makes something
+/// else of.
 fn works(name: &str, others: &[Expected]) {
     let Some(home) = home("flags for OpenFeature's clients") else {
         return;
     };
-    let scene = Scene::with(&["prod"]);
-    std::fs::write(scene.file("flags.json"), FLAGS).unwrap();
-    scene.ok(&["flag", "import", "prod", "flags.json"]);
-    let identity = scene.reader("web", "prod");
-    let settings = Settings::new(&scene, "web", &identity, "prod");
-    let sidecar = Sidecar::start(&scene, &settings);
-    let example = Example::start(&scene, &home, name, &sidecar.socket(), &ASKED);
+    let scene = scene();
+    follows(&scene, name, others, |socket| {
+        Example::start(&scene, &home, name, socket, &ASKED)
+    });
+}
 
+/// Shows every type once it is ready.
+fn shows(example: &Example, others: &[Expected]) {
     let shown = example.until("every type is shown", |shown| shown.why == "ready");
     for of_all in expected() {
         let of_it = others.iter().find(|of_it| of_it.0 == of_all.0);
@@ -136,8 +147,17 @@ fn works(name: &str, others: &[Expected]) {
             "{key}"
         );
     }
+}
 
-    let vault = vault(&scene);
+/// The example that `start` starts shows flags, commits and the next sidecar.
+fn follows(scene: &Scene, name: &str, others: &[Expected], start: impl Fn(&Path) -> Example) {
+    let identity = scene.reader("web", "prod");
+    let settings = Settings::new(scene, "web", &identity, "prod");
+    let sidecar = Sidecar::start(scene, &settings);
+    let example = start(&sidecar.socket());
+    shows(&example, others);
+
+    let vault = vault(scene);
     let mut took = Vec::new();
     let mut sees = |number: u64| {
         let start = Instant::now();
@@ -163,7 +183,7 @@ fn works(name: &str, others: &[Expected]) {
         }
         commit(&vault, number);
         let start = Instant::now();
-        sidecar = Some(Sidecar::start(&scene, &settings));
+        sidecar = Some(Sidecar::start(scene, &settings));
         let shown = example.until("the next sidecar is seen", |shown| is(shown, number));
         back.push(shown.at.saturating_duration_since(start));
         sees(number + 1);
@@ -201,9 +221,7 @@ fn ofrep_for_browsers_evaluates_over_tcp() {
     let Some(home) = home("flags for OpenFeature's clients") else {
         return;
     };
-    let scene = Scene::with(&["prod"]);
-    std::fs::write(scene.file("flags.json"), FLAGS).unwrap();
-    scene.ok(&["flag", "import", "prod", "flags.json"]);
+    let scene = scene();
     let identity = scene.reader("web", "prod");
     let keys: Vec<&str> = expected().map(|(key, ..)| key).into();
     let listener = format!(
@@ -216,14 +234,7 @@ fn ofrep_for_browsers_evaluates_over_tcp() {
         sidecar.get("status").json()["listener"].as_str().unwrap()
     );
     let example = Example::start(&scene, &home, "ofrep_web.mjs", Path::new(&url), &ASKED);
-    let shown = example.until("every type is shown", |shown| shown.why == "ready");
-    for (key, value, variant, reason) in expected() {
-        assert_eq!(
-            shown.flags[key],
-            (value, variant.to_owned(), reason.to_owned()),
-            "{key}"
-        );
-    }
+    shows(&example, &[]);
     let vault = vault(&scene);
     for number in 1..=3 {
         commit(&vault, number);
@@ -246,4 +257,100 @@ fn flagd_for_python_evaluates() {
 #[test]
 fn ofrep_for_python_asks() {
     works("ofrep.py", &[]);
+}
+
+/// A flag that leaves its value to who asks is an error in Rust, whose SDK hands providers no default.
+fn without_defaults() -> [Expected; 2] {
+    [
+        ("disabled", json!(false), "-", "FLAG_NOT_FOUND"),
+        ("open", json!("mine"), "-", "FLAG_NOT_FOUND"),
+    ]
+}
+
+#[test]
+fn flagd_for_rust_asks() {
+    let Some(home) = home("flags for OpenFeature's clients") else {
+        return;
+    };
+    let program = flag_client::rust(&home, "flagd_rpc");
+    let scene = scene();
+    let others = [
+        // what lies deeper comes as the text of the provider's own types
+        (
+            "object",
+            json!({
+                "of": r#"Struct { fields: {"x": Value { kind: Some(StringValue("y")) }} }"#,
+                "list": r#"ListValue { values: [Value { kind: Some(StringValue("a")) }, Value { kind: Some(NumberValue(0.5)) }] }"#,
+            }),
+            "a",
+            "STATIC",
+        ),
+        // version 1 has no answer without a value
+        ("open", json!("mine"), "-", "FLAG_NOT_FOUND"),
+        ("word", json!(7), "-", "INVALID_CONTEXT"),
+    ];
+    follows(&scene, "flagd_rpc.rs", &others, |socket| {
+        Example::run(scene.command(&program).arg(socket).args(ASKED))
+    });
+}
+
+#[test]
+fn flagd_for_rust_evaluates() {
+    let Some(home) = home("flags for OpenFeature's clients") else {
+        return;
+    };
+    let program = flag_client::rust(&home, "flagd_in_process");
+    let scene = scene();
+    scene.ok(&["delete", "prod", "open"]);
+    let [disabled, open] = without_defaults();
+    // what lies deeper comes as JSON in a text
+    let object = json!({"of": r#"{"x":"y"}"#, "list": r#"["a",0.5]"#});
+    let others = [disabled, open, ("object", object, "a", "STATIC")];
+    follows(&scene, "flagd_in_process.rs", &others, |socket| {
+        Example::run(scene.command(&program).arg(socket).args(ASKED))
+    });
+}
+
+#[test]
+fn flagd_for_rust_does_not_start_where_a_flag_has_no_default_variant() {
+    let Some(home) = home("flags for OpenFeature's clients") else {
+        return;
+    };
+    let program = flag_client::rust(&home, "flagd_in_process");
+    let scene = scene();
+    let identity = scene.reader("web", "prod");
+    let sidecar = Sidecar::start(&scene, &Settings::new(&scene, "web", &identity, "prod"));
+    let mut command = scene.command(&program);
+    let ended = command.arg(sidecar.socket()).args(ASKED).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        !ended.status.success() && said.contains("missing field `defaultVariant`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn ours_for_rust_asks() {
+    let scene = scene();
+    let program = program::example("socket");
+    follows(&scene, "socket.rs", &without_defaults(), |socket| {
+        Example::run(scene.command(&program).arg(socket).args(ASKED))
+    });
+}
+
+#[test]
+fn ours_for_rust_evaluates() {
+    let scene = scene();
+    let identity = scene.reader("web", "prod");
+    let program = program::example("in_process");
+    let mut command = scene.command(program);
+    let example = Example::run(command.arg(scene.store()).arg(identity).arg("prod").args(ASKED));
+    shows(&example, &without_defaults());
+    let vault = vault(&scene);
+    for number in 1..=3 {
+        commit(&vault, number);
+        example.until("a commit is told of", |shown| {
+            shown.why == "changed" && is(shown, number)
+        });
+    }
 }
