@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::{self, Problem, TemplateError};
 use super::table::Notes;
-use super::{Source, asking, filter, names, operand, shape};
+use super::{Source, asking, care, filter, guard, names, shape};
 use crate::config::MAX_DELIVERED;
 use crate::secret::Filling;
 
@@ -47,7 +47,7 @@ fn environment<'a>(notes: &Notes) -> Environment<'a> {
         Ok(out.write_str(&filter::text(value, &formatter)?)?)
     });
     filter::add(&mut environment, notes);
-    operand::add(&mut environment, notes);
+    care::add(&mut environment, notes);
     environment
 }
 
@@ -85,7 +85,7 @@ pub(super) fn check(name: &str, text: &str) -> Result<Zeroizing<String>, Templat
         problem,
     };
     shape::check(text).map_err(|(line, problem)| failed(line, problem))?;
-    let guarded = operand::guarded(text);
+    let guarded = guard::guarded(text);
     let text = guarded.as_str();
     let parsed = environment
         .template_from_named_str("template", text)

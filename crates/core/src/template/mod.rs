@@ -7,12 +7,14 @@
 //! array is not written as if it were a text: filters say in which format.
 
 mod asking;
+mod care;
 mod engine;
 mod error;
 mod filter;
+mod guard;
 mod json;
 mod names;
-mod operand;
+mod place;
 mod shape;
 mod table;
 mod tokens;

@@ -3,7 +3,7 @@
 //! nest, nor how large a value is that holds another many times.
 
 use super::error::Problem;
-use super::operand::OPERATORS;
+use super::place::{OPERATORS, Place};
 use super::tokens::{Token, Tokens};
 
 /// How long a chain in one expression may be: operators, filters, points, calls and brackets.
@@ -102,12 +102,11 @@ struct Shape<'a> {
     /// The chains of all levels but the last.
     around: usize,
     last: Option<Token<'a>>,
+    place: Place,
     /// The last word was taken for a variable, until a bracket says that it is a function.
     is_variable: bool,
     /// It is `flag`, which nothing but a call may follow.
     is_flag: bool,
-    /// It is what the statement begins with.
-    is_begun: bool,
     /// It is a `not` before a value.
     is_not: bool,
     /// The word that a statement begins with; none in an expression.
@@ -126,6 +125,7 @@ pub(super) fn check(text: &str) -> Result<(), (usize, Problem)> {
     for (line, token) in Tokens::of(text) {
         shape.take(token).map_err(|problem| (line, problem))?;
         shape.last = Some(token);
+        shape.place = shape.place.after(token);
     }
     Ok(())
 }
@@ -148,7 +148,6 @@ impl<'a> Shape<'a> {
         if std::mem::take(&mut self.is_not) && !begins_value(token) {
             return Err(Problem::Name("not".to_owned()));
         }
-        let is_begun = matches!(token, Token::Word(_)) && self.last == Some(Token::Statement);
         match token {
             Token::Expression | Token::Statement => {
                 self.levels.clear();
@@ -156,14 +155,13 @@ impl<'a> Shape<'a> {
                 self.around = 0;
                 self.statement = None;
             }
-            Token::Word(word) if self.last == Some(Token::Statement) => self.begin(word)?,
+            Token::Word(word) if self.place == Place::Statement => self.begin(word)?,
             Token::Word(word) => self.word(word)?,
             Token::Sign(sign) => self.sign(sign)?,
             Token::End => self.end()?,
             Token::Literal(_) => {}
         }
         self.is_variable &= matches!(token, Token::Word(_));
-        self.is_begun = is_begun;
         Ok(())
     }
 
@@ -188,15 +186,14 @@ impl<'a> Shape<'a> {
     }
 
     fn word(&mut self, word: &str) -> Result<(), Problem> {
-        let follows_pipe = self.last == Some(Token::Sign("|"));
+        let is_part = self.place.is_before_name();
         if OPERATORS.contains(&word) {
-            let is_name = follows_pipe || matches!(self.last, Some(Token::Sign(".") | Token::Word("is")));
-            if !is_name {
+            if !is_part {
                 self.operator_word(word)?;
             }
             return self.operator();
         }
-        if follows_pipe && WRAPPING.contains(&word) {
+        if self.place == Place::Pipe && WRAPPING.contains(&word) {
             // these hold two
             if matches!(word, "zip" | "chain") {
                 self.share(2)?;
@@ -206,7 +203,6 @@ impl<'a> Shape<'a> {
         if word == "recursive" && self.statement == Some("for") {
             self.is_recursive = true;
         }
-        let is_part = follows_pipe || matches!(self.last, Some(Token::Sign(".") | Token::Word("is")));
         if word == "flag" && !is_part {
             if self.last == Some(Token::Word("macro")) {
                 return Err(Problem::Flag);
@@ -225,27 +221,20 @@ impl<'a> Shape<'a> {
 
     /// To the engine a word like `in` is a variable where a value is wanted. Nobody else would see that it is one.
     fn operator_word(&mut self, word: &str) -> Result<(), Problem> {
-        let follows_value = self.follows_value();
-        let is_macro = self.is_begun && self.last == Some(Token::Word("macro"));
+        let follows_value = self.place.is_after_value();
+        let is_macro = self.place == Place::Begun && self.last == Some(Token::Word("macro"));
         match word {
+            // `is odd not` names a variable too
+            "not" | "in" | "if" if self.place == Place::Test => return Err(Problem::Name(word.to_owned())),
             "not" if !is_macro => self.is_not = !follows_value,
-            "in" if self.last == Some(Token::Word("not")) => {}
+            "in" if self.place == Place::Not => {}
             _ if follows_value => {}
             _ => return Err(Problem::Name(word.to_owned())),
         }
         Ok(())
     }
 
-    fn follows_value(&self) -> bool {
-        match self.last {
-            Some(Token::Literal(_) | Token::Sign(")" | "]" | "}")) => true,
-            Some(Token::Word(word)) => !self.is_begun && !OPERATORS.contains(&word),
-            _ => false,
-        }
-    }
-
     fn sign(&mut self, sign: &str) -> Result<(), Problem> {
-        let follows_value = self.follows_value();
         match sign {
             "," | ":" => {
                 let Some(level) = self.levels.last_mut() else {
@@ -266,12 +255,12 @@ impl<'a> Shape<'a> {
                     Some(Token::Word("flag")) => Kind::Flag,
                     Some(Token::Word("zip" | "chain")) => Kind::Chain,
                     Some(Token::Word("map")) => Kind::Map,
-                    _ if follows_value => Kind::Call,
+                    _ if self.place.is_after_value() => Kind::Call,
                     _ => Kind::Group,
                 };
                 self.open(kind)
             }
-            "[" if follows_value => self.open(Kind::Index),
+            "[" if self.place == Place::Value => self.open(Kind::Index),
             "[" | "{" => self.open(Kind::Literal),
             ")" | "]" | "}" => self.close(),
             // an argument's name

@@ -1,0 +1,212 @@
+//! The text that the engine gets instead of the author's: owns putting filters of ours beside operators and into the
+//! keys of tables. It must not know what these filters do: `care` does.
+
+use zeroize::Zeroizing;
+
+use super::care::{KEY, PLAIN, WEIGHED, WRITTEN};
+use super::place::Place;
+use super::tokens::{Token, Tokens};
+
+struct Guarding<'a> {
+    text: &'a str,
+    out: Zeroizing<String>,
+    /// How much of the text is in `out`.
+    copied: usize,
+    /// Where the last token ended.
+    end: usize,
+    place: Place,
+    levels: Vec<Level>,
+    /// In a `for` before its `in`.
+    is_target: bool,
+    /// The last word is `changed`, as in `loop.changed(...)`, which compares.
+    is_changed: bool,
+}
+
+/// A bracket that is open, or the whole expression.
+#[derive(Debug, Default)]
+struct Level {
+    /// The filter that is due when the operand right of an operator ends.
+    due: Option<&'static str>,
+    parts: Parts,
+    /// A part is to begin.
+    is_awaited: bool,
+    /// A part has begun.
+    has_begun: bool,
+}
+
+/// What of a bracket's content goes through a filter as a whole.
+#[derive(Debug, Default, Clone, Copy)]
+enum Parts {
+    #[default]
+    None,
+    /// The keys of a table.
+    Keys,
+    /// What is compared with what it was before.
+    Compared,
+}
+
+impl Parts {
+    /// The filter of each, what it begins after, and what ends it beside the bracket.
+    fn of(self) -> Option<(&'static str, &'static str, &'static str)> {
+        match self {
+            Self::None => None,
+            Self::Keys => Some((KEY, ",", ":")),
+            Self::Compared => Some((WEIGHED, ",", ",")),
+        }
+    }
+}
+
+impl Level {
+    fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            is_awaited: parts.of().is_some(),
+            ..Self::default()
+        }
+    }
+}
+
+/// `text` with its operands through the filters; its lines stay where they are.
+pub(super) fn guarded(text: &str) -> Zeroizing<String> {
+    let mut guarding = Guarding {
+        text,
+        out: Zeroizing::new(String::with_capacity(text.len())),
+        copied: 0,
+        end: 0,
+        place: Place::default(),
+        levels: Vec::new(),
+        is_target: false,
+        is_changed: false,
+    };
+    let mut tokens = Tokens::of(text);
+    while let Some((_, token)) = tokens.next() {
+        guarding.begin_part(token);
+        guarding.take(token);
+        guarding.place = guarding.place.after(token);
+        guarding.end = text.len().saturating_sub(tokens.rest().len());
+    }
+    guarding.copy(text.len());
+    guarding.out
+}
+
+impl Guarding<'_> {
+    fn take(&mut self, token: Token<'_>) {
+        let is_changed = (token, self.place) == (Token::Word("changed"), Place::Point);
+        let was_changed = std::mem::replace(&mut self.is_changed, is_changed);
+        match token {
+            Token::Expression | Token::Statement => {
+                self.levels = vec![Level::default()];
+                self.is_target = false;
+            }
+            Token::Word(word) => self.word(word),
+            Token::Literal(_) => {}
+            Token::Sign(sign @ ("(" | "[" | "{")) => self.levels.push(Level::new(match sign {
+                "{" => Parts::Keys,
+                "(" if was_changed => Parts::Compared,
+                _ => Parts::None,
+            })),
+            Token::Sign(")" | "]" | "}") => {
+                self.operator(None);
+                self.end_part();
+                self.levels.pop();
+            }
+            Token::Sign(sign @ ("," | ":")) => {
+                self.operator(None);
+                let parts = self.levels.last().and_then(|level| level.parts.of());
+                if parts.is_some_and(|(_, _, end)| end == sign) {
+                    self.end_part();
+                }
+                if let Some(level) = self.levels.last_mut() {
+                    level.is_awaited = parts.is_some_and(|(_, begin, _)| begin == sign);
+                }
+            }
+            Token::Sign("." | "|") => {}
+            // before a value, also one that a test compares with, these are no operators
+            Token::Sign("-" | "+") if self.place == Place::Test => {}
+            Token::Sign(sign) if self.place.is_after_value() => self.operator(match sign {
+                "+" | "*" => Some(PLAIN),
+                "~" => Some(WRITTEN),
+                "==" | "!=" | "<" | ">" | "<=" | ">=" => Some(WEIGHED),
+                _ => None,
+            }),
+            Token::Sign(_) => {}
+            Token::End => self.operator(None),
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        if self.place == Place::Statement {
+            self.is_target = word == "for";
+            return;
+        }
+        let after = self.place.after(Token::Word(word));
+        match word {
+            _ if matches!(after, Place::Value | Place::Test | Place::Is | Place::Named) => {}
+            "in" if self.place == Place::Not => {}
+            "in" if self.is_target && self.levels.len() == 1 => self.is_target = false,
+            "in" => self.operator(Some(WEIGHED)),
+            "not" if after == Place::Not => self.operator(Some(WEIGHED)),
+            _ => self.operator(None),
+        }
+    }
+
+    /// What stood before ends, and `filter` is for both sides of an operator.
+    fn operator(&mut self, filter: Option<&'static str>) {
+        let level = self.levels.last_mut();
+        let due = level.and_then(|level| std::mem::replace(&mut level.due, filter));
+        if self.place.is_after_value() {
+            self.put("|", due);
+            self.put("|", filter.filter(|_| due != filter));
+        }
+    }
+
+    /// Opens a bracket around a part that begins with `token`.
+    fn begin_part(&mut self, token: Token<'_>) {
+        if matches!(token, Token::End | Token::Sign("," | ":" | ")" | "]" | "}")) {
+            return;
+        }
+        let Some(level) = self.levels.last_mut().filter(|level| level.is_awaited) else {
+            return;
+        };
+        (level.is_awaited, level.has_begun) = (false, true);
+        let rest = self.text.get(self.end..).unwrap_or_default();
+        let blank = rest.len().saturating_sub(rest.trim_start().len());
+        self.copy(self.end.saturating_add(blank));
+        self.push("(");
+    }
+
+    /// Closes it, and puts the filter behind.
+    fn end_part(&mut self) {
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
+        let has_begun = std::mem::take(&mut level.has_begun);
+        let filter = level.parts.of().map(|(filter, ..)| filter);
+        self.put(")|", filter.filter(|_| has_begun));
+    }
+
+    fn put(&mut self, before: &str, filter: Option<&str>) {
+        if let Some(filter) = filter {
+            self.copy(self.end);
+            self.push(before);
+            self.push(filter);
+        }
+    }
+
+    fn copy(&mut self, end: usize) {
+        let text = self.text.get(self.copied..end).unwrap_or_default();
+        self.push(text);
+        self.copied = end.max(self.copied);
+    }
+
+    /// What it outgrows is wiped.
+    fn push(&mut self, text: &str) {
+        let length = self.out.len().saturating_add(text.len());
+        if length > self.out.capacity() {
+            let mut larger = Zeroizing::new(String::with_capacity(length.saturating_mul(2)));
+            larger.push_str(&self.out);
+            self.out = larger;
+        }
+        self.out.push_str(text);
+    }
+}
