@@ -827,6 +827,10 @@ fn numbers_and_texts_are_as_in_jinja() {
         ("{{ config('web').pool.size * 2 }}", "40"),
         ("{{ 2 + config('web').pool.size - 1 }}", "21"),
         ("{{ 'a' ~ 'b' ~ 1 ~ true }}", "ab1true"),
+        (
+            "{{ 'a' ~ true * 2 }}{{ 2 * true ~ 'a' }}{{ 'a' ~ true // 1 ~ true }}",
+            "a22aa1true",
+        ),
         ("{{ 'a' + 'b' }}{{ 'ab' * 2 }}{{ 2 * 'ab' }}", "ababababab"),
         ("{{ 'n=' ~ 1 + 2 if 0 else 'n=' ~ 2 * -3 }}", "n=-6"),
         ("{{ -2 ** 2 * 3 + 1e+2 }}{{ 1.5+2 }}{{ 0x1f+1 }}", "112.03.532"),

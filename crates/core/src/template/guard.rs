@@ -7,6 +7,41 @@ use super::care::{KEY, PLAIN, WEIGHED, WRITTEN};
 use super::place::Place;
 use super::tokens::{Token, Tokens};
 
+/// An operator, by what it does to what stands beside it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Operator {
+    /// For both of its operands.
+    filter: Option<&'static str>,
+    /// Of two operators that one value stands between, it is an operand of the one that binds tighter.
+    binds: u8,
+}
+
+/// What ends an operand and has none, or does nothing to them.
+const NONE: Operator = Operator {
+    filter: None,
+    binds: 0,
+};
+const COMPARING: Operator = Operator {
+    filter: Some(WEIGHED),
+    binds: 1,
+};
+
+impl Operator {
+    fn of(sign: &str) -> Self {
+        let (filter, binds) = match sign {
+            "==" | "!=" | "<" | ">" | "<=" | ">=" => return COMPARING,
+            "+" => (Some(PLAIN), 2),
+            "-" => (None, 2),
+            "~" => (Some(WRITTEN), 3),
+            "*" => (Some(PLAIN), 4),
+            "/" | "//" | "%" => (None, 4),
+            "**" => (None, 5),
+            _ => return NONE,
+        };
+        Self { filter, binds }
+    }
+}
+
 struct Guarding<'a> {
     text: &'a str,
     out: Zeroizing<String>,
@@ -25,8 +60,8 @@ struct Guarding<'a> {
 /// A bracket that is open, or the whole expression.
 #[derive(Debug, Default)]
 struct Level {
-    /// The filter that is due when the operand right of an operator ends.
-    due: Option<&'static str>,
+    /// The operator on the left of what is read.
+    left: Operator,
     parts: Parts,
     /// A part is to begin.
     is_awaited: bool,
@@ -106,12 +141,12 @@ impl Guarding<'_> {
                 _ => Parts::None,
             })),
             Token::Sign(")" | "]" | "}") => {
-                self.operator(None);
+                self.operator(NONE);
                 self.end_part();
                 self.levels.pop();
             }
             Token::Sign(sign @ ("," | ":")) => {
-                self.operator(None);
+                self.operator(NONE);
                 let parts = self.levels.last().and_then(|level| level.parts.of());
                 if parts.is_some_and(|(_, _, end)| end == sign) {
                     self.end_part();
@@ -123,14 +158,9 @@ impl Guarding<'_> {
             Token::Sign("." | "|") => {}
             // before a value, also one that a test compares with, these are no operators
             Token::Sign("-" | "+") if self.place == Place::Test => {}
-            Token::Sign(sign) if self.place.is_after_value() => self.operator(match sign {
-                "+" | "*" => Some(PLAIN),
-                "~" => Some(WRITTEN),
-                "==" | "!=" | "<" | ">" | "<=" | ">=" => Some(WEIGHED),
-                _ => None,
-            }),
+            Token::Sign(sign) if self.place.is_after_value() => self.operator(Operator::of(sign)),
             Token::Sign(_) => {}
-            Token::End => self.operator(None),
+            Token::End => self.operator(NONE),
         }
     }
 
@@ -144,20 +174,25 @@ impl Guarding<'_> {
             _ if matches!(after, Place::Value | Place::Test | Place::Is | Place::Named) => {}
             "in" if self.place == Place::Not => {}
             "in" if self.is_target && self.levels.len() == 1 => self.is_target = false,
-            "in" => self.operator(Some(WEIGHED)),
-            "not" if after == Place::Not => self.operator(Some(WEIGHED)),
-            _ => self.operator(None),
+            "in" => self.operator(COMPARING),
+            "not" if after == Place::Not => self.operator(COMPARING),
+            _ => self.operator(NONE),
         }
     }
 
-    /// What stood before ends, and `filter` is for both sides of an operator.
-    fn operator(&mut self, filter: Option<&'static str>) {
-        let level = self.levels.last_mut();
-        let due = level.and_then(|level| std::mem::replace(&mut level.due, filter));
-        if self.place.is_after_value() {
-            self.put("|", due);
-            self.put("|", filter.filter(|_| due != filter));
+    /// What stood before ends, with what the operators on both sides of it ask.
+    fn operator(&mut self, right: Operator) {
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
+        let left = std::mem::replace(&mut level.left, right);
+        if !self.place.is_after_value() {
+            return;
         }
+        let binds = left.binds.max(right.binds);
+        let [left, right] = [left, right].map(|side| side.filter.filter(|_| side.binds == binds));
+        self.put("|", left);
+        self.put("|", right.filter(|_| left != right));
     }
 
     /// Opens a bracket around a part that begins with `token`.
