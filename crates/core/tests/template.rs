@@ -221,6 +221,9 @@ fn what_is_missing_is_named_with_its_line() {
         problem => ("something else", format!("{problem:?}")),
     };
     assert_eq!(unknown("{{ 1 is prime }}"), ("test", "prime".to_owned()));
+    // the engine has more, which a template has not
+    assert_eq!(unknown("{{ 1 is safe }}"), ("test", "safe".to_owned()));
+    assert_eq!(unknown("{{ 1 | pprint }}"), ("filter", "pprint".to_owned()));
     // what a message has beside the name may stand in the text too
     assert_eq!(
         unknown("{{ 1 | string }}{{ 'a'.nope() }}"),
@@ -979,6 +982,10 @@ fn what_is_not_there_is_refused_at_any_depth() {
         "{{ [config('web').pool] | map(attribute='siez') | list | json }}",
         "{{ flag('web/new-ui', {'user': config('web').pool.siez}) }}",
         "{{ config('web').pool.siez | string }}",
+        "{{ config('web').pool.siez | zip([1]) | list | json }}",
+        "{{ [1] | chain(config('web').pool.siez) | list | json }}",
+        "{{ config('web').pool.siez | groupby('a') | length }}",
+        "{{ 'a' | indent(config('web').pool.siez) }}",
     ] {
         let said = said(text);
         assert_eq!(

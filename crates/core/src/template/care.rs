@@ -1,9 +1,9 @@
-//! Work that the engine does not charge for: owns the filters that `guard` puts into a text, and the care that the
-//! engine's own filters and tests take of what they are given. The engine adds and repeats lists without charging
-//! for them, writes a list of any length where a text is wanted, and charges a comparison for one level only.
+//! Care for what the engine does not charge for: owns the filters that `guard` puts into a text, and looking at what
+//! filters and tests are given before they get it. The engine adds and repeats lists without charging for them,
+//! writes a list of any length where a text is wanted, and charges a comparison for one level only.
 
-use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind, ValueOrKwargs, from_args};
-use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
+use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::error::Problem;
 use super::json;
@@ -18,155 +18,127 @@ pub(super) const WEIGHED: &str = "_weighed";
 /// Of a table's keys: no list and no table, which would be compared wherever the table is made or looked into.
 pub(super) const KEY: &str = "_key";
 
-type Care = fn(&State<'_, '_>, Value, &Notes) -> Result<Value, Error>;
+type Look = fn(&State<'_, '_>, Value, &Notes) -> Result<Value, Error>;
 
-pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
-    let operands: [(&str, Care); 4] = [(PLAIN, plain), (WRITTEN, written), (WEIGHED, weighed), (KEY, key)];
-    for (name, care) in operands {
-        let notes = notes.clone();
-        environment.add_filter(name, move |state: &State<'_, '_>, value: Value| {
-            care(state, value, &notes)
-        });
-    }
-    // an argument too may be written
-    let written_all = [
-        ("upper", Value::from_function(filters::upper)),
-        ("lower", Value::from_function(filters::lower)),
-        ("title", Value::from_function(filters::title)),
-        ("capitalize", Value::from_function(filters::capitalize)),
-        ("replace", Value::from_function(replace)),
-        ("trim", Value::from_function(filters::trim)),
-    ];
-    for (name, of_engine) in written_all {
-        environment.add_filter(name, careful(of_engine, ALL, written, notes));
-    }
-    let written_first = [
-        ("indent", Value::from_function(indent)),
-        ("split", Value::from_function(filters::split)),
-        ("lines", Value::from_function(filters::lines)),
-    ];
-    for (name, of_engine) in written_first {
-        environment.add_filter(name, careful(of_engine, 1, written, notes));
-    }
-    let orders = [
-        ("sort", Value::from_function(filters::sort)),
-        ("unique", Value::from_function(filters::unique)),
-        ("min", Value::from_function(filters::min)),
-        ("max", Value::from_function(filters::max)),
-        ("groupby", Value::from_function(filters::groupby)),
-        ("dictsort", Value::from_function(filters::dictsort)),
-    ];
-    for (name, of_engine) in orders {
-        environment.add_filter(name, careful(of_engine, 1, weighed, notes));
-    }
-    let ends = [
-        ("startingwith", Value::from_function(tests::is_startingwith)),
-        ("endingwith", Value::from_function(tests::is_endingwith)),
-    ];
-    for (name, of_engine) in ends {
-        environment.add_test(name, careful(of_engine, ALL, written, notes));
-    }
-    type Compare = fn(&Value, &Value) -> bool;
-    let comparisons: [(&[&'static str], Compare); 6] = [
-        (&["eq", "equalto", "=="], tests::is_eq),
-        (&["ne", "!="], tests::is_ne),
-        (&["lt", "lessthan", "<"], tests::is_lt),
-        (&["le", "<="], tests::is_le),
-        (&["gt", "greaterthan", ">"], tests::is_gt),
-        (&["ge", ">="], tests::is_ge),
-    ];
-    for (names, test) in comparisons {
-        for name in names {
-            environment.add_test(*name, careful(Value::from_function(test), ALL, weighed, notes));
-        }
-    }
-    let is_in = Value::from_function(tests::is_in);
-    environment.add_test("in", careful(is_in, ALL, weighed, notes));
-    let to = notes.clone();
-    environment.add_filter(
-        "sum",
-        move |state: &State<'_, '_>,
-              values: Value,
-              attribute: Option<&str>,
-              start: Option<Value>,
-              named: Kwargs| {
-            let start = start.map_or_else(|| named.get::<Option<Value>>("start"), |start| Ok(Some(start)))?;
-            // what begins with a text or a list is one more such at every step
-            match start.as_ref().map_or(ValueKind::Number, Value::kind) {
-                ValueKind::Number | ValueKind::Bool => filters::sum(state, values, attribute, start, named),
-                _ => Err(to.fail(Problem::Operand)),
-            }
-        },
-    );
+/// What a filter or test takes of its arguments, those by name aside.
+#[derive(Clone, Copy)]
+pub(super) struct Care {
+    look: Look,
+    /// At how many of them; the others are there.
+    most: usize,
 }
 
-/// Of arguments.
-const ALL: usize = usize::MAX;
+impl Care {
+    /// None: it may be given what is not there.
+    pub(super) const ANY: Self = Self {
+        look: any,
+        most: usize::MAX,
+    };
+    /// They are there.
+    pub(super) const THERE: Self = Self {
+        look: there,
+        most: usize::MAX,
+    };
+    /// They are texts, or what has one.
+    pub(super) const WRITTEN: Self = Self {
+        look: written,
+        most: usize::MAX,
+    };
+    /// The same of the first.
+    pub(super) const WRITTEN_FIRST: Self = Self {
+        look: written,
+        most: 1,
+    };
+    /// They are compared.
+    pub(super) const WEIGHED: Self = Self {
+        look: weighed,
+        most: usize::MAX,
+    };
+    /// What is in the first is compared, which is charged for by itself but for what lies deeper.
+    pub(super) const COMPARED_FIRST: Self = Self {
+        look: compared,
+        most: 1,
+    };
+    /// The same, and it is put in order.
+    pub(super) const SORTED_FIRST: Self = Self {
+        look: sorted,
+        most: 1,
+    };
+    /// The first is gone through to its end.
+    pub(super) const WALKED_FIRST: Self = Self {
+        look: walked,
+        most: 1,
+    };
+}
 
-/// What the engine has, with `care` for each of its first `most` arguments.
-fn careful(
-    of_engine: Value,
-    most: usize,
+pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
+    let operands: [(&str, Look); 4] = [(PLAIN, plain), (WRITTEN, written), (WEIGHED, weighed), (KEY, key)];
+    for (name, look) in operands {
+        let notes = notes.clone();
+        environment.add_filter(name, move |state: &State<'_, '_>, value: Value| {
+            look(state, value, &notes)
+        });
+    }
+}
+
+/// `function` with care for what it is given.
+pub(super) fn careful(
+    function: Value,
     care: Care,
     notes: &Notes,
 ) -> impl Fn(&mut State<'_, '_>, Rest<ValueOrKwargs>) -> Result<Value, Error> + Send + Sync + 'static {
     let notes = notes.clone();
     move |state, arguments| {
-        let mut cared = arguments.into_values();
-        for argument in cared
-            .iter_mut()
-            .take(most)
-            .filter(|argument| !argument.is_kwargs())
-        {
-            *argument = care(state, std::mem::take(argument), &notes)?;
+        let mut arguments = arguments.into_values();
+        let arguments_by_place = arguments.iter_mut().filter(|argument| !argument.is_kwargs());
+        for (at, argument) in arguments_by_place.enumerate() {
+            let look = if at < care.most { care.look } else { there };
+            *argument = look(state, std::mem::take(argument), &notes)?;
         }
-        of_engine.call(state, &cared)
+        function.call(state, &arguments)
     }
 }
 
-/// As the engine has it; what it makes is charged before it is made.
-fn replace(state: &State<'_, '_>, arguments: Rest<ValueOrKwargs>) -> Result<String, Error> {
-    let arguments = arguments.into_values();
-    type Texts<'a> = (StringInput<'a>, StringInput<'a>, StringInput<'a>);
-    let ((text, from, to), (count, named)): (Texts<'_>, (Option<i64>, Kwargs)) = {
-        let texts = arguments.get(..3).unwrap_or(&arguments);
-        (
-            from_args(texts)?,
-            from_args(arguments.get(3..).unwrap_or_default())?,
-        )
-    };
-    let (text, from, to) = (text.as_str(), from.as_str(), to.as_str());
-    let count = count.map_or_else(|| named.get::<Option<i64>>("count"), |count| Ok(Some(count)))?;
-    named.assert_all_used()?;
-    let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(ALL);
-    let times = text.matches(from).take(count).count();
-    charge(state, times.saturating_mul(to.len()).saturating_add(text.len()))?;
-    Ok(text.replacen(from, to, count))
+/// Charges for so many bytes.
+pub(super) fn charge(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
+    consume(state, bytes / json::BYTES_PER_FUEL)
 }
 
-/// The same.
-fn indent(state: &State<'_, '_>, arguments: Rest<ValueOrKwargs>) -> Result<Value, Error> {
-    let arguments = arguments.into_values();
-    let (text, width, first, blank, named) = from_args(&arguments)?;
-    let (text, width): (StringInput<'_>, Option<usize>) = (text, width);
-    let width = width
-        .map_or_else(|| named_width(&named), |width| Ok(Some(width)))?
-        .unwrap_or(4);
-    let lines = text.as_str().matches('\n').count().saturating_add(1);
-    charge(
-        state,
-        width.saturating_mul(lines).saturating_add(text.as_str().len()),
-    )?;
-    filters::indent(text, Some(width), first, blank, named)
-}
-
-fn named_width(named: &Kwargs) -> Result<Option<usize>, Error> {
-    named.get("width")
-}
-
-fn charge(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
-    let fuel = bytes / json::BYTES_PER_FUEL;
+fn consume(state: &State<'_, '_>, fuel: usize) -> Result<(), Error> {
     state.consume_fuel(u64::try_from(fuel).unwrap_or(u64::MAX))
+}
+
+fn any(_: &State<'_, '_>, value: Value, _: &Notes) -> Result<Value, Error> {
+    Ok(value)
+}
+
+fn there(_: &State<'_, '_>, value: Value, _: &Notes) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(ErrorKind::UndefinedError.into());
+    }
+    Ok(value)
+}
+
+fn compared(state: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error> {
+    weighed(state, there(state, value, notes)?, notes)
+}
+
+fn sorted(state: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error> {
+    let value = compared(state, value, notes)?;
+    let items = value.len().unwrap_or_default();
+    let times = items.checked_ilog2().unwrap_or_default() as usize;
+    consume(state, items.saturating_mul(times))?;
+    Ok(value)
+}
+
+/// What is not made yet is made to get at its end; of a list the end is at hand.
+fn walked(state: &State<'_, '_>, value: Value, notes: &Notes) -> Result<Value, Error> {
+    if let ValueKind::Iterable | ValueKind::Map = value.kind() {
+        for _ in value.try_iter()? {
+            state.consume_fuel(1)?;
+        }
+    }
+    there(state, value, notes)
 }
 
 /// A list is refused; what else has no sum or product is refused by the engine.

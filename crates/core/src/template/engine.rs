@@ -1,16 +1,16 @@
-//! minijinja, bounded: owns what of it a template may use and how far it goes. It must not know who asks.
+//! minijinja, bounded: owns how far it goes, and parsing and rendering with it. It must not know who asks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, functions};
+use minijinja::value::ValueKind;
+use minijinja::{Environment, UndefinedBehavior};
 use zeroize::Zeroizing;
 
 use super::error::{self, Problem, TemplateError};
 use super::table::Notes;
-use super::{Source, asking, care, filter, guard, names, shape};
+use super::{Source, allowed, asking, guard, names, shape, text};
 use crate::config::MAX_DELIVERED;
 use crate::secret::Filling;
 
@@ -20,48 +20,21 @@ const FUEL: u64 = 1_000_000;
 /// How deeply macros and recursive loops may call themselves.
 const DEPTH: usize = 64;
 
-/// What minijinja brings and is not taken: these show values for people, or escape for HTML.
-const FILTERS_LEFT: [&str; 5] = ["pprint", "safe", "escape", "e", "format"];
-
 fn environment<'a>(notes: &Notes) -> Environment<'a> {
-    let mut environment = Environment::new();
+    let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(DEPTH);
     environment.set_syntax(syntax());
-    environment.remove_global("debug");
-    // with it a loop could put values into one another without end
-    environment.remove_global("namespace");
-    // a table in braces is the same, and cannot be called by another name
-    environment.remove_global("dict");
-    environment.add_function("range", range);
-    for name in FILTERS_LEFT {
-        environment.remove_filter(name);
-    }
     let formatter = notes.clone();
     environment.set_formatter(move |out, _, value| {
         if let ValueKind::String | ValueKind::Number = value.kind() {
             return Ok(write!(out, "{value}")?);
         }
-        Ok(out.write_str(&filter::text(value, &formatter)?)?)
+        Ok(out.write_str(&text::of(value, &formatter)?)?)
     });
-    filter::add(&mut environment, notes);
-    care::add(&mut environment, notes);
+    allowed::add(&mut environment, notes);
     environment
-}
-
-/// As the engine has it; its items are charged here, since whoever walks them need not charge for them.
-fn range(
-    state: &State<'_, '_>,
-    lower: isize,
-    upper: Option<isize>,
-    step: Option<isize>,
-) -> Result<Value, Error> {
-    let range = functions::range(lower, upper, step)?;
-    let items = range.len().unwrap_or_default();
-    state.consume_fuel(u64::try_from(items).unwrap_or(u64::MAX))?;
-    Ok(range)
 }
 
 /// Lines that hold nothing but a statement leave no line behind, and the text's last newline stays.

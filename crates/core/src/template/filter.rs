@@ -3,17 +3,17 @@
 
 use std::io::Write as _;
 
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, filters};
+use minijinja::value::Value;
+use minijinja::{Error, State};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::error::{FilterError, Problem};
-use super::json;
 use super::table::Notes;
+use super::{json, text};
 use crate::config::{self, Delivered, MAX_DELIVERED};
-use crate::secret::{Filling, Secret};
+use crate::secret::Filling;
 
 /// What is not escaped in any part of a URL.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -23,110 +23,40 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 type Written = Result<(), FilterError>;
-type Filter = (&'static str, fn(&mut Filling, &Json) -> Written);
 
-pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
-    let filters: [Filter; 7] = [
-        ("toml", toml),
-        ("json", json_line),
-        ("yaml", yaml),
-        ("dotenv", dotenv),
-        ("properties", properties),
-        ("shell", shell),
-        ("url", url),
-    ];
-    for (filter, write) in filters {
+/// A format, as a filter.
+pub(super) struct Format {
+    pub(super) name: &'static str,
+    write: fn(&mut Filling, &Json) -> Written,
+}
+
+pub(super) const FORMATS: [Format; 7] = [
+    Format::new("toml", toml),
+    Format::new("json", json_line),
+    Format::new("yaml", yaml),
+    Format::new("dotenv", dotenv),
+    Format::new("properties", properties),
+    Format::new("shell", shell),
+    Format::new("url", url),
+];
+
+impl Format {
+    const fn new(name: &'static str, write: fn(&mut Filling, &Json) -> Written) -> Self {
+        Self { name, write }
+    }
+
+    pub(super) fn filter(&'static self, notes: &Notes) -> Value {
         let notes = notes.clone();
-        environment.add_filter(
-            filter,
+        Value::from_function(
             move |state: &State<'_, '_>, value: &Value| -> Result<String, Error> {
                 let json = json::of(state, value, &notes)?;
                 let mut out = Filling::new(MAX_DELIVERED);
-                let text = write(&mut out, &json).and_then(|()| text_of(&out.finish()));
+                let text = (self.write)(&mut out, &json).and_then(|()| text::of_secret(&out.finish()));
+                let filter = self.name;
                 text.map_err(|why| notes.fail(Problem::Filter { filter, why }))
             },
-        );
+        )
     }
-    as_texts(environment, notes);
-    forgiving(environment, notes);
-}
-
-/// The engine's filters that make texts of what has none, so that these take no less care than an expression.
-fn as_texts(environment: &mut Environment<'_>, notes: &Notes) {
-    let to = notes.clone();
-    environment.add_filter("string", move |value: &Value| text(value, &to));
-    let to = notes.clone();
-    environment.add_filter(
-        "join",
-        move |state: &State<'_, '_>, items: &Value, between: Option<&str>, named: Kwargs| {
-            let between = between.map_or_else(|| named.get::<Option<&str>>("d"), |text| Ok(Some(text)))?;
-            let attribute = named.get::<Option<&str>>("attribute")?;
-            named.assert_all_used()?;
-            if items.is_undefined() {
-                return Err(ErrorKind::UndefinedError.into());
-            }
-            let mut out = Filling::new(MAX_DELIVERED);
-            let mut put = |text: &str| {
-                out.write_all(text.as_bytes())
-                    .map_err(|_| to.fail(Problem::TooMuch))
-            };
-            for (at, item) in items.try_iter()?.enumerate() {
-                let item = match attribute {
-                    Some(name) => item.get_attr(name)?,
-                    None => item,
-                };
-                let item = text(&item, &to)?;
-                state.consume_fuel(1)?;
-                if let (1.., Some(between)) = (at, between) {
-                    put(between)?;
-                }
-                put(&item)?;
-            }
-            text_of(&out.finish()).map_err(|why| to.fail(Problem::Filter { filter: "join", why }))
-        },
-    );
-}
-
-/// As an expression is written.
-pub(super) fn text(value: &Value, notes: &Notes) -> Result<String, Error> {
-    match value.kind() {
-        ValueKind::String | ValueKind::Number => Ok(value.to_string()),
-        // Jinja would write `True`, which few formats know
-        ValueKind::Bool => Ok(value.is_true().to_string()),
-        ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),
-        ValueKind::None => Err(notes.fail(Problem::Null)),
-        ValueKind::Invalid => Err(notes.fail(Problem::TooMuch)),
-        _ => Err(notes.fail(Problem::Table)),
-    }
-}
-
-/// What says itself that a value may be missing: such a one is not what a later error is about.
-fn forgiving(environment: &mut Environment<'_>, notes: &Notes) {
-    for name in ["default", "d"] {
-        let notes = notes.clone();
-        environment.add_filter(
-            name,
-            move |state: &State<'_, '_>, value: &Value, rest: Rest<Value>| {
-                notes.with(|learnt| learnt.missed = None);
-                filters::default(state, value, rest)
-            },
-        );
-    }
-    for (name, wanted) in [("defined", true), ("undefined", false)] {
-        let notes = notes.clone();
-        environment.add_test(name, move |value: &Value| {
-            notes.with(|learnt| learnt.missed = None);
-            value.is_undefined() != wanted
-        });
-    }
-}
-
-/// For the engine, which keeps what it is given.
-fn text_of(secret: &Secret) -> Result<String, FilterError> {
-    secret.expose(|bytes| {
-        let text = std::str::from_utf8(bytes).map_err(|_| FilterError::NotText)?;
-        Ok(text.to_owned())
-    })
 }
 
 /// Nothing but its length can fail in memory.

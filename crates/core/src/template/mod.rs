@@ -6,6 +6,7 @@
 //! so that whatever else it names is refused when it is parsed. What is undefined, null, a table or an
 //! array is not written as if it were a text: filters say in which format.
 
+mod allowed;
 mod asking;
 mod care;
 mod engine;
@@ -13,10 +14,12 @@ mod error;
 mod filter;
 mod guard;
 mod json;
+mod list;
 mod names;
 mod place;
 mod shape;
 mod table;
+mod text;
 mod tokens;
 
 use std::collections::BTreeSet;

@@ -36,6 +36,11 @@ impl Notes {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What was missed before is not what a later error is about.
+    pub(super) fn forget_missed(&self) {
+        self.with(|learnt| learnt.missed = None);
+    }
+
     /// Keeps what is wrong, and makes an error that ends the rendering.
     pub(super) fn fail(&self, problem: Problem) -> minijinja::Error {
         self.with(|learnt| learnt.problem = Some(problem));
