@@ -867,6 +867,22 @@ fn numbers_and_texts_are_as_in_jinja() {
             "[0,1]3ab",
         ),
         (
+            "{{ [[1, 2], [3]][0][1] }}{{ {'a': ['xyz']}['a'][0][2] }}{{ 'xyz'[-1] }}{{ -[4][0] }}{{ 'xyz'[1:][0] }}",
+            "2zz-4y",
+        ),
+        (
+            "{{ [1, 2, 3, 4][1:][::-2] | json }}{{ 'xyz'[::-1] }}{{ (1, 2, 3)[:-1] | json }}{{ [[1], [2]].1.0 }}{{ 'xyz'.1 }}",
+            "[4,2]zyx[1,2]2y",
+        ),
+        (
+            "{{ [1, 2][ 0 if 1 in [1] else 1 ] }}{{ [1,\n2] [1] }}{{ {'a': [1]}['a' ~ ''].0 }}{{ 1 if 2 is eq [2][0] else 3 }}",
+            "1211",
+        ),
+        (
+            "{{ 'xaxbx' | trim('xb') }}{{ ' a ' | trim }}{{ 4 is divisibleby 2 }}",
+            "aatrue",
+        ),
+        (
             "{{ {'a' ~ 'b': 1 + 1, 'c' if 0 else 'd': {'e': [1]},} | json }}{{ {} | json }}{{ { 1 : 2 } | json }}",
             "{\"ab\":2,\"d\":{\"e\":[1]}}{}{\"1\":2}",
         ),
@@ -1062,4 +1078,66 @@ fn what_was_defaulted_is_not_what_is_missing() {
     // a name that only begins with what was computed is not written
     let computed = "{{ config('web').hostsfile | default(1) }}{{ config('web')['host' ~ 'sf'] }}";
     assert_eq!(problem(computed).1, Problem::Undefined(None));
+}
+
+/// A text as long as a value may be, again and again: what each does with it is more than the fuel allows.
+#[test]
+fn work_on_long_texts_is_charged() {
+    for work in [
+        "t is lower",
+        "t is upper",
+        "t is sameas(u)",
+        "t is iterable",
+        "'x' is startingwith(t)",
+        "t is endingwith(u)",
+        "t is eq u",
+        "t == u",
+        "('x' | trim(t)) == 'y'",
+        "('x' | replace(t, 'y')) == 'y'",
+        "(['x'] | join(t)) == 'y'",
+        "('x' | default(t)) == 'y'",
+        "t[-1] == 'y'",
+        "t[1000000] == 'y'",
+        "t.1000000 == 'y'",
+        "t[1000000:] == 'y'",
+        "t[::-1] == 'y'",
+        "config('web')[t] is defined",
+        "{'x': 1}[t] is defined",
+        "({'x': 1} | attr(t)) is defined",
+        "{t: 1} is defined",
+        "['x', 'y'] | map('default', t) | first == 'y'",
+        "['x', 'y'] | select('eq', t) | list",
+        "[t, u, t, u, t, u] | sort | first == 'y'",
+        "[{'x': t}, {'x': u}] | groupby('x') | list",
+    ] {
+        let text = format!(
+            "{{% set t = 'x' * 1048000 %}}{{% set u = 'x' * 1048000 %}}\
+             {{% for i in range(10000) %}}{{% if {work} %}}{{% endif %}}{{% endfor %}}"
+        );
+        assert_eq!(problem(&text).1, Problem::TooMuch, "{work}");
+    }
+    // each item pays for one step of such a path
+    let long = "a".repeat(257);
+    for list in [
+        &*format!("[1] | map(attribute='{long}')"),
+        &format!("[1] | sort(attribute='{long}')"),
+        &format!("[1] | selectattr('{long}')"),
+        &format!("[1] | groupby('{long}')"),
+        &format!("[1] | sum('{long}')"),
+        "['a'] | map(attribute='1001')",
+        "['a'] | map(attribute=1001)",
+        "['a'] | map(attribute=-1)",
+    ] {
+        let text = format!("{{{{ {list} | string }}}}");
+        assert_eq!(problem(&text).1, Problem::Operation, "{list}");
+    }
+    // what may not be written may not be worked on
+    let longer = "{% set t = 'x,' * 1000000 %}{{ t | split(',') | length }}";
+    assert_eq!(problem(longer).1, Problem::TooMuch);
+    let lists = "{% set x = range(100000) | list %}{% for i in range(10000) %}{% if x[99999:][0] %}{% endif %}{% endfor %}";
+    assert_eq!(problem(lists).1, Problem::TooMuch);
+    // an item of a list is at hand
+    let items =
+        "{% set x = range(1000) | list %}{% for i in x %}{% if x[i] + x[-1] %}{% endif %}{% endfor %}";
+    assert_eq!(render(items), "");
 }

@@ -5,9 +5,9 @@ use minijinja::functions::Function;
 use minijinja::value::{FunctionArgs, FunctionResult, Kwargs, Rest, Value};
 use minijinja::{Environment, Error, State, filters, functions, tests};
 
-use super::care::{self, Care};
+use super::care::{self, Care, Charged, careful};
 use super::table::Notes;
-use super::{filter, list, text};
+use super::{filter, list, subscript, text};
 
 /// One filter or test.
 struct Word {
@@ -33,16 +33,17 @@ where
 /// Gives `environment` all that a template may use beside what it asks a source for.
 pub(super) fn add(environment: &mut Environment<'_>, notes: &Notes) {
     care::add(environment, notes);
+    subscript::add(environment, notes);
     for word in all_filters(notes) {
         for name in word.names {
             let function = word.function.clone();
-            environment.add_filter(*name, care::careful(function, word.care, notes));
+            environment.add_filter(*name, careful(function, word.care, Charged::First, notes));
         }
     }
     for word in all_tests(notes) {
         for name in word.names {
             let function = word.function.clone();
-            environment.add_test(*name, care::careful(function, word.care, notes));
+            environment.add_test(*name, careful(function, word.care, Charged::Nothing, notes));
         }
     }
     environment.add_function("range", range);
@@ -69,7 +70,7 @@ fn all_filters(notes: &Notes) -> Vec<Word> {
         word(&["dictsort"], Care::SORTED_FIRST, filters::dictsort),
         word(&["first"], Care::THERE, filters::first),
         word(&["float"], Care::THERE, filters::float),
-        word(&["groupby"], Care::SORTED_FIRST, filters::groupby),
+        word(&["groupby"], Care::SORTED_FIRST.with_path(), filters::groupby),
         word(&["indent"], Care::WRITTEN_FIRST, text::indent),
         word(&["int"], Care::THERE, filters::int),
         word(&["items"], Care::THERE, filters::items),
@@ -89,12 +90,12 @@ fn all_filters(notes: &Notes) -> Vec<Word> {
         word(&["max"], Care::COMPARED_FIRST, filters::max),
         word(&["min"], Care::COMPARED_FIRST, filters::min),
         word(&["reject"], Care::THERE, filters::reject),
-        word(&["rejectattr"], Care::THERE, filters::rejectattr),
+        word(&["rejectattr"], Care::THERE.with_path(), filters::rejectattr),
         word(&["replace"], Care::WRITTEN, text::replace),
         word(&["reverse"], Care::WALKED_FIRST, filters::reverse),
         word(&["round"], Care::THERE, filters::round),
         word(&["select"], Care::THERE, filters::select),
-        word(&["selectattr"], Care::THERE, filters::selectattr),
+        word(&["selectattr"], Care::THERE.with_path(), filters::selectattr),
         word(&["slice"], Care::THERE, filters::slice),
         word(&["sort"], Care::COMPARED_FIRST, filters::sort),
         word(&["split"], Care::WRITTEN_FIRST, filters::split),
@@ -103,17 +104,15 @@ fn all_filters(notes: &Notes) -> Vec<Word> {
         }),
         word(
             &["sum"],
-            Care::THERE,
+            Care::THERE.with_path(),
             move |state: &State<'_, '_>,
                   items: Value,
                   attribute: Option<&str>,
                   start: Option<Value>,
-                  named: Kwargs| {
-                list::sum(state, items, attribute, start, named, &sum)
-            },
+                  named: Kwargs| { list::sum(state, items, attribute, start, named, &sum) },
         ),
         word(&["title"], Care::WRITTEN, filters::title),
-        word(&["trim"], Care::WRITTEN, filters::trim),
+        word(&["trim"], Care::WRITTEN, text::trim),
         word(&["unique"], Care::COMPARED_FIRST, filters::unique),
         word(&["upper"], Care::WRITTEN, filters::upper),
         word(&["zip"], Care::THERE, filters::zip),

@@ -1,10 +1,12 @@
 //! The text that the engine gets instead of the author's: owns putting filters of ours beside operators and into the
-//! keys of tables. It must not know what these filters do: `care` does.
+//! keys of tables, and methods of ours in the place of subscripts. It must not know what these do: `care` and
+//! `subscript` do.
 
 use zeroize::Zeroizing;
 
 use super::care::{KEY, PLAIN, WEIGHED, WRITTEN};
 use super::place::Place;
+use super::subscript::{ITEM, PART, WHOLE};
 use super::tokens::{Token, Tokens};
 
 /// An operator, by what it does to what stands beside it.
@@ -67,6 +69,20 @@ struct Level {
     is_awaited: bool,
     /// A part has begun.
     has_begun: bool,
+    /// It is behind a value.
+    subscript: Option<Subscript>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Subscript {
+    /// Where its bracket is in what the engine gets.
+    at: usize,
+    /// Where what is in it begins in the text.
+    begin: usize,
+    /// It has a `:`.
+    is_part: bool,
+    /// It has what a call can have in brackets and a subscript cannot: the engine is to see that.
+    is_wrong: bool,
 }
 
 /// What of a bracket's content goes through a filter as a whole.
@@ -115,35 +131,59 @@ pub(super) fn guarded(text: &str) -> Zeroizing<String> {
     };
     let mut tokens = Tokens::of(text);
     while let Some((_, token)) = tokens.next() {
+        let end = text.len().saturating_sub(tokens.rest().len());
         guarding.begin_part(token);
-        guarding.take(token);
+        guarding.take(token, end);
         guarding.place = guarding.place.after(token);
-        guarding.end = text.len().saturating_sub(tokens.rest().len());
+        guarding.end = end;
     }
     guarding.copy(text.len());
     guarding.out
 }
 
 impl Guarding<'_> {
-    fn take(&mut self, token: Token<'_>) {
+    /// Takes what ends at `end`.
+    fn take(&mut self, token: Token<'_>, end: usize) {
         let is_changed = (token, self.place) == (Token::Word("changed"), Place::Point);
         let was_changed = std::mem::replace(&mut self.is_changed, is_changed);
+        if let (Token::Sign(sign), Some(level)) = (token, self.levels.last_mut())
+            && let Some(subscript) = &mut level.subscript
+        {
+            subscript.is_part |= sign == ":";
+            subscript.is_wrong |= match sign {
+                "," | "=" => true,
+                "*" | "**" => !self.place.is_after_value(),
+                _ => false,
+            };
+        }
         match token {
             Token::Expression | Token::Statement => {
                 self.levels = vec![Level::default()];
                 self.is_target = false;
             }
             Token::Word(word) => self.word(word),
-            Token::Literal(_) => {}
+            Token::Literal(literal) => {
+                if self.place == Place::Point && is_integer(literal) {
+                    self.copy(end.saturating_sub(literal.len()));
+                    self.push(ITEM);
+                    self.push("(");
+                    self.copy(end);
+                    self.push(")");
+                }
+            }
+            Token::Sign("[") if self.place == Place::Value => self.begin_subscript(end),
             Token::Sign(sign @ ("(" | "[" | "{")) => self.levels.push(Level::new(match sign {
                 "{" => Parts::Keys,
                 "(" if was_changed => Parts::Compared,
                 _ => Parts::None,
             })),
-            Token::Sign(")" | "]" | "}") => {
+            Token::Sign(sign @ (")" | "]" | "}")) => {
                 self.operator(NONE);
                 self.end_part();
-                self.levels.pop();
+                let closed = self.levels.pop().and_then(|level| level.subscript);
+                if let ("]", Some(subscript)) = (sign, closed) {
+                    self.end_subscript(subscript, end);
+                }
             }
             Token::Sign(sign @ ("," | ":")) => {
                 self.operator(NONE);
@@ -171,7 +211,10 @@ impl Guarding<'_> {
         }
         let after = self.place.after(Token::Word(word));
         match word {
-            _ if matches!(after, Place::Value | Place::Test | Place::Is | Place::Named) => {}
+            _ if matches!(
+                after,
+                Place::Value | Place::Filter | Place::Test | Place::Is | Place::Named
+            ) => {}
             "in" if self.place == Place::Not => {}
             "in" if self.is_target && self.levels.len() == 1 => self.is_target = false,
             "in" => self.operator(COMPARING),
@@ -220,6 +263,37 @@ impl Guarding<'_> {
         self.put(")|", filter.filter(|_| has_begun));
     }
 
+    fn begin_subscript(&mut self, end: usize) {
+        self.copy(end.saturating_sub(1));
+        let mut level = Level::new(Parts::None);
+        level.subscript = Some(Subscript {
+            at: self.out.len(),
+            begin: end,
+            is_part: false,
+            is_wrong: false,
+        });
+        self.levels.push(level);
+    }
+
+    /// An empty one stays for the engine to refuse.
+    fn end_subscript(&mut self, subscript: Subscript, end: usize) {
+        if subscript.is_wrong || subscript.begin == self.end {
+            return;
+        }
+        if subscript.is_part {
+            self.copy(end);
+            self.insert(subscript.at, 0, &format!(".{WHOLE}()"));
+            self.push(".");
+            self.push(PART);
+            self.push("()");
+        } else {
+            self.copy(end.saturating_sub(1));
+            self.insert(subscript.at, 1, &format!(".{ITEM}("));
+            self.push(")");
+            self.copied = end;
+        }
+    }
+
     fn put(&mut self, before: &str, filter: Option<&str>) {
         if let Some(filter) = filter {
             self.copy(self.end);
@@ -234,14 +308,31 @@ impl Guarding<'_> {
         self.copied = end.max(self.copied);
     }
 
-    /// What it outgrows is wiped.
     fn push(&mut self, text: &str) {
-        let length = self.out.len().saturating_add(text.len());
+        self.grow(text.len());
+        self.out.push_str(text);
+    }
+
+    /// Puts `text` in the place of so many bytes at `at`.
+    fn insert(&mut self, at: usize, bytes: usize, text: &str) {
+        self.grow(text.len());
+        self.out.replace_range(at..at.saturating_add(bytes), text);
+    }
+
+    /// What it outgrows is wiped.
+    fn grow(&mut self, bytes: usize) {
+        let length = self.out.len().saturating_add(bytes);
         if length > self.out.capacity() {
             let mut larger = Zeroizing::new(String::with_capacity(length.saturating_mul(2)));
             larger.push_str(&self.out);
             self.out = larger;
         }
-        self.out.push_str(text);
     }
+}
+
+/// As a step into a list, behind a point.
+fn is_integer(literal: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || byte == b'_';
+    let radix = literal.get(..2).unwrap_or_default().to_ascii_lowercase();
+    literal.bytes().all(is_digit) || matches!(radix.as_str(), "0x" | "0b" | "0o")
 }

@@ -18,6 +18,7 @@ mod list;
 mod names;
 mod place;
 mod shape;
+mod subscript;
 mod table;
 mod text;
 mod tokens;

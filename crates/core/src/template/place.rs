@@ -17,8 +17,10 @@ pub(super) enum Place {
     Named,
     /// The name of a test, which may be followed by a value that is compared with.
     Test,
-    /// `|`, which a filter's name follows.
+    /// `|`, which a filter's name follows, or a point in one.
     Pipe,
+    /// The name of a filter.
+    Filter,
     /// `.`, which an attribute's name follows.
     Point,
     /// `{%`.
@@ -38,17 +40,19 @@ impl Place {
         match (token, self) {
             (Token::Statement, _) => Self::Statement,
             (Token::Word(_), Self::Statement) => Self::Begun,
-            (Token::Word(_), Self::Pipe | Self::Point) => Self::Value,
+            (Token::Word(_), Self::Pipe) => Self::Filter,
+            (Token::Word(_), Self::Point) => Self::Value,
             (Token::Word("not"), Self::Is) => Self::Named,
             (Token::Word(_), Self::Is | Self::Named) => Self::Test,
             (Token::Sign("."), Self::Test) => Self::Named,
+            (Token::Sign("."), Self::Filter) => Self::Pipe,
             (Token::Word("is"), _) => Self::Is,
-            (Token::Word("not"), Self::Value) => Self::Not,
+            (Token::Word("not"), Self::Value | Self::Filter) => Self::Not,
             // after a test's name the engine takes it for a variable
             (Token::Word("not" | "in" | "if"), Self::Test) => Self::Value,
             (Token::Word(word), _) if OPERATORS.contains(&word) => Self::Other,
             // of a `for`
-            (Token::Word("recursive"), Self::Value) => Self::Other,
+            (Token::Word("recursive"), Self::Value | Self::Filter) => Self::Other,
             (Token::Word(_) | Token::Literal(_) | Token::Sign(")" | "]" | "}"), _) => Self::Value,
             (Token::Sign("."), _) => Self::Point,
             (Token::Sign("|"), _) => Self::Pipe,
@@ -56,9 +60,9 @@ impl Place {
         }
     }
 
-    /// What was read is a value, or says of one what it is: an operator may follow.
+    /// What was read is a value, or makes another of one, or says of one what it is: an operator may follow.
     pub(super) fn is_after_value(self) -> bool {
-        matches!(self, Self::Value | Self::Test)
+        matches!(self, Self::Value | Self::Filter | Self::Test)
     }
 
     /// What follows is the name of a filter, an attribute or a test.

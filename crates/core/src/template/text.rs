@@ -1,6 +1,8 @@
 //! Filters that make texts: owns charging for what they make before they make it, and that nothing is written as a text
 //! which has none.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use minijinja::value::{Kwargs, Rest, StringInput, Value, ValueKind, ValueOrKwargs, from_args};
@@ -78,7 +80,9 @@ pub(super) fn replace(state: &State<'_, '_>, arguments: Rest<ValueOrKwargs>) -> 
     let (text, from, to) = (text.as_str(), from.as_str(), to.as_str());
     let count = count.map_or_else(|| named.get::<Option<i64>>("count"), |count| Ok(Some(count)))?;
     named.assert_all_used()?;
-    let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    let count = count
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(usize::MAX);
     let times = text.matches(from).take(count).count();
     charge(state, times.saturating_mul(to.len()).saturating_add(text.len()))?;
     Ok(text.replacen(from, to, count))
@@ -104,3 +108,15 @@ fn named_width(named: &Kwargs) -> Result<Option<usize>, Error> {
     named.get("width")
 }
 
+/// As the engine has it, whose work is the product of the two.
+pub(super) fn trim(text: StringInput<'_>, letters: Option<Cow<'_, str>>) -> String {
+    let text = text.as_str();
+    let trimmed = match letters {
+        Some(letters) => {
+            let letters: BTreeSet<char> = letters.chars().collect();
+            text.trim_matches(|letter| letters.contains(&letter))
+        }
+        None => text.trim(),
+    };
+    trimmed.to_owned()
+}
