@@ -1080,6 +1080,22 @@ fn what_was_defaulted_is_not_what_is_missing() {
     assert_eq!(problem(computed).1, Problem::Undefined(None));
 }
 
+#[test]
+fn a_loop_that_cycles_through_nothing_is_refused() {
+    for nothing in ["", "*[]", "*x", "**{}"] {
+        let text = format!(
+            "{{% set x = [] %}}{{% for i in [1] %}}{{% set l = loop %}}{{{{ l.cycle({nothing}) }}}}{{% endfor %}}"
+        );
+        assert_eq!(problem(&text).1, Problem::Arguments, "{nothing}");
+    }
+    assert_eq!(
+        render(
+            "{% macro cycle() %}m{% endmacro %}{% for i in [1, 2, 3] %}{{ loop.cycle('a', *['b']) }}{{ cycle() }}{% endfor %}"
+        ),
+        "ambmam"
+    );
+}
+
 /// A text as long as a value may be, again and again: what each does with it is more than the fuel allows.
 #[test]
 fn work_on_long_texts_is_charged() {

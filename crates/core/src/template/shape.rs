@@ -103,6 +103,10 @@ struct Shape<'a> {
     around: usize,
     last: Option<Token<'a>>,
     place: Place,
+    /// Where one was before the last token.
+    before: Place,
+    /// It is the bracket of `.cycle(`.
+    is_cycle: bool,
     /// The last word was taken for a variable, until a bracket says that it is a function.
     is_variable: bool,
     /// It is `flag`, which nothing but a call may follow.
@@ -125,6 +129,7 @@ pub(super) fn check(text: &str) -> Result<(), (usize, Problem)> {
     for (line, token) in Tokens::of(text) {
         shape.take(token).map_err(|problem| (line, problem))?;
         shape.last = Some(token);
+        shape.before = shape.place;
         shape.place = shape.place.after(token);
     }
     Ok(())
@@ -145,6 +150,10 @@ impl<'a> Shape<'a> {
             return Err(Problem::Flag);
         }
         self.is_flag = false;
+        // the engine divides by how many there are
+        if std::mem::take(&mut self.is_cycle) && !begins_value(token) {
+            return Err(Problem::Arguments);
+        }
         if std::mem::take(&mut self.is_not) && !begins_value(token) {
             return Err(Problem::Name("not".to_owned()));
         }
@@ -251,6 +260,7 @@ impl<'a> Shape<'a> {
             }
             "(" => {
                 self.unhold();
+                self.is_cycle = self.last == Some(Token::Word("cycle")) && self.before == Place::Point;
                 let kind = match self.last {
                     Some(Token::Word("flag")) => Kind::Flag,
                     Some(Token::Word("zip" | "chain")) => Kind::Chain,
