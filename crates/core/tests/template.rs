@@ -827,6 +827,18 @@ fn whatever_compares_or_shows_a_list_is_charged_or_refused() {
 #[test]
 fn numbers_and_texts_are_as_in_jinja() {
     for (text, wanted) in [
+        (
+            "{{ [1] | chain([2], (3, 4)) | json }}{{ {'a': 1, 'b': 2} | chain({'b': 3}) | json }}{{ 'ab' | chain([1]) | json }}",
+            r#"[1,2,3,4]{"a":1,"b":3}["a","b",1]"#,
+        ),
+        (
+            "{{ [1, 2, 3] | zip('ab') | list | json }}{% for a, b in [1] | zip([2]) %}{{ a + b }}{% endfor %}",
+            r#"[[1,"a"],[2,"b"]]3"#,
+        ),
+        (
+            "{{ config('web').pool | list | first }}{{ config('web') | first }}{{ config('web') | last }}",
+            "sizenamebig",
+        ),
         ("{{ config('web').pool.size * 2 }}", "40"),
         ("{{ 2 + config('web').pool.size - 1 }}", "21"),
         ("{{ 'a' ~ 'b' ~ 1 ~ true }}", "ab1true"),
@@ -1156,4 +1168,35 @@ fn work_on_long_texts_is_charged() {
     let items =
         "{% set x = range(1000) | list %}{% for i in x %}{% if x[i] + x[-1] %}{% endif %}{% endfor %}";
     assert_eq!(render(items), "");
+}
+
+/// What the engine would make again by each use, for nothing.
+#[test]
+fn work_on_lists_that_are_not_made_yet_is_charged() {
+    for work in [
+        "x | chain(x) | length",
+        &format!("d | chain({}d) | length", "d, ".repeat(900)),
+        "x | zip(x) | first",
+        "x[999:] | first",
+    ] {
+        let text = format!(
+            "{{% set x = range(1000) | list %}}{{% set d = {{'a': 1}} %}}\
+             {{% for i in range(5000) %}}{{% if {work} %}}{{% endif %}}{{% endfor %}}"
+        );
+        assert_eq!(problem(&text).1, Problem::TooMuch, "{work:.30}");
+    }
+    let long = "a".repeat(1025);
+    for text in [
+        format!("{{{{ config('web').{long} }}}}"),
+        format!("{{% set {long} = 1 %}}"),
+        format!("{{{{ range({long}=1) }}}}"),
+    ] {
+        assert_eq!(problem(&text).1, Problem::LongName);
+    }
+    for text in [
+        "{{ 1 | default(2, **{'a': 1}) }}",
+        "{% set x = {'a': 1} %}{{ range(**x) }}",
+    ] {
+        assert_eq!(problem(text).1, Problem::FromTable, "{text}");
+    }
 }

@@ -57,7 +57,7 @@ fn all_filters(notes: &Notes) -> Vec<Word> {
         word(&["batch"], Care::THERE, filters::batch),
         word(&["bool"], Care::THERE, filters::bool),
         word(&["capitalize"], Care::WRITTEN, filters::capitalize),
-        word(&["chain"], Care::THERE, filters::chain),
+        word(&["chain"], Care::THERE, list::chain),
         // a value that may be missing is not what a later error is about
         word(
             &["default", "d"],
@@ -115,7 +115,7 @@ fn all_filters(notes: &Notes) -> Vec<Word> {
         word(&["trim"], Care::WRITTEN, text::trim),
         word(&["unique"], Care::COMPARED_FIRST, filters::unique),
         word(&["upper"], Care::WRITTEN, filters::upper),
-        word(&["zip"], Care::THERE, filters::zip),
+        word(&["zip"], Care::THERE, list::zip),
     ];
     words.extend(filter::FORMATS.iter().map(|format| Word {
         names: std::slice::from_ref(&format.name),

@@ -3,6 +3,7 @@
 
 use minijinja::ErrorKind;
 
+use super::shape::MAX_NAME;
 use super::{Unavailable, names};
 use crate::config::{DeliverError, MAX_DELIVERED};
 use crate::name::NameError;
@@ -91,6 +92,12 @@ pub enum Problem {
     /// A function, filter or test was called with other arguments than it takes.
     #[error("a function, filter or test is called with too few or too many arguments")]
     Arguments,
+    /// Arguments are taken from a table.
+    #[error("arguments cannot be taken from a table with `**`: give each by its name")]
+    FromTable,
+    /// A name goes on too long.
+    #[error("a name is longer than {MAX_NAME} bytes")]
+    LongName,
     /// An operation does not take what it was given.
     #[error("an operation, filter or test does not take what it was given")]
     Operation,

@@ -8,6 +8,8 @@ use super::tokens::{Token, Tokens};
 
 /// How long a chain in one expression may be: operators, filters, points, calls and brackets.
 const CHAIN: usize = 200;
+/// How long a name may be, in bytes: whatever has names looks it up again and again, and is not charged for it.
+pub(super) const MAX_NAME: usize = 1024;
 /// How many `elif` may lie in one another: each is an `if` in the `else` of the one before.
 const BRANCHES: usize = 100;
 /// How deep values may nest by way of variables.
@@ -150,6 +152,9 @@ impl<'a> Shape<'a> {
             return Err(Problem::Flag);
         }
         self.is_flag = false;
+        if matches!(token, Token::Word(name) if name.len() > MAX_NAME) {
+            return Err(Problem::LongName);
+        }
         // the engine divides by how many there are
         if std::mem::take(&mut self.is_cycle) && !begins_value(token) {
             return Err(Problem::Arguments);
@@ -273,6 +278,8 @@ impl<'a> Shape<'a> {
             "[" if self.place == Place::Value => self.open(Kind::Index),
             "[" | "{" => self.open(Kind::Literal),
             ")" | "]" | "}" => self.close(),
+            // they would be put together again by each call
+            "**" if !self.place.is_after_value() => Err(Problem::FromTable),
             // an argument's name
             "=" if self.is_variable => {
                 self.unhold();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use minijinja::value::{Enumerator, Object, ObjectExt as _, ObjectRepr, Value};
 use serde_json::Value as Json;
 
 use super::error::Problem;
@@ -97,7 +97,8 @@ impl Object for Table {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.order.iter().map(|name| Value::from(&**name)).collect())
+        // not all at once: whoever wants the first pays for no other
+        self.mapped_enumerator(|table| Box::new(table.order.iter().map(Value::from)))
     }
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
