@@ -21,6 +21,7 @@ pub use entry::{EntryChange, Labels};
 pub use error::{Break, IntegrityError};
 pub use live::{Labelled, Live, Marks};
 pub use rewrap::Rewrap;
+pub(crate) use sealed::Batch;
 pub use sealed::{Checked, Sealed};
 pub use state::State;
 

@@ -3,6 +3,7 @@
 //! hash does.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::change::Commit;
@@ -54,6 +55,47 @@ impl<'a> Checked<'a> {
     #[must_use]
     pub fn keep(self) -> Sealed {
         Sealed(Arc::from(self.0))
+    }
+}
+
+/// Records with whose they are, their bytes side by side: what one thread hands to another without an allocation for
+/// each, over which the two would wait for each other.
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    records: Vec<(u32, Result<Range<usize>, Break>)>,
+}
+
+impl Batch {
+    /// Room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            records: Vec::new(),
+        }
+    }
+
+    /// Adds one, or why it does not count.
+    pub(crate) fn push(&mut self, whose: u32, record: Result<Checked<'_>, Break>) {
+        let range = record.map(|record| {
+            let begin = self.bytes.len();
+            self.bytes.extend_from_slice(record.bytes());
+            begin..self.bytes.len()
+        });
+        self.records.push((whose, range));
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Each in turn.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u32, Result<Checked<'_>, Break>)> {
+        self.records.iter().map(|(whose, range)| {
+            let record = range.clone();
+            let record = record.map(|range| Checked(self.bytes.get(range).unwrap_or_default()));
+            (*whose, record)
+        })
     }
 }
 

@@ -9,16 +9,17 @@ use std::{mem, thread};
 
 use super::delta::Delta;
 use super::directory::{self, Directory};
-use super::fill::{self, Filling, Part, changed};
+use super::fill::{self, Filling, Part, Slots, changed};
 use super::{Changed, Snapshot};
-use crate::commit::{IntegrityError, Live, Sealed, State};
+use crate::commit::{Batch, Checked, IntegrityError, Live, Sealed, State};
 use crate::crypto::keyring::Keyring;
 use crate::id::{Hash, MemberId, PersistentMap};
 
 /// Records from which on a second thread is worth its start.
 const SIDE_BY_SIDE: usize = 4096;
-/// Records handed over at once.
-const BATCH: usize = 256;
+/// Bytes handed over at once, and room for the last record of them.
+const BATCH: usize = 64 * 1024;
+const BATCH_ROOM: usize = BATCH + 4096;
 /// Batches under way.
 const BATCHES: usize = 8;
 
@@ -34,12 +35,12 @@ pub(crate) trait Fetch<E> {
 impl Snapshot {
     /// The whole of `state`, with what `keyring` opens; `delta` is what led to it, as far as it is
     /// still to be checked.
-    pub(crate) fn build<E: From<IntegrityError>>(
+    pub(crate) fn build<E: From<IntegrityError> + Send>(
         state: State,
         me: MemberId,
         keyring: Arc<Keyring>,
         delta: &Delta,
-        fetch: &mut dyn Fetch<E>,
+        fetch: &mut (dyn Fetch<E> + Send),
     ) -> Result<Self, E> {
         let mut next = Self {
             directory: Arc::new(open_directory(&state, &keyring, fetch)?),
@@ -60,12 +61,12 @@ impl Snapshot {
     }
 
     /// This snapshot brought to `state`, which differs by `delta`, and what changed.
-    pub(crate) fn apply<E: From<IntegrityError>>(
+    pub(crate) fn apply<E: From<IntegrityError> + Send>(
         &self,
         state: State,
         delta: &Delta,
         keyring: Arc<Keyring>,
-        fetch: &mut dyn Fetch<E>,
+        fetch: &mut (dyn Fetch<E> + Send),
     ) -> Result<(Self, Vec<Changed>), E> {
         // Compartments that were there but closed; a new one holds nothing yet.
         let mut compartments = self.state.admin().compartments().keys();
@@ -100,12 +101,12 @@ impl Snapshot {
     }
 
     /// Fetches what `parts` need, and inserts or removes their entries.
-    fn fill<E: From<IntegrityError>>(
+    fn fill<E: From<IntegrityError> + Send>(
         &mut self,
         mut parts: Vec<Part>,
         delta: &Delta,
         changes: Option<&mut Vec<Changed>>,
-        fetch: &mut dyn Fetch<E>,
+        fetch: &mut (dyn Fetch<E> + Send),
     ) -> Result<(), E> {
         // Stores keep what one commit brought side by side: in this order memory is walked, not
         // jumped through.
@@ -113,10 +114,12 @@ impl Snapshot {
         let mut wanted: Vec<_> = parts.iter().flat_map(Part::wanted).collect();
         let marked = fill::marked(&mut parts, &mut wanted);
         let due = fill::due(&mut parts, delta, &self.keyring, &mut wanted);
-        let mut filling = Filling::new(self, parts, &wanted, &marked, due, changes);
-        if wanted.len() < SIDE_BY_SIDE || !side_by_side(&wanted, fetch, &mut filling)? {
-            fetch.fetch(&wanted, &mut |hash, bytes| {
-                filling.take(hash, Sealed::check(hash, bytes))
+        let (slots, twins) = Slots::of(&wanted);
+        let mut filling = Filling::new(self, parts, twins, &marked, due, changes);
+        if wanted.len() < SIDE_BY_SIDE || !side_by_side(&wanted, &slots, fetch, &mut filling)? {
+            fetch.fetch(&wanted, &mut |hash, bytes| match slots.find(&hash) {
+                Some(slot) => filling.take(slot, Checked::object(hash, bytes)),
+                None => Ok(()),
             })?;
         }
         Ok(filling.end()?)
@@ -138,10 +141,10 @@ impl Snapshot {
     }
 }
 
-fn open_directory<E: From<IntegrityError>>(
+fn open_directory<E: From<IntegrityError> + Send>(
     state: &State,
     keyring: &Keyring,
-    fetch: &mut dyn Fetch<E>,
+    fetch: &mut (dyn Fetch<E> + Send),
 ) -> Result<Directory, E> {
     let mut records = HashMap::new();
     let revision = state.admin().last().revision;
@@ -155,39 +158,47 @@ fn open_directory<E: From<IntegrityError>>(
     Directory::open(state, keyring, &records).map_err(|what| what.at(revision).into())
 }
 
-/// Reads and checks records on this thread while another one fills them in; false when there is
-/// no other thread to be had, and then nothing was done.
-fn side_by_side<E: From<IntegrityError>>(
+/// Reads and checks records on another thread while this one fills them in; false when there is no other thread to be
+/// had, and then nothing was done. What stays is allocated by this one alone: two threads that allocate and free the same
+/// memory wait for each other.
+fn side_by_side<E: From<IntegrityError> + Send>(
     wanted: &[Hash],
-    fetch: &mut dyn Fetch<E>,
+    slots: &Slots<'_>,
+    fetch: &mut (dyn Fetch<E> + Send),
     filling: &mut Filling<'_>,
 ) -> Result<bool, E> {
-    let (give, given) = mpsc::sync_channel::<Vec<_>>(BATCHES);
-    thread::scope(|scope| {
-        let fill = move || {
-            let mut records = given.iter().flatten();
-            records.try_for_each(|(hash, sealed)| filling.take(hash, sealed))
-        };
-        let Ok(filler) = thread::Builder::new()
-            .name("fill".to_owned())
-            .spawn_scoped(scope, fill)
-        else {
-            return Ok(false);
-        };
-        let mut batch = Vec::with_capacity(BATCH);
+    let (give, given) = mpsc::sync_channel::<Batch>(BATCHES);
+    let read = move || {
+        let mut batch = Batch::with_capacity(BATCH_ROOM);
         let fetched = fetch.fetch(wanted, &mut |hash, bytes| {
-            batch.push((hash, Sealed::check(hash, bytes)));
-            if batch.len() == BATCH {
+            if let Some(slot) = slots.find(&hash) {
+                batch.push(slot, Checked::object(hash, bytes));
+            }
+            if batch.len() >= BATCH {
                 // Nobody takes it when a record was refused; the filler says so in the end.
-                let _ = give.send(mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                let _ = give.send(mem::replace(&mut batch, Batch::with_capacity(BATCH_ROOM)));
             }
             Ok(())
         });
         let _ = give.send(batch);
-        drop(give);
-        filler
+        fetched
+    };
+    thread::scope(|scope| {
+        let Ok(reader) = thread::Builder::new()
+            .name("read".to_owned())
+            .spawn_scoped(scope, read)
+        else {
+            return Ok(false);
+        };
+        let filled = given.iter().try_for_each(|batch| {
+            let mut records = batch.records();
+            records.try_for_each(|(slot, record)| filling.take(slot, record))
+        });
+        drop(given);
+        let fetched = reader
             .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        filled?;
         fetched.map(|()| true)
     })
 }

@@ -8,7 +8,7 @@ use super::delta::{Delta, Due, What};
 use super::label::MarkedRecords;
 use super::meta::{Meta, rotation_context};
 use super::{Action, Changed, Entry, Snapshot};
-use crate::commit::{Admin, Break, IntegrityError, Live, Sealed};
+use crate::commit::{Admin, Break, Checked, IntegrityError, Live, Sealed};
 use crate::crypto::keyring::Keyring;
 use crate::crypto::seal;
 use crate::id::{CompartmentId, EntryId, Hash, Revision};
@@ -156,72 +156,89 @@ impl Part {
     }
 }
 
+/// Whose a record is, by its hash.
+pub(super) struct Slots<'a> {
+    wanted: &'a [Hash],
+    /// The first position of each hash in `wanted`.
+    firsts: HashIndex,
+}
+
+/// The other positions by the first: of a record that is listed more than once, which no vault makes.
+pub(super) type Twins = HashMap<u32, Vec<u32>>;
+
+impl<'a> Slots<'a> {
+    /// Those of all that is wanted.
+    pub(super) fn of(wanted: &'a [Hash]) -> (Self, Twins) {
+        let mut firsts = HashIndex::with_capacity(wanted.len());
+        let mut twins = Twins::new();
+        for (position, hash) in (0..).zip(wanted) {
+            let first = firsts.insert(hash, position, |position| at(wanted, position));
+            if first != position {
+                twins.entry(first).or_default().push(position);
+            }
+        }
+        (Self { wanted, firsts }, twins)
+    }
+
+    /// Where a record was first wanted, if it was.
+    pub(super) fn find(&self, hash: &Hash) -> Option<u32> {
+        self.firsts.find(hash, |position| at(self.wanted, position))
+    }
+}
+
 /// A snapshot whose entries are being filled in.
 pub(super) struct Filling<'a> {
     next: &'a mut Snapshot,
     parts: Vec<Part>,
-    /// What is wanted, metadata and value of each part in turn, is also what says whose a record
-    /// is; whose the rest are, `marked` says.
-    wanted: &'a [Hash],
+    /// Whose the records are that are no part's metadata or value.
     marked: &'a [(usize, Which)],
-    /// The first position of each hash in `wanted`.
-    slots: HashIndex,
-    /// The other ones: of a record that is listed more than once, which no vault makes.
-    twins: HashMap<Hash, Vec<u32>>,
+    twins: Twins,
     /// What is due, by its position in `wanted`, and did not come yet.
     due: BTreeMap<usize, Due>,
     changes: Option<&'a mut Vec<Changed>>,
 }
 
 impl<'a> Filling<'a> {
-    /// `wanted` are the records of all `parts` in turn, then those of `marked`, then those of `due`;
+    /// Wanted are the metadata and value of all `parts` in turn, then the records of `marked`, then those of `due`;
     /// `changes` takes what changed.
     pub(super) fn new(
         next: &'a mut Snapshot,
         parts: Vec<Part>,
-        wanted: &'a [Hash],
+        twins: Twins,
         marked: &'a [(usize, Which)],
         due: BTreeMap<usize, Due>,
         changes: Option<&'a mut Vec<Changed>>,
     ) -> Self {
-        let mut slots = HashIndex::with_capacity(wanted.len());
-        let mut twins: HashMap<_, Vec<_>> = HashMap::new();
-        for (position, hash) in (0..).zip(wanted) {
-            if slots.insert(hash, position, |position| at(wanted, position)) != position {
-                twins.entry(*hash).or_default().push(position);
-            }
-        }
         Self {
             next,
             parts,
-            wanted,
             marked,
-            slots,
             twins,
             due,
             changes,
         }
     }
 
-    /// Takes one record that was wanted, for all whose it is: what it is to one of them says
+    /// Takes the record that was first wanted at `slot`, for all whose it is: what it is to one of them says
     /// nothing of the others.
-    pub(super) fn take(&mut self, hash: Hash, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
-        let Some(first) = self.slots.find(&hash, |position| at(self.wanted, position)) else {
-            return Ok(());
-        };
-        for other in self.twins.remove(&hash).unwrap_or_default() {
-            self.give(other, sealed.clone())?;
+    pub(super) fn take(
+        &mut self,
+        slot: u32,
+        record: Result<Checked<'_>, Break>,
+    ) -> Result<(), IntegrityError> {
+        for other in self.twins.remove(&slot).unwrap_or_default() {
+            self.give(other, record.clone())?;
         }
-        self.give(first, sealed)
+        self.give(slot, record)
     }
 
     /// Gives a record to the one at `slot`; when it is an entry's last, the entry is placed.
-    fn give(&mut self, slot: u32, sealed: Result<Sealed, Break>) -> Result<(), IntegrityError> {
+    fn give(&mut self, slot: u32, record: Result<Checked<'_>, Break>) -> Result<(), IntegrityError> {
         let Ok(slot) = usize::try_from(slot) else {
             return Ok(());
         };
         if let Some(due) = self.due.remove(&slot) {
-            let checked = sealed.and_then(|sealed| self.check(&due, &sealed));
+            let checked = record.and_then(|record| self.check(&due, record));
             return checked.map_err(|what| what.at(due.revision));
         }
         // The first two of each part, then those of `marked`.
@@ -238,12 +255,12 @@ impl<'a> Filling<'a> {
         };
         let revision = part.listed(which);
         let fail = |what: Break| what.at(revision);
-        let sealed = sealed.map_err(fail)?;
+        let record = record.map_err(fail)?;
         if is_meta {
             let (store, keyring) = (self.next.state.store(), &self.next.keyring);
             let directory = &self.next.directory;
             let meta = directory.description(store, part.live.compartment, part.id, |context| {
-                sealed.open(keyring, context)
+                record.open(keyring, context)
             });
             let meta = meta.map_err(fail)?;
             part.may_be(meta.kind)?;
@@ -252,11 +269,11 @@ impl<'a> Filling<'a> {
             if matches!(which, Which::Rotation) {
                 // No value, and needed by whoever goes on with it.
                 let context = rotation_context(self.next.state.store(), part.live.compartment, part.id);
-                sealed.open(&self.next.keyring, &context).map_err(fail)?;
+                record.open(&self.next.keyring, &context).map_err(fail)?;
             }
-            part.mark(which, sealed);
+            part.mark(which, record.keep());
         } else {
-            part.value = Some(sealed);
+            part.value = Some(record.keep());
         }
         let Some((meta, value)) = part.complete() else {
             return Ok(());
@@ -271,16 +288,16 @@ impl<'a> Filling<'a> {
     }
 
     /// Whether a record that no entry has any more was what it had to be.
-    fn check(&self, due: &Due, sealed: &Sealed) -> Result<(), Break> {
+    fn check(&self, due: &Due, record: Checked<'_>) -> Result<(), Break> {
         let (store, keyring) = (self.next.state.store(), &self.next.keyring);
         match due.what {
             What::Rotation => {
                 let context = rotation_context(store, due.compartment, due.entry);
-                sealed.open(keyring, &context).map(drop)
+                record.open(keyring, &context).map(drop)
             }
             What::Secret => {
                 let directory = &self.next.directory;
-                let open = |context: &_| sealed.open(keyring, context);
+                let open = |context: &_| record.open(keyring, context);
                 let meta = directory.description(store, due.compartment, due.entry, open)?;
                 if meta.kind == Kind::Secret {
                     Ok(())
