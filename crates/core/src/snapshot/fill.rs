@@ -227,7 +227,7 @@ impl<'a> Filling<'a> {
         record: Result<Checked<'_>, Break>,
     ) -> Result<(), IntegrityError> {
         for other in self.twins.remove(&slot).unwrap_or_default() {
-            self.give(other, record.clone())?;
+            self.give(other, record)?;
         }
         self.give(slot, record)
     }
