@@ -382,7 +382,7 @@ fn an_evaluation_is_read_and_taken_for_a_type() {
         (flag.variant.as_deref(), &*flag.reason, flag.revision),
         (Some("a"), "STATIC", 7)
     );
-    assert_eq!(flag.metadata["owner"], "web");
+    assert_eq!(flag.metadata.get("owner"), Some(&"web".into()));
     assert_eq!(
         (flag.int().unwrap(), flag.float().unwrap()),
         (Some(10), Some(10.0))
