@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 
 use super::answer::Refusal;
@@ -58,6 +58,10 @@ async fn collected(mut body: Incoming, most: usize, connection: &Arc<Connection>
             return Err(Refusal::too_large(
                 "too many bodies are sent at a time on this connection",
             ));
+        }
+        // most bodies come at once
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
         }
         whole.extend_from_slice(&data);
     }
