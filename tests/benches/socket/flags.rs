@@ -25,7 +25,8 @@ const CONTEXT: &str =
 const RULE: &str = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",
     "targeting":{"if":[{"ends_with":[{"var":"email"},"@example.org"]},"on"]}}"#;
 /// As the issue of it has it: not every workload may read everything.
-const POLICY: &str = r#"permit (principal, action == Action::"evaluateFlag", resource in Environment::"prod");"#;
+const POLICY: &str =
+    r#"permit (principal, action == Action::"evaluateFlag", resource in Environment::"prod");"#;
 
 pub fn run() {
     let world = World::bare();
@@ -121,7 +122,8 @@ fn every(world: &World) {
     let sidecar = Sidecar::start(world, "every", "");
     let request = || client::post(ALL, CONTEXT);
     let body = Connection::asking(&sidecar.socket, request()).1;
-    let bare = Bare::start(world.directory.path(), "bare-echo", &body, &[]);
+    let directory = tempfile::tempdir().unwrap();
+    let bare = Bare::start(directory.path(), "bare-echo", &body, &[]);
     let mut both = [&sidecar.socket, &bare.socket].map(|socket| Timed::few(socket, request()));
     for _ in 0..ROUNDS {
         both.iter_mut().for_each(Timed::round);
