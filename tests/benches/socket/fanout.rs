@@ -13,7 +13,7 @@ use super::kit::{note, percentile, row};
 use super::world::{Sidecar, World};
 
 const ROUNDS: usize = 31;
-const LIMIT: &str = "bare loop of write(2), same bytes";
+pub const LIMIT: &str = "bare loop of write(2), same bytes";
 /// What ends an event and the chunk it comes in.
 const END: &[u8] = b"\n\n\r\n";
 /// A sign of life is shorter, every event is longer.
@@ -65,10 +65,15 @@ impl Watchers {
 
 /// Asks for the stream and reads its first event.
 pub fn watch(stream: &mut UnixStream) {
-    stream.write_all(&client::request("/api/v1/watch")).unwrap();
+    open(stream, "/api/v1/watch", END);
+}
+
+/// Asks for a stream and reads what comes at once, up to `end`.
+pub fn open(stream: &mut UnixStream, target: &str, end: &[u8]) {
+    stream.write_all(&client::request(target)).unwrap();
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
-    while !seen.ends_with(END) {
+    while !seen.ends_with(end) {
         let count = stream.read(&mut buffer).unwrap();
         assert!(count > 0, "the watch was refused");
         seen.extend_from_slice(&buffer[..count]);
@@ -78,12 +83,46 @@ pub fn watch(stream: &mut UnixStream) {
 fn fan_out(count: usize) {
     let world = World::new();
     let sidecar = Sidecar::start(&world, "many", "");
-    let mut ours = Watchers::connect(&sidecar.socket, count, watch);
+    let ours = Watchers::connect(&sidecar.socket, count, watch);
+    let mut times = times(ours, count, || drop(world.change()));
+    row(
+        &format!("one change to the last of {count} watchers, from the start of the commit, p50"),
+        LIMIT,
+        percentile(&mut times.whole, 50),
+        percentile(&mut times.limit, 50),
+        2.0,
+    );
+    note(
+        "the same from the end of the commit",
+        LIMIT,
+        percentile(&mut times.after, 50),
+        percentile(&mut times.limit, 50),
+    );
+    note(
+        "its p99, from the start",
+        LIMIT,
+        percentile(&mut times.whole, 99),
+        percentile(&mut times.limit, 99),
+    );
+}
+
+/// How long an event takes to the last who waits for it.
+pub struct Times {
+    /// From the start of the commit.
+    pub whole: Vec<Duration>,
+    /// From its end.
+    pub after: Vec<Duration>,
+    /// Of the loop, with the same bytes.
+    pub limit: Vec<Duration>,
+}
+
+/// What `commit` does, to the last of `count`.
+pub fn times(mut ours: Watchers, count: usize, commit: impl Fn() + Sync) -> Times {
     let mut change = || {
         std::thread::scope(|scope| {
             let commit = scope.spawn(|| {
                 let start = Instant::now();
-                world.change();
+                commit();
                 (start, Instant::now())
             });
             let (event, end) = ours.last();
@@ -97,33 +136,19 @@ fn fan_out(count: usize) {
     let mut bare = Bare::start(directory.path(), "bare-fanout", &event, &arguments);
     let mut theirs = Watchers::connect(&bare.socket, count, |_| {});
     let mut order = bare.process.stdin();
-    let (mut whole, mut after, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+    let mut times = Times {
+        whole: Vec::new(),
+        after: Vec::new(),
+        limit: Vec::new(),
+    };
     for _ in 0..ROUNDS {
         let (_, from_start, from_commit) = change();
-        whole.push(from_start);
-        after.push(from_commit);
+        times.whole.push(from_start);
+        times.after.push(from_commit);
         let start = Instant::now();
         order.write_all(b"!").unwrap();
-        limit.push(theirs.last().1 - start);
+        times.limit.push(theirs.last().1 - start);
         std::thread::sleep(Duration::from_millis(20));
     }
-    row(
-        &format!("one change to the last of {count} watchers, from the start of the commit, p50"),
-        LIMIT,
-        percentile(&mut whole, 50),
-        percentile(&mut limit, 50),
-        2.0,
-    );
-    note(
-        "the same from the end of the commit",
-        LIMIT,
-        percentile(&mut after, 50),
-        percentile(&mut limit, 50),
-    );
-    note(
-        "its p99, from the start",
-        LIMIT,
-        percentile(&mut whole, 99),
-        percentile(&mut limit, 99),
-    );
+    times
 }

@@ -2,6 +2,7 @@
 //! HTTP/2 that answers the same frames, all flags at once, and an event for all who listen.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use strongroom_core::config::Format;
 use strongroom_core::kind::Kind;
@@ -10,8 +11,9 @@ use strongroom_core::vault::Edit;
 use super::bare::Bare;
 use super::client::{self, Connection};
 use super::cores;
+use super::fanout::{self, Times, Watchers};
 use super::grpc::{self, Grpc};
-use super::kit::{note, rate, row};
+use super::kit::{note, percentile, rate, row};
 use super::reads::{Loaded, Timed};
 use super::vault_kit::{change, put};
 use super::world::{Sidecar, World};
@@ -46,6 +48,7 @@ pub fn run() {
     cores::on_one(|| latency(&world));
     throughput(&world);
     every(&world);
+    events(&world);
 }
 
 fn flag(key: &str, definition: &str) -> Edit {
@@ -132,4 +135,33 @@ fn every(world: &World) {
     let bytes = u32::try_from(body.len()).unwrap();
     let what = format!("500 flags by OFREP, {} KiB, 1 connection, p50", bytes / 1024);
     note(&what, LIMIT, ours.0, bare.0);
+}
+
+/// A change of one flag to the last of those who are to ask anew.
+fn events(world: &World) {
+    const COUNT: usize = 1000;
+    let sidecar = Sidecar::start(world, "events", "");
+    let greet = |stream: &mut _| fanout::open(stream, "/ofrep/v1/events", b"\r\n\r\n");
+    let ours = Watchers::connect(&sidecar.socket, COUNT, greet);
+    let number = AtomicU32::new(0);
+    let mut times = fanout::times(ours, COUNT, || {
+        let metadata = format!(
+            r#""metadata":{{"n":{}}},"state""#,
+            number.fetch_add(1, Ordering::Relaxed)
+        );
+        let edit = flag("new-checkout", &RULE.replacen("\"state\"", &metadata, 1));
+        world.vault().commit(&change(vec![edit])).unwrap();
+    });
+    let what =
+        format!("a change of a flag to the last of {COUNT} clients by OFREP, from the start of the commit");
+    let mut of = |percent| {
+        let Times { whole, after, limit } = &mut times;
+        [whole, after, limit].map(|times| percentile(times, percent))
+    };
+    let [whole, after, limit] = of(50);
+    note(&format!("{what}, p50"), fanout::LIMIT, whole, limit);
+    note("the same from the end of the commit", fanout::LIMIT, after, limit);
+    let [whole, after, limit] = of(99);
+    row(&format!("{what}, p99"), fanout::LIMIT, whole, limit, 2.0);
+    note("the same from the end of the commit", fanout::LIMIT, after, limit);
 }
