@@ -27,8 +27,8 @@ const CONTEXT: &str =
 const RULE: &str = r#"{"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",
     "targeting":{"if":[{"ends_with":[{"var":"email"},"@example.org"]},"on"]}}"#;
 /// As the issue of it has it: not every workload may read everything.
-const POLICY: &str =
-    r#"permit (principal, action == Action::"evaluateFlag", resource in Environment::"prod");"#;
+const POLICY: &str = r#"permit (principal is Workload, action == Action::"evaluateFlag", resource in Environment::"prod");
+    permit (principal is Member, action, resource);"#;
 
 pub fn run() {
     let world = World::bare();
