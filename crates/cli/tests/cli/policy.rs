@@ -338,6 +338,21 @@ when { principal has listener };
     let other = evaluate("web/theme");
     assert_eq!(other["decision"], "deny");
     assert_ne!(other["errors"], json!([]));
+    assert!(public["reason"].as_str().unwrap().contains("listener.flags"));
+    // whatever policies say
+    let all = "permit (principal is Workload, action, resource) when { principal has listener };";
+    desk.write("team/guests.cedar", all);
+    desk.ok(["policy", "apply", "prod", "team"]);
+    let mut arguments = vec!["policy", "explain", "prod", "--action", "readSecret"];
+    arguments.extend(["--path", "web/key", "--listener", "tcp"]);
+    let secret = desk.json(arguments);
+    assert_eq!(secret["decision"], "deny");
+    assert!(
+        secret["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("nothing but flags")
+    );
     for more in [["--uid", "0"], ["--unit", "web.service"], ["--member", "alice"]] {
         let mut arguments = vec!["policy", "explain", "prod", "--action", "evaluateFlag"];
         arguments.extend(["--path", "public/theme", "--listener", "tcp"]);

@@ -76,6 +76,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let mut decision = policies.decide(&principal, args.action, resource, now);
     let about = policies.about(args.action);
     let mut reason = reason(args, &decision, &policies, about.len());
+    if args.listener.is_some() {
+        let is_answered = matches!(
+            args.action,
+            Action::EvaluateFlag | Action::Describe | Action::Watch
+        );
+        if !is_answered {
+            decision.allowed = false;
+            reason = format!("nothing but flags is answered over TCP; of the policies alone: {reason}");
+        } else if decision.allowed {
+            reason += "; over TCP only those flags are answered that `listener.flags` of the sidecar's settings names";
+        }
+    }
     // readers refuse what the role or the compartment does not allow, whatever policies say
     if let Some(besides) = member.and_then(|member| refused(&member, args.action, resource.compartment)) {
         decision.allowed = false;
