@@ -6,6 +6,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -346,6 +347,41 @@ fn a_request_that_is_not_answered_holds_up_no_other() {
         };
         assert_eq!(revision, 2);
     });
+}
+
+#[test]
+fn sixteen_requests_are_under_way_and_others_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("sidecar.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let accept = |_| {
+            let stream = listener.accept().unwrap().0;
+            head(&stream).unwrap();
+            stream
+        };
+        let mut streams: Vec<_> = (0..16).map(accept).collect();
+        // one more comes on a connection that is free again, and not on one of its own
+        let first = streams.first_mut().unwrap();
+        first.write_all(values(1, "").as_bytes()).unwrap();
+        head(first).unwrap();
+        for stream in &mut streams {
+            stream.write_all(values(1, "").as_bytes()).unwrap();
+        }
+    });
+    let client = Arc::new(Client::new(&socket));
+    block(async {
+        let asked: Vec<_> = (0..17)
+            .map(|_| {
+                let client = Arc::clone(&client);
+                tokio::spawn(async move { client.values(&Query::default()).await })
+            })
+            .collect();
+        for asked in asked {
+            assert_eq!(asked.await.unwrap().unwrap().revision, 1);
+        }
+    });
+    server.join().unwrap();
 }
 
 fn evaluation(status: &str, body: &str) -> Step {

@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// How long a request may take, from connecting to the last byte; 10 seconds unless set.
+    /// How long a request may take, from waiting for a place among sixteen to the last byte; 10 seconds unless set.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.pool.timeout = timeout;

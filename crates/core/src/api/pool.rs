@@ -28,7 +28,7 @@ pub(super) struct Answer {
 
 pub(super) struct Pool {
     pub(super) socket: PathBuf,
-    /// From connecting to the last byte.
+    /// From waiting for a place to the last byte.
     pub(super) timeout: Duration,
     /// Those that nothing is asked on; the one that was used last is taken first.
     idle: Mutex<Vec<Connection>>,
