@@ -1,12 +1,14 @@
 //! flagd's protocols as Connect has them over HTTP/1.1, where they can be read: what clients of gRPC get is the
 //! same. Real clients are in the tests across crates.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use strongroom_core::kind::Kind;
 
 use crate::grant::{audit_of, recorded};
 use crate::http::{Answer, Client};
-use crate::process::{Sidecar, until};
+use crate::process::{PATIENCE, Sidecar, until};
 use crate::scene::{Scene, put};
 
 const COUNT: &str =
@@ -226,9 +228,10 @@ impl Stream {
         out
     }
 
-    /// The next message; `None` when it ends. Some signs of life are passed over.
+    /// The next message; `None` when it ends. Signs of life are passed over, as long as a test has patience.
     pub fn next(&mut self) -> Option<Value> {
-        for _ in 0..3 {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
             let size = usize::from_str_radix(&self.0.line().unwrap(), 16).unwrap();
             let chunk = self.bytes(size);
             self.bytes(2);
