@@ -36,7 +36,7 @@ fn set(document: &[u8], setting: &[u8]) {
     let Ok(key) = key.parse::<Key>() else { return };
     for format in [Format::Json, Format::Toml] {
         if let Ok(document) = layer(format, document) {
-            origins(&[document.clone(), document]);
+            let _ = origins(&[document.clone(), document]);
         }
         let put = KeyEdit::Set(key.clone(), Setting::value(value));
         let Ok(edited) = edit(format, document, &[put]) else { continue };
