@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use crate::component;
 use crate::program::workspace;
@@ -234,18 +233,13 @@ impl Container<'_> {
 
     /// Asks `probe` until it gives something; where it never does, tells what the container printed.
     fn until<T>(&self, what: &str, probe: impl Fn() -> Option<T>) -> T {
-        let start = Instant::now();
-        while start.elapsed() < wait::PATIENCE {
-            if let Some(found) = probe() {
-                return found;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!(
-            "{} never came to {what}; it printed:\n{}",
-            self.name,
-            self.output()
-        );
+        wait::until_or(probe, || {
+            format!(
+                "{} never came to {what}; it printed:\n{}",
+                self.name,
+                self.output()
+            )
+        })
     }
 
     /// Runs `command` in the running container: its exit code and both outputs.
