@@ -16,7 +16,7 @@ use crate::{answer, context};
 /// of this process. Needs a tokio runtime with I/O and time. The client's timeout bounds an evaluation.
 ///
 /// Its status is what the last answer said: stale while the sidecar cannot reach its store, an error while the
-/// sidecar is not reached.
+/// sidecar is not reached or answers what is not understood.
 ///
 /// ```no_run
 /// # async fn demo() {

@@ -24,7 +24,7 @@ pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// A request without a body.
+/// A request, but for the body that it may have.
 pub(super) struct Get<'a> {
     /// Path and query, coded.
     pub(super) target: &'a str,
