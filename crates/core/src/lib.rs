@@ -11,6 +11,8 @@
 pub mod name;
 
 pub mod kind;
+#[cfg(any(feature = "client", feature = "vault"))]
+mod number;
 pub mod secret;
 pub mod workload;
 

@@ -14,12 +14,11 @@ use super::error::ClientError;
 use super::pool::Answer;
 use super::{header, uri, wire};
 use crate::name::EntryPath;
+use crate::number::whole;
 
 const FLAGS: &str = "/ofrep/v1/evaluate/flags/";
 /// The longest answer: a definition and a set have a megabyte each at most, and JSON escapes some of it.
 const MOST: usize = 8 * 1024 * 1024;
-/// Beyond it a float is no exact whole number.
-const MOST_WHOLE: f64 = 9_007_199_254_740_991.0;
 
 /// What a flag is for a context.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,12 +197,7 @@ impl Evaluated {
     /// # Errors
     /// [`ErrorCode::TypeMismatch`], for a number with a fraction too.
     pub fn int(&self) -> Result<Option<i64>, EvaluateError> {
-        self.typed("the flag is no whole number", |value| {
-            #[allow(clippy::cast_possible_truncation)] // whole and in range
-            let of_float =
-                |float: f64| (float.trunc() == float && float.abs() <= MOST_WHOLE).then_some(float as i64);
-            value.as_i64().or_else(|| value.as_f64().and_then(of_float))
-        })
+        self.typed("the flag is no whole number", whole)
     }
 
     /// The value as a number; `10` is one.

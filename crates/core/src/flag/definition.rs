@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::error::FlagError;
 use super::{json, set};
 use crate::config::references;
+use crate::number::MAX_WHOLE;
 
 /// A flag definition whose shape was checked; its rule was not.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,11 +137,7 @@ fn variants(value: Option<Value>) -> Result<Map<String, Value>, FlagError> {
             "`variants` must all be of one type: booleans, strings, numbers or objects",
         ));
     }
-    let fits = |value: &Value| {
-        value
-            .as_f64()
-            .is_none_or(|number| number.abs() <= json::MAX_NUMBER)
-    };
+    let fits = |value: &Value| value.as_f64().is_none_or(|number| number.abs() <= MAX_WHOLE);
     if !variants.values().all(fits) {
         return Err(FlagError::new(
             "`variants` have a number over 9007199254740991, which clients read with a loss",

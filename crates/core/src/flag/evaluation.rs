@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::{Code, Failure};
-use super::json::MAX_NUMBER;
+use crate::number::whole;
 
 /// Why a flag has the value it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,12 +115,7 @@ impl<'a> Evaluation<'a> {
     /// # Errors
     /// [`Code::TypeMismatch`], for a number with a fraction too.
     pub fn int(&self) -> Result<Details<'a, i64>, Failure<'a>> {
-        self.typed("the flag is no whole number", |value| {
-            #[allow(clippy::cast_possible_truncation)] // whole and in range
-            let of_float =
-                |float: f64| (float.trunc() == float && float.abs() <= MAX_NUMBER).then_some(float as i64);
-            value.as_i64().or_else(|| value.as_f64().and_then(of_float))
-        })
+        self.typed("the flag is no whole number", whole)
     }
 
     /// The value as a number; `10` is one.

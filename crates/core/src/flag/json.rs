@@ -9,9 +9,6 @@ use super::error::FlagError;
 /// The most bytes of a definition, a set or a flagd file.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The largest number on either side of zero that every client reads without loss.
-pub(super) const MAX_NUMBER: f64 = 9_007_199_254_740_991.0;
-
 /// One JSON object; nesting of more than 127 levels is refused.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, FlagError> {
     if bytes.len() > MAX_BYTES {
